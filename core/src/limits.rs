@@ -1,0 +1,31 @@
+//! Every bound of the engine, in one place, with its unit.
+//!
+//! A bound is a setting with a safe default, never a number in the middle of a function. What a machine above the
+//! engine bounds (view size, queue length) stands with that machine.
+
+/// Bounds of one node's engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Events that one driver event may cause among siblings. Reaching it is a defect of the wiring: asserted.
+    pub steps_per_event: u32,
+    /// Actions the gate holds before the node refuses requests and sheds packets.
+    pub gate_actions: usize,
+    /// Writes that may be waiting for the disk before the node refuses requests and sheds packets.
+    pub unsynced_writes: u64,
+    /// Bytes of the encoded body of one journal record.
+    pub record_bytes: usize,
+    /// Bytes of one packet, header and authenticator included.
+    pub packet_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            steps_per_event: 64,
+            gate_actions: 4_096,
+            unsynced_writes: 4_096,
+            record_bytes: 1 << 20,
+            packet_bytes: 1 << 20,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What a composition of machines looks like to the engine.
+
+use crate::codec::{Body, BodyVersion};
+use crate::envelope::Class;
+use crate::identity::{Incarnation, NodeId, RequestId};
+use crate::machine::Machine;
+use crate::observe::Observe;
+use crate::record::Sequence;
+use crate::time::Time;
+use core::fmt::Debug;
+
+/// The machines of a node, composed: one dispatcher routes [`Input`] to them and lifts their actions to [`Output`].
+pub trait Application: Machine<Event = Input<Self>, Action = Output<Self>> + Sized {
+    /// What nodes say to one another.
+    type Message: Message + Debug + Clone;
+    /// What the journal keeps.
+    type Record: Body + Debug;
+    /// What clients ask.
+    type Request: Body + Debug + Clone;
+    /// What clients are told.
+    type Reply: Body + Debug + Clone;
+    /// What one machine tells a sibling.
+    type Local: Debug;
+    /// Costly pure work, done outside `handle`.
+    type Work: Debug + Clone;
+    /// Its result.
+    type Done: Debug + Clone;
+    /// Names one piece of work among those under way.
+    type WorkId: Debug + Copy + Ord;
+    /// What the application lets operators see.
+    type Observation: Observe + Debug;
+
+    /// Takes back one record of the journal after a restart, in the order in which it was written. No action may
+    /// follow from it.
+    fn replay(&mut self, sequence: Sequence, record: Self::Record);
+
+    /// Does a piece of work. Pure: drivers may run it on any core, and the simulator may delay it.
+    fn compute(work: Self::Work) -> Self::Done;
+}
+
+/// A message between nodes.
+pub trait Message: Body {
+    /// Whether messages of this kind wait at the gate. A property of the kind, never a choice at a call site.
+    fn gating(&self) -> Gating;
+}
+
+/// Whether the gate holds a kind of message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gating {
+    /// It may show state that rests on an unsynced write.
+    Gated,
+    /// It shows nothing that a crash could undo: probes, gossip about others.
+    Ungated,
+}
+
+/// One message, as it arrived.
+#[derive(Clone, Debug)]
+pub struct Delivery<M> {
+    /// Who sent it.
+    pub source: Incarnation,
+    /// The lane it came on.
+    pub class: Class,
+    /// The newest body version that the sender understands.
+    pub speaks: BodyVersion,
+    /// What it says.
+    pub message: M,
+}
+
+/// What can happen to an application.
+#[derive(Debug)]
+pub enum Input<A: Application> {
+    /// The journal is recovered and this boot is durable: the node may speak.
+    Start,
+    /// A deadline may have passed. May be spurious.
+    Wake,
+    /// A message arrived.
+    Message(Delivery<A::Message>),
+    /// A client asks.
+    Request {
+        /// To be named in the reply.
+        id: RequestId,
+        /// What it asks.
+        request: A::Request,
+    },
+    /// A sibling has something to tell.
+    Local(A::Local),
+    /// A piece of work is done.
+    Computed {
+        /// Which.
+        id: A::WorkId,
+        /// Its result.
+        done: A::Done,
+    },
+    /// A record was read back.
+    Loaded {
+        /// Its position.
+        sequence: Sequence,
+        /// The record.
+        record: Result<A::Record, LoadError>,
+    },
+    /// The gate dropped something because its `not_after` had passed.
+    Late(Visible<A>),
+    /// The driver's queue to `peer` in `class` is full: what is sent now is dropped.
+    Full {
+        /// The peer.
+        peer: NodeId,
+        /// The lane.
+        class: Class,
+    },
+    /// The queue to `peer` in `class` has room again.
+    Room {
+        /// The peer.
+        peer: NodeId,
+        /// The lane.
+        class: Class,
+    },
+}
+
+/// Why a record could not be read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The slot is empty or its bytes are wrong, also after several readings.
+    #[error("record {0} is damaged")]
+    Damaged(Sequence),
+    /// Too many loads are under way. Try again when one has returned.
+    #[error("too many records are being read; try again shortly")]
+    Busy,
+}
+
+/// Something another party can see.
+#[derive(Clone, Debug)]
+pub enum Visible<A: Application> {
+    /// A message to another node.
+    Message {
+        /// To whom.
+        to: NodeId,
+        /// On which lane.
+        class: Class,
+        /// In which body version: at most what the receiver understands.
+        version: BodyVersion,
+        /// The message.
+        message: A::Message,
+    },
+    /// The answer to a client.
+    Reply {
+        /// The request answered.
+        id: RequestId,
+        /// The answer.
+        reply: A::Reply,
+    },
+}
+
+/// What an application asks for.
+#[derive(Debug)]
+pub enum Output<A: Application> {
+    /// Append a record in `version`. The nth one of an event takes the position `ctx.next_record + n`.
+    Write {
+        /// In which body version: at most what every build that may run here next understands.
+        version: BodyVersion,
+        /// The record.
+        record: A::Record,
+    },
+    /// Let another party see something, at the latest at `not_after` (see [`gate`](crate::gate)).
+    Show {
+        /// What.
+        what: Visible<A>,
+        /// The last instant at which it may leave.
+        not_after: Option<Time>,
+    },
+    /// Tell a sibling, within the same driver event.
+    Local(A::Local),
+    /// Do costly pure work; [`Input::Computed`] follows.
+    Compute {
+        /// Which.
+        id: A::WorkId,
+        /// What.
+        work: A::Work,
+    },
+    /// Read a record back; [`Input::Loaded`] follows.
+    Load(Sequence),
+    /// Let operators see something.
+    Observe(A::Observation),
+}
+
+impl<A: Application> Output<A> {
+    /// A message without a time limit.
+    pub fn message(to: NodeId, class: Class, version: BodyVersion, message: A::Message) -> Self {
+        Self::Show { what: Visible::Message { to, class, version, message }, not_after: None }
+    }
+
+    /// A reply without a time limit.
+    pub fn reply(id: RequestId, reply: A::Reply) -> Self {
+        Self::Show { what: Visible::Reply { id, reply }, not_after: None }
+    }
+}

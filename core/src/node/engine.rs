@@ -1,0 +1,500 @@
+//! The node itself: phases, journal, gate and the inbox between siblings.
+
+use super::application::{Application, Gating, Input, LoadError, Message, Output, Visible};
+use super::contract::{Action, Effect, Event, Observed, Outgoing, Refusal, Scratch, StopReason};
+use super::loads::{Loads, Reading, Ticket};
+use super::startup::{Fed, Startup};
+use crate::codec::{Body, BodyVersion};
+use crate::envelope::Envelope;
+use crate::gate::{Gate, Release, WriteNumber};
+use crate::identity::{
+    BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation, Tenant,
+};
+use crate::limits::Limits;
+use crate::machine::{CauseId, Ctx, Sink};
+use crate::observe::{Concern, Observe};
+use crate::record::{Frame, Genesis, Kind, Recovered, Sequence, Writer};
+use crate::time::Time;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+/// Where a node sits and what it may use: everything that is settled before its process starts.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// Its cluster.
+    pub cluster: ClusterId,
+    /// Its gossip domain.
+    pub domain: GossipDomain,
+    /// Itself.
+    pub node: NodeId,
+    /// The store incarnation to found when the store is empty: drawn at random by the driver.
+    pub fresh_store: StoreIncarnation,
+    /// The newest body version this build understands.
+    pub speaks: BodyVersion,
+    /// Its bounds.
+    pub limits: Limits,
+}
+
+crate::observations! {
+    /// What the engine lets operators see.
+    pub enum NodeObservation {
+        /// The journal was recovered: records kept, of which some were written again.
+        Counter Health Count "relaymesh_journal_recoveries_total" => JournalRecovered { records: u64, rewritten: u64, boot: u64 },
+        /// Slots beyond the recovered journal were erased.
+        Counter Health Count "relaymesh_journal_erasures_total" => JournalErased { from: u64 },
+        /// A slot was read again because its bytes were wrong.
+        Counter Health Count "relaymesh_journal_rereads_total" => SlotReread { sequence: u64 },
+        /// A request was refused before anything looked at it, because too much waits for the disk.
+        Counter Health Count "relaymesh_requests_refused_total" => RequestRefused { held_actions: u64, unsynced_writes: u64 },
+        /// A packet was shed because too much waits for the disk.
+        Counter Health Count "relaymesh_packets_shed_total" => PacketShed { held_actions: u64, unsynced_writes: u64 },
+        /// An action was dropped at the gate because its time limit had passed.
+        Counter Health Count "relaymesh_actions_late_total" => ActionLate { held_actions: u64 },
+    }
+}
+
+/// One process of one node.
+pub struct Node<A: Application> {
+    seat: Seat,
+    phase: Phase,
+    outbox: Outbox<A>,
+    application: A,
+}
+
+enum Phase {
+    /// Before [`Event::Boot`].
+    New,
+    /// The journal is being read.
+    Reading(Startup),
+    /// Waiting for the boot record to become durable.
+    Founding(WriteNumber),
+    /// The node speaks.
+    Running,
+    /// It never will again.
+    Stopped,
+}
+
+/// What leaves the application passes here. Kept apart from it so that both can be borrowed at once.
+struct Outbox<A: Application> {
+    journal: Writer,
+    gate: Gate<Effect<A>>,
+    loads: Loads,
+    store: StoreIncarnation,
+    packets: u64,
+    /// Journal position before this boot's first write, which turns write numbers into positions.
+    record_bytes: usize,
+    appended: VecDeque<(WriteNumber, Sequence)>,
+}
+
+impl<A: Application> Node<A> {
+    /// A process that has not read its store yet.
+    pub fn new(seat: Seat, application: A) -> Self {
+        let outbox = Outbox {
+            journal: Recovered::empty().writer(BootIncarnation(0)),
+            gate: Gate::new(),
+            loads: Loads::default(),
+            store: seat.fresh_store,
+            packets: 0,
+            record_bytes: seat.limits.record_bytes,
+            appended: VecDeque::new(),
+        };
+        Self { seat, phase: Phase::New, outbox, application }
+    }
+
+    /// Takes one event. What follows from it stands in `scratch.effects`, which the driver drains before the next one.
+    pub fn handle(&mut self, ctx: &mut Ctx<'_>, event: Event<A>, scratch: &mut Scratch<A>) {
+        debug_assert!(scratch.effects.is_empty(), "the driver left effects of an earlier event behind");
+        scratch.frames.clear();
+        match event {
+            Event::StoreFailed(failure) => self.stop(ctx, failure.into(), scratch),
+            _ if matches!(self.phase, Phase::Stopped) => self.refuse_if_request(ctx, &event, Refusal::Stopped, scratch),
+            Event::Boot { last } => self.boot(ctx, last, scratch),
+            Event::Loaded { ticket, sequence, bytes } => self.loaded(ctx, ticket, sequence, bytes.as_deref(), scratch),
+            Event::Persisted { upto } => self.persisted(ctx, upto, scratch),
+            _ if !matches!(self.phase, Phase::Running) => {
+                self.refuse_if_request(ctx, &event, Refusal::Starting, scratch);
+            }
+            Event::Request { id, .. } if self.is_overloaded() => self.refuse_overloaded(ctx, id, scratch),
+            Event::Packet(_) if self.is_overloaded() => self.shed_packet(ctx, scratch),
+            Event::Wake => self.step(ctx, Input::Wake, scratch),
+            Event::Packet(delivery) => self.step(ctx, Input::Message(delivery), scratch),
+            Event::Request { id, request } => self.step(ctx, Input::Request { id, request }, scratch),
+            Event::Computed { id, done } => self.step(ctx, Input::Computed { id, done }, scratch),
+            Event::Full { peer, class } => self.step(ctx, Input::Full { peer, class }, scratch),
+            Event::Room { peer, class } => self.step(ctx, Input::Room { peer, class }, scratch),
+        }
+        self.release(ctx, scratch);
+    }
+
+    /// When the node wants to be woken.
+    pub fn next_deadline(&self) -> Option<Time> {
+        match self.phase {
+            Phase::Running => self.application.next_deadline(),
+            _ => None,
+        }
+    }
+
+    /// The life this process is, once its boot is durable: what its packets name as their source.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        matches!(self.phase, Phase::Running).then_some(Incarnation {
+            node: self.seat.node,
+            store: self.outbox.store,
+            boot: self.outbox.journal.boot(),
+        })
+    }
+
+    /// The envelope of a message this node was told to send. Pure: sealing is the driver's.
+    pub fn address(&self, cause: CauseId, outgoing: &Outgoing<A::Message>) -> Envelope {
+        Envelope {
+            cluster: self.seat.cluster,
+            domain: self.seat.domain,
+            tenant: Tenant(0),
+            source: Incarnation { node: self.seat.node, store: self.outbox.store, boot: self.outbox.journal.boot() },
+            destination: outgoing.to,
+            next_hop: outgoing.to,
+            ttl: 1,
+            class: outgoing.class,
+            sequence: outgoing.sequence,
+            cause,
+            version: outgoing.version,
+            speaks: self.seat.speaks,
+        }
+    }
+
+    /// Where the node sits.
+    pub fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// The application, for drivers that show its state. Checkers judge by what is visible outside instead.
+    pub fn application(&self) -> &A {
+        &self.application
+    }
+
+    // --- starting -----------------------------------------------------------------------------------------------
+
+    fn boot(&mut self, ctx: &Ctx<'_>, last: Sequence, scratch: &mut Scratch<A>) {
+        assert!(matches!(self.phase, Phase::New), "a process boots once");
+        self.phase = Phase::Reading(Startup::new(last));
+        self.read_on(ctx, scratch);
+    }
+
+    fn loaded(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ticket: Ticket,
+        slot: Sequence,
+        bytes: Option<&[u8]>,
+        scratch: &mut Scratch<A>,
+    ) {
+        match &mut self.phase {
+            Phase::Reading(startup) => {
+                let next = Ticket(self.outbox.loads.ticket().0 + 1);
+                let fed = startup.feed(ticket, slot, bytes, next).map_err(StopReason::from);
+                let taken = fed.and_then(|fed| match fed {
+                    Fed::Skipped => Ok(()),
+                    Fed::Reread => {
+                        scratch.observe(ctx.cause, NodeObservation::SlotReread { sequence: slot.0 });
+                        Ok(())
+                    }
+                    Fed::Kept(frame) => self.take_back(&frame),
+                });
+                match taken {
+                    Ok(()) => self.read_on(ctx, scratch),
+                    Err(reason) => self.stop(ctx, reason, scratch),
+                }
+            }
+            Phase::Running => self.loaded_while_running(ctx, ticket, slot, bytes, scratch),
+            _ => {}
+        }
+    }
+
+    /// Gives one record of the journal back to its owner.
+    fn take_back(&mut self, frame: &Frame<'_>) -> Result<(), StopReason> {
+        match frame.kind {
+            Kind::Genesis => {
+                self.outbox.store = Recovered::check_owner(frame, &self.genesis())?.store;
+                Ok(())
+            }
+            Kind::Boot => Ok(()),
+            Kind::Application => {
+                let record = self.read_record(frame)?;
+                self.application.replay(frame.sequence, record);
+                Ok(())
+            }
+        }
+    }
+
+    fn read_record(&self, frame: &Frame<'_>) -> Result<A::Record, StopReason> {
+        let unreadable = StopReason::Unreadable { sequence: frame.sequence, version: frame.version };
+        if frame.version > self.seat.speaks {
+            return Err(unreadable);
+        }
+        A::Record::decode(frame.version, frame.body).map_err(|_| unreadable)
+    }
+
+    fn read_on(&mut self, ctx: &Ctx<'_>, scratch: &mut Scratch<A>) {
+        let Phase::Reading(startup) = &mut self.phase else { return };
+        while let Some(sequence) = startup.next_to_ask() {
+            let ticket = self.outbox.loads.ticket();
+            scratch.push(ctx.cause, Action::Load { ticket, sequence });
+        }
+        if startup.is_complete() {
+            let Phase::Reading(startup) = core::mem::replace(&mut self.phase, Phase::Stopped) else { return };
+            match startup.finish() {
+                Ok(recovered) => self.found(ctx, recovered, scratch),
+                Err(damage) => self.stop(ctx, damage.into(), scratch),
+            }
+        }
+    }
+
+    /// Makes what was recovered durable, and this boot with it.
+    fn found(&mut self, ctx: &Ctx<'_>, mut recovered: Recovered, scratch: &mut Scratch<A>) {
+        let boot = BootIncarnation(recovered.boot.0 + 1);
+        let rewrite = core::mem::take(&mut recovered.rewrite);
+        scratch.observe(
+            ctx.cause,
+            NodeObservation::JournalRecovered {
+                records: recovered.end.0,
+                rewritten: rewrite.len() as u64,
+                boot: boot.0,
+            },
+        );
+        self.outbox.journal = recovered.writer(boot);
+        for (sequence, bytes) in rewrite {
+            let start = scratch.frames.len();
+            scratch.frames.extend_from_slice(&bytes);
+            self.outbox.append(ctx.cause, sequence, start, scratch);
+        }
+        if recovered.leftover {
+            let (write, from) = (self.outbox.gate.wrote(), recovered.end.next());
+            scratch.push(ctx.cause, Action::Erase { write, from });
+            scratch.observe(ctx.cause, NodeObservation::JournalErased { from: from.0 });
+        }
+        if recovered.end == Sequence(0) {
+            let genesis = self.genesis();
+            self.outbox.store = genesis.store;
+            self.outbox.frame(ctx.cause, scratch, |journal, out| journal.genesis(&genesis, out));
+        }
+        self.outbox.frame(ctx.cause, scratch, |journal, out| journal.boot_record(out));
+        self.phase = Phase::Founding(self.outbox.gate.written());
+    }
+
+    fn genesis(&self) -> Genesis {
+        Genesis { cluster: self.seat.cluster, node: self.seat.node, store: self.seat.fresh_store }
+    }
+
+    // --- running ------------------------------------------------------------------------------------------------
+
+    fn persisted(&mut self, ctx: &mut Ctx<'_>, upto: WriteNumber, scratch: &mut Scratch<A>) {
+        self.outbox.persisted(upto);
+        if matches!(self.phase, Phase::Founding(founded) if upto >= founded) {
+            self.phase = Phase::Running;
+            self.step(ctx, Input::Start, scratch);
+        }
+    }
+
+    fn loaded_while_running(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        ticket: Ticket,
+        sequence: Sequence,
+        bytes: Option<&[u8]>,
+        scratch: &mut Scratch<A>,
+    ) {
+        let record = match self.outbox.loads.judge(ticket, bytes) {
+            Reading::Unwanted => return,
+            Reading::Again(ticket) => {
+                scratch.observe(ctx.cause, NodeObservation::SlotReread { sequence: sequence.0 });
+                return scratch.push(ctx.cause, Action::Load { ticket, sequence });
+            }
+            Reading::Good(frame) => self.read_record(&frame).map_err(|_| LoadError::Damaged(sequence)),
+            Reading::Damaged => Err(LoadError::Damaged(sequence)),
+        };
+        self.step(ctx, Input::Loaded { sequence, record }, scratch);
+    }
+
+    /// Hands one event to the application, and then everything its machines tell one another because of it.
+    fn step(&mut self, ctx: &mut Ctx<'_>, input: Input<A>, scratch: &mut Scratch<A>) {
+        let mut next = Some(input);
+        let mut steps = 0;
+        while let Some(input) = next {
+            steps += 1;
+            assert!(
+                steps <= self.seat.limits.steps_per_event,
+                "siblings keep one another busy for ever: check the wiring"
+            );
+            ctx.next_record = self.outbox.journal.end().next();
+            let mut sink = StepSink { cause: ctx.cause, outbox: &mut self.outbox, scratch };
+            self.application.handle(ctx, input, &mut sink);
+            next = scratch.inbox.pop_front().map(Input::Local);
+        }
+        self.outbox.gate.close_step();
+    }
+
+    /// Lets go what is done waiting. A machine whose action is late is told, which is a step of its own.
+    fn release(&mut self, ctx: &mut Ctx<'_>, scratch: &mut Scratch<A>) {
+        if !matches!(self.phase, Phase::Running) {
+            return;
+        }
+        let mut late_left = self.seat.limits.gate_actions * 2;
+        loop {
+            while let Some(release) = self.outbox.gate.release(ctx.now) {
+                match release {
+                    Release::Leave(effect) => scratch.effects.push(effect),
+                    Release::Late(effect) => {
+                        let held_actions = self.outbox.gate.len() as u64;
+                        scratch.observe(ctx.cause, NodeObservation::ActionLate { held_actions });
+                        scratch.late.extend(visible_again(effect.action));
+                    }
+                }
+            }
+            let Some(late) = scratch.late.pop_front() else { return };
+            assert!(late_left > 0, "a machine answers each late action with another late one");
+            late_left -= 1;
+            self.step(ctx, Input::Late(late), scratch);
+        }
+    }
+
+    // --- bounds and ends ----------------------------------------------------------------------------------------
+
+    fn is_overloaded(&self) -> bool {
+        let limits = &self.seat.limits;
+        self.outbox.gate.len() >= limits.gate_actions || self.outbox.unsynced_writes() >= limits.unsynced_writes
+    }
+
+    fn refuse_overloaded(&self, ctx: &Ctx<'_>, id: RequestId, scratch: &mut Scratch<A>) {
+        let (held_actions, unsynced_writes) = (self.outbox.gate.len() as u64, self.outbox.unsynced_writes());
+        scratch.observe(ctx.cause, NodeObservation::RequestRefused { held_actions, unsynced_writes });
+        scratch.push(ctx.cause, Action::Refuse { id, refusal: Refusal::Overloaded });
+    }
+
+    fn shed_packet(&self, ctx: &Ctx<'_>, scratch: &mut Scratch<A>) {
+        let (held_actions, unsynced_writes) = (self.outbox.gate.len() as u64, self.outbox.unsynced_writes());
+        scratch.observe(ctx.cause, NodeObservation::PacketShed { held_actions, unsynced_writes });
+    }
+
+    fn refuse_if_request(&self, ctx: &Ctx<'_>, event: &Event<A>, refusal: Refusal, scratch: &mut Scratch<A>) {
+        if let Event::Request { id, .. } = event {
+            scratch.push(ctx.cause, Action::Refuse { id: *id, refusal });
+        }
+    }
+
+    fn stop(&mut self, ctx: &Ctx<'_>, reason: StopReason, scratch: &mut Scratch<A>) {
+        self.phase = Phase::Stopped;
+        scratch.push(ctx.cause, Action::Stop(reason));
+    }
+}
+
+impl<A: Application> Outbox<A> {
+    /// Frames one record and asks for it to be stored.
+    fn frame<E: core::fmt::Debug>(
+        &mut self,
+        cause: CauseId,
+        scratch: &mut Scratch<A>,
+        write: impl FnOnce(&mut Writer, &mut Vec<u8>) -> Result<Sequence, E>,
+    ) {
+        let start = scratch.frames.len();
+        match write(&mut self.journal, &mut scratch.frames) {
+            Ok(sequence) => self.append(cause, sequence, start, scratch),
+            Err(error) => panic!("a machine wrote a record that cannot be stored: {error:?}"),
+        }
+    }
+
+    fn append(&mut self, cause: CauseId, sequence: Sequence, start: usize, scratch: &mut Scratch<A>) {
+        let write = self.gate.wrote();
+        self.appended.push_back((write, sequence));
+        let frame = start..scratch.frames.len();
+        scratch.push(cause, Action::Append { write, sequence, frame });
+    }
+
+    fn persisted(&mut self, upto: WriteNumber) {
+        self.gate.persisted(upto);
+        while let Some((_, sequence)) = self.appended.pop_front_if(|(write, _)| *write <= upto) {
+            self.journal.synced(sequence);
+        }
+    }
+
+    fn unsynced_writes(&self) -> u64 {
+        self.gate.written().0 - self.gate.durable().0
+    }
+}
+
+/// Where the application's outputs go during one step.
+struct StepSink<'a, A: Application> {
+    cause: CauseId,
+    outbox: &'a mut Outbox<A>,
+    scratch: &'a mut Scratch<A>,
+}
+
+impl<A: Application> Sink<Output<A>> for StepSink<'_, A> {
+    fn push(&mut self, output: Output<A>) {
+        let cause = self.cause;
+        match output {
+            Output::Write { version, record } => {
+                let limit = self.outbox.record_bytes;
+                self.outbox.frame(cause, self.scratch, |journal, out| {
+                    journal.application(version, out, |body| record.encode(version, limit, body))
+                });
+            }
+            Output::Show { what, not_after } => self.show(what, not_after),
+            Output::Local(local) => self.scratch.inbox.push_back(local),
+            Output::Compute { id, work } => self.scratch.push(cause, Action::Compute { id, work }),
+            Output::Load(sequence) => match self.outbox.loads.ask(sequence) {
+                Some(ticket) => self.scratch.push(cause, Action::Load { ticket, sequence }),
+                None => panic!("more than {} loads under way: the application bounds its own", super::loads::LOADS_MAX),
+            },
+            Output::Observe(observation) => {
+                let concern = observation.descriptor().concern;
+                let action = Action::Observe(Observed::Application(observation));
+                match concern {
+                    Concern::Health => self.scratch.push(cause, action),
+                    Concern::State => self.outbox.gate.hold(None, Effect { cause, action }),
+                }
+            }
+        }
+    }
+}
+
+impl<A: Application> StepSink<'_, A> {
+    fn show(&mut self, what: Visible<A>, not_after: Option<Time>) {
+        let cause = self.cause;
+        match what {
+            Visible::Reply { id, reply } => {
+                let action = Action::Reply { id, reply, not_after };
+                self.outbox.gate.hold(not_after, Effect { cause, action });
+            }
+            Visible::Message { to, class, version, message } => {
+                self.outbox.packets += 1;
+                let gating = message.gating();
+                let sequence = self.outbox.packets;
+                let action = Action::Send(Outgoing { to, class, version, sequence, not_after, message });
+                match gating {
+                    Gating::Gated => self.outbox.gate.hold(not_after, Effect { cause, action }),
+                    Gating::Ungated => self.scratch.push(cause, action),
+                }
+            }
+        }
+    }
+}
+
+impl<A: Application> Scratch<A> {
+    fn push(&mut self, cause: CauseId, action: Action<A>) {
+        self.effects.push(Effect { cause, action });
+    }
+
+    fn observe(&mut self, cause: CauseId, observation: NodeObservation) {
+        self.push(cause, Action::Observe(Observed::Node(observation)));
+    }
+}
+
+/// What the application had asked to show, as it is handed back.
+fn visible_again<A: Application>(action: Action<A>) -> Option<Visible<A>> {
+    match action {
+        Action::Send(Outgoing { to, class, version, message, .. }) => {
+            Some(Visible::Message { to, class, version, message })
+        }
+        Action::Reply { id, reply, .. } => Some(Visible::Reply { id, reply }),
+        _ => None,
+    }
+}
