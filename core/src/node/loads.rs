@@ -4,7 +4,7 @@ use crate::record::{Frame, Kind, Sequence, read_frame};
 use alloc::collections::VecDeque;
 
 /// Readings of one slot before its bytes are believed to be wrong.
-pub(super) const READINGS_MAX: u8 = 3;
+pub(super) const READINGS_MAX: u8 = 5;
 /// Loads under way at once.
 pub(super) const LOADS_MAX: usize = 1_024;
 

@@ -14,6 +14,9 @@ mod frame;
 mod recovery;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use frame::{Chain, Frame, FrameError, Genesis, HEADER_BYTES, Kind, OVERHEAD_BYTES, read_frame, read_genesis};
 pub use recovery::{Damage, Recovered, Recovery};
 pub use writer::Writer;

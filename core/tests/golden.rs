@@ -1,0 +1,169 @@
+//! The formats as they are on disks and wires out there: every version that was ever released still reads and writes.
+//!
+//! A file in `golden/` is never edited. A new version of a format gets a new file: add a [`Golden`] that names it and
+//! says how its bytes are made, create the file empty, run `cargo test -p relaymesh-core --test golden`, and copy the
+//! bytes that the failing test shows into it, with a comment on what the version changed. A format that is no longer
+//! *written* keeps its file and its decoding half.
+
+use relaymesh_core::codec::{Body, BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
+use relaymesh_core::envelope::{Class, Envelope, Keyring, Opened, open, seal};
+use relaymesh_core::identity::{
+    BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, StoreIncarnation, Tenant,
+};
+use relaymesh_core::machine::CauseId;
+use relaymesh_core::record::{Genesis, Kind, Recovered, Recovery, Sequence, Writer, read_genesis};
+use relaymesh_core::secret::SecretKey;
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+
+/// A stored file: blocks of bytes in hexadecimal, a blank line between two blocks, `#` before a comment.
+struct Golden {
+    name: &'static str,
+    text: &'static str,
+}
+
+const PACKET_V1: Golden = Golden { name: "packet-v1.hex", text: include_str!("golden/packet-v1.hex") };
+const JOURNAL_V1: Golden = Golden { name: "journal-v1.hex", text: include_str!("golden/journal-v1.hex") };
+const ALL: [Golden; 2] = [PACKET_V1, JOURNAL_V1];
+
+#[test]
+fn a_packet_of_version_1_opens_and_is_sealed_to_the_same_bytes() {
+    let mut packet = Vec::new();
+    seal(&keyring(), &envelope(), &parcel(), 1_024, &mut packet).unwrap();
+    PACKET_V1.is(&[packet]);
+
+    let [stored] = &PACKET_V1.blocks()[..] else { panic!("one packet") };
+    let opened = open(&keyring(), CLUSTER, BOB, BodyVersion(1), stored);
+    assert_eq!(opened, Ok(Opened { envelope: envelope(), message: parcel() }));
+}
+
+#[test]
+fn a_journal_of_version_1_is_recovered_and_written_to_the_same_bytes() {
+    let mut writer = Recovered::empty().writer(BootIncarnation(1));
+    let genesis = Genesis { cluster: CLUSTER, node: ALICE, store: StoreIncarnation(0xD15C) };
+    let frames = [
+        frame(|out| writer.genesis(&genesis, out)),
+        frame(|out| writer.boot_record(out)),
+        frame(|out| {
+            writer.synced(Sequence(2));
+            write_parcel(&mut writer, out)
+        }),
+    ];
+    JOURNAL_V1.is(&frames);
+
+    let mut recovery = Recovery::new();
+    let stored = JOURNAL_V1.blocks();
+    let kept: Vec<_> =
+        (1..).zip(&stored).map(|(slot, bytes)| recovery.feed(Sequence(slot), Some(bytes)).unwrap().unwrap()).collect();
+    assert_eq!(kept.iter().map(|frame| frame.kind).collect::<Vec<_>>(), [Kind::Genesis, Kind::Boot, Kind::Application]);
+    assert_eq!(read_genesis(&kept[0]), Ok(genesis));
+    assert_eq!(Parcel::decode(kept[2].version, kept[2].body), Ok(parcel()));
+    let recovered = recovery.finish().unwrap();
+    assert_eq!((recovered.end, recovered.boot, recovered.synced), (Sequence(3), BootIncarnation(1), Sequence(2)));
+}
+
+#[test]
+fn every_stored_file_is_tested() {
+    let mut stored: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let mut tested = ALL.map(|golden| golden.name.to_owned());
+    stored.sort();
+    tested.sort();
+    assert_eq!(stored, tested);
+}
+
+// --- fixed inputs ---------------------------------------------------------------------------------------------------
+
+const CLUSTER: ClusterId = ClusterId::from_bytes(*b"a golden cluster");
+const ALICE: NodeId = NodeId::from_bytes([0xA; 16]);
+const BOB: NodeId = NodeId::from_bytes([0xB; 16]);
+
+/// A body with every shape that our bodies are made of: small and large numbers, text, lists, options, variants.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Parcel {
+    Unused,
+    Sent { small: u8, medium: u32, large: u64, negative: i64, words: Vec<String>, nothing: Option<u8>, node: NodeId },
+}
+
+impl Body for Parcel {
+    const OLDEST: BodyVersion = BodyVersion(1);
+    const NEWEST: BodyVersion = BodyVersion(1);
+    fn encode(&self, _: BodyVersion, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        encode_value(self, limit, out)
+    }
+    fn decode(_: BodyVersion, bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode_value(bytes)
+    }
+}
+
+fn parcel() -> Parcel {
+    Parcel::Sent {
+        small: 7,
+        medium: 70_000,
+        large: u64::MAX,
+        negative: -2,
+        words: vec!["relay".into(), "mesh".into()],
+        nothing: None,
+        node: ALICE,
+    }
+}
+
+fn envelope() -> Envelope {
+    Envelope {
+        cluster: CLUSTER,
+        domain: GossipDomain(3),
+        tenant: Tenant(4),
+        source: Incarnation { node: ALICE, store: StoreIncarnation(0xD15C), boot: BootIncarnation(6) },
+        destination: BOB,
+        next_hop: BOB,
+        ttl: 7,
+        class: Class::Priority,
+        sequence: 8,
+        cause: CauseId(9),
+        version: BodyVersion(1),
+        speaks: BodyVersion(2),
+    }
+}
+
+fn keyring() -> Keyring {
+    Keyring::new(SecretKey::from_bytes([0x5E; 32]))
+}
+
+fn write_parcel(writer: &mut Writer, out: &mut Vec<u8>) -> Result<Sequence, EncodeError> {
+    writer.application(BodyVersion(1), out, |body| parcel().encode(BodyVersion(1), 256, body))
+}
+
+fn frame(write: impl FnOnce(&mut Vec<u8>) -> Result<Sequence, EncodeError>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    write(&mut frame).unwrap();
+    frame
+}
+
+// --- the files ------------------------------------------------------------------------------------------------------
+
+impl Golden {
+    fn is(&self, blocks: &[Vec<u8>]) {
+        let written = blocks.iter().map(|block| hex(block)).collect::<Vec<_>>().join("\n");
+        assert!(self.blocks() == blocks, "{} is not what this build writes, which is:\n\n{written}", self.name);
+    }
+
+    fn blocks(&self) -> Vec<Vec<u8>> {
+        let without_comments = self.text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+        without_comments.split("\n\n").map(bytes).filter(|block| !block.is_empty()).collect()
+    }
+}
+
+/// 32 bytes to a line.
+fn hex(bytes: &[u8]) -> String {
+    bytes.chunks(32).fold(String::new(), |mut text, line| {
+        line.iter().for_each(|byte| write!(text, "{byte:02x}").unwrap());
+        text + "\n"
+    })
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits: Vec<_> = hex.chars().filter_map(|digit| digit.to_digit(16)).collect();
+    digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
+}

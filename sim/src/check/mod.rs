@@ -1,0 +1,65 @@
+//! Checkers: what must hold, judged from outside at true time.
+//!
+//! [`engine`] watches every node of any application: what left it, and what its disk truly holds. Checkers of what an
+//! application promises stand with that application. A checker never asks a node how it feels.
+
+pub mod engine;
+
+use crate::time::TrueTime;
+use alloc::string::String;
+use alloc::vec::Vec;
+use relaymesh_core::machine::CauseId;
+
+/// Nothing visible is undone by a crash: it left after the writes it may rest on were durable.
+pub const DUR_1: &str = "DUR-1";
+/// Nothing leaves after its `not_after`.
+pub const DUR_2: &str = "DUR-2";
+/// A node that speaks stands on a durable journal that is whole and has nothing beyond its end.
+pub const REC_1: &str = "REC-1";
+/// A packet that was changed on the way is never accepted.
+pub const WIRE_1: &str = "WIRE-1";
+/// Each decision draws once, from its own stream.
+pub const DRAW_1: &str = "DRAW-1";
+/// Everything asked is answered within the bound after healing.
+pub const LIVE_1: &str = "LIVE-1";
+/// No assertion of ours fails.
+pub const ASSERT: &str = "ASSERT";
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub invariant: &'static str,
+    /// When it was seen.
+    pub at: TrueTime,
+    /// Whose it is.
+    pub nodes: Vec<u32>,
+    /// What was seen and what was expected.
+    pub detail: String,
+    /// The event at which it was seen.
+    pub event: CauseId,
+}
+
+impl Violation {
+    /// Whether something that must come about did not, rather than that something bad happened.
+    pub fn is_of_liveness(&self) -> bool {
+        self.invariant == LIVE_1 || self.invariant == crate::example::ECHO_2
+    }
+}
+
+/// Where checkers put what they find.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What was found.
+    pub violations: Vec<Violation>,
+    pub(crate) now: TrueTime,
+    pub(crate) event: CauseId,
+}
+
+impl Findings {
+    /// A promise is broken.
+    #[cold]
+    pub fn fail(&mut self, invariant: &'static str, nodes: &[u32], detail: String) {
+        self.violations.push(Violation { invariant, at: self.now, nodes: nodes.into(), detail, event: self.event });
+    }
+}

@@ -1,0 +1,277 @@
+//! What the example promises, judged by what clients and the wire see.
+//!
+//! The model of a host's logs is what clients have been shown: an entry once shown keeps its place for ever, whatever
+//! crashes. Where a store was lost or damaged beyond what one disk can survive, the model starts again; the world
+//! counts that as an excuse.
+
+use super::clients::entry_of;
+use super::echo::payload_of;
+use super::journal::{Entry, LogName, Refusal, Reply, Request};
+use super::node::{ExampleNode, ExampleObservation};
+use super::wire::Message;
+use crate::check::{DUR_1, DUR_2, Findings};
+use crate::scenario::Scenario;
+use crate::subject::Checks;
+use crate::world::node_id;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+use relaymesh_core::envelope::Envelope;
+use relaymesh_core::node::Outgoing;
+
+/// A position of a log holds one entry, for ever, and that entry is what its client appended.
+pub const LOG_1: &str = "LOG-1";
+/// An append takes effect once, however often it was sent.
+pub const LOG_2: &str = "LOG-2";
+/// An answer repeats its ping, and each ping is answered once.
+pub const ECHO_1: &str = "ECHO-1";
+/// After healing every node gets answers.
+pub const ECHO_2: &str = "ECHO-2";
+
+/// Completions of a node that are remembered to tell a second one of the same ping.
+const RECENT: usize = 16;
+
+/// The example's checkers.
+#[derive(Debug)]
+pub struct ExampleChecks {
+    echo_window: u16,
+    payload_bytes: usize,
+    entry_bytes: u32,
+    hosts: Vec<Shown>,
+    asked: BTreeMap<u32, Asked>,
+    healed: bool,
+    exercised: Exercised,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Exercised {
+    dur_1: u64,
+    log_1: u64,
+    log_2: u64,
+    echo_1: u64,
+    echo_2: u64,
+}
+
+/// What a host has shown to others.
+#[derive(Clone, Debug, Default)]
+struct Shown {
+    logs: BTreeMap<LogName, LogModel>,
+    /// The highest number of entries that an answer has told.
+    entries_told: u64,
+    /// Its store was given up or damaged: what is learnt until it starts again may be forgotten again.
+    suspect: bool,
+    /// Counts stores, so that a request begun on an earlier one is not held against a later one.
+    store: u64,
+    answered_after_healing: bool,
+    completed: [u64; RECENT],
+    completions: usize,
+}
+
+#[derive(Clone, Debug, Default)]
+struct LogModel {
+    entries: Vec<Option<(u64, u64)>>,
+    positions: BTreeMap<(u64, u64), u64>,
+}
+
+/// A request under way.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    store: u64,
+    /// The log had at least that many entries when the request was first made.
+    length: u64,
+    /// Which append, so that one sent again counts from the first time.
+    append: Option<u64>,
+}
+
+impl ExampleChecks {
+    /// The checkers of a run of `scenario`.
+    pub fn new(scenario: &Scenario) -> Self {
+        Self {
+            echo_window: scenario.echo.window,
+            payload_bytes: usize::from(scenario.echo.payload_bytes),
+            entry_bytes: scenario.journal.entry_bytes,
+            hosts: vec![Shown::default(); scenario.nodes as usize],
+            asked: BTreeMap::new(),
+            healed: false,
+            exercised: Exercised::default(),
+        }
+    }
+
+    /// Notes that an entry was shown at a position of a log.
+    fn shown(&mut self, host: u32, log: LogName, position: u64, entry: &Entry, found: &mut Findings) {
+        self.exercised.log_1 += 1;
+        self.exercised.log_2 += 1;
+        let (client, sequence) = (entry.client, entry.sequence);
+        if *entry != entry_of(client, sequence, self.entry_bytes) {
+            found.fail(
+                LOG_1,
+                &[host],
+                format!("position {position} of {log:?} shows other data than client {client} appended"),
+            );
+        }
+        let model = self.hosts[host as usize].logs.entry(log).or_default();
+        let at = position as usize;
+        if model.entries.len() <= at {
+            model.entries.resize(at + 1, None);
+        }
+        match model.entries[at].replace((client, sequence)) {
+            Some(known) if known != (client, sequence) => {
+                let detail =
+                    format!("position {position} of {log:?} held {known:?} and now holds {:?}", (client, sequence));
+                found.fail(LOG_1, &[host], detail);
+            }
+            _ => {}
+        }
+        match model.positions.insert((client, sequence), position) {
+            Some(known) if known != position => {
+                let detail = format!(
+                    "append {sequence} of client {client} stands at positions {known} and {position} of {log:?}"
+                );
+                found.fail(LOG_2, &[host], detail);
+            }
+            _ => {}
+        }
+    }
+
+    /// What was shown before the request was made must still be there.
+    fn still_there(&mut self, client: u32, host: u32, log: LogName, length: u64, found: &mut Findings) {
+        let Some(asked) = self.asked.get(&client).copied() else { return };
+        if asked.store != self.hosts[host as usize].store {
+            return;
+        }
+        self.exercised.dur_1 += 1;
+        if length < asked.length {
+            let detail = format!(
+                "{log:?} had {} entries when client {client} asked, and the answer shows {length}",
+                asked.length
+            );
+            found.fail(DUR_1, &[host], detail);
+        }
+    }
+
+    fn length(&self, host: u32, log: &LogName) -> u64 {
+        self.hosts[host as usize].logs.get(log).map_or(0, |model| model.entries.len() as u64)
+    }
+
+    fn forget(&mut self, host: u32) {
+        let shown = &mut self.hosts[host as usize];
+        shown.logs.clear();
+        shown.entries_told = 0;
+        shown.store += 1;
+    }
+}
+
+impl Checks<ExampleNode> for ExampleChecks {
+    fn sent(&mut self, host: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
+        let Message::Pong { entries, not_after, .. } = outgoing.message else { return };
+        let shown = &mut self.hosts[host as usize];
+        self.exercised.dur_1 += 1;
+        if entries < shown.entries_told {
+            let detail = format!("told of {} entries before and of {entries} now", shown.entries_told);
+            found.fail(DUR_1, &[host], detail);
+        }
+        shown.entries_told = entries;
+        if outgoing.not_after != Some(not_after) {
+            found.fail(DUR_2, &[host], format!("promised not to leave after {not_after}, but left without that limit"));
+        }
+    }
+
+    fn received(&mut self, host: u32, _from: u32, _envelope: &Envelope, message: &Message, found: &mut Findings) {
+        let Message::Pong { sequence, payload, .. } = message else { return };
+        self.exercised.echo_1 += 1;
+        if *payload != payload_of(node_id(host), *sequence, self.payload_bytes) {
+            found.fail(ECHO_1, &[host], format!("the answer to ping {sequence} does not repeat it"));
+        }
+        self.hosts[host as usize].answered_after_healing |= self.healed;
+    }
+
+    fn asked(&mut self, client: u32, host: u32, request: &Request, _found: &mut Findings) {
+        let (log, append) = match request {
+            Request::Append { log, entry, .. } => (log, Some(entry.sequence)),
+            Request::Read { log, .. } => (log, None),
+            Request::Activate => return,
+        };
+        let store = self.hosts[host as usize].store;
+        let sent_again = |asked: &Asked| append.is_some() && asked.append == append && asked.store == store;
+        if !self.asked.get(&client).is_some_and(sent_again) {
+            self.asked.insert(client, Asked { store, length: self.length(host, log), append });
+        }
+    }
+
+    fn answered(&mut self, client: u32, host: u32, request: &Request, reply: &Reply, found: &mut Findings) {
+        match (request, reply) {
+            (Request::Append { log, entry, .. }, Reply::Appended { position }) => {
+                let known = self.hosts[host as usize]
+                    .logs
+                    .get(log)
+                    .and_then(|model| model.positions.get(&(entry.client, entry.sequence)));
+                if known.is_none() {
+                    self.still_there(client, host, *log, *position, found);
+                }
+                self.shown(host, *log, *position, entry, found);
+            }
+            (Request::Read { log, .. }, Reply::Entries { from, entries, end }) => {
+                self.still_there(client, host, *log, *end, found);
+                (*from..).zip(entries).for_each(|(position, entry)| self.shown(host, *log, position, entry, found));
+            }
+            (Request::Append { entry, hash: Some(hash), .. }, Reply::Refused(Refusal::Hash)) => {
+                if blake3::hash(&entry.data) == blake3::Hash::from_bytes(*hash) {
+                    found.fail(LOG_1, &[host], "an entry with the right hash was refused".into());
+                }
+            }
+            (_, Reply::Refused(Refusal::Stale { offered, last })) => {
+                found.fail(
+                    LOG_2,
+                    &[host],
+                    format!("append {offered} was called stale after {last}, but its client is still at it"),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn observed(&mut self, host: u32, observation: &ExampleObservation, found: &mut Findings) {
+        let ExampleObservation::Answered { sequence, .. } = observation else { return };
+        let shown = &mut self.hosts[host as usize];
+        if shown.completed.contains(sequence) {
+            found.fail(ECHO_1, &[host], format!("ping {sequence} was answered twice"));
+        }
+        shown.completed[shown.completions % RECENT] = *sequence;
+        shown.completions += 1;
+    }
+
+    fn booted(&mut self, host: u32) {
+        let shown = &mut self.hosts[host as usize];
+        shown.completed = [0; RECENT];
+        if core::mem::take(&mut shown.suspect) {
+            self.forget(host);
+        }
+    }
+
+    fn store_lost(&mut self, host: u32) {
+        self.forget(host);
+        self.hosts[host as usize].suspect = true;
+    }
+
+    fn healed(&mut self) {
+        self.healed = true;
+    }
+
+    fn finish(&mut self, found: &mut Findings) {
+        if self.echo_window == 0 || self.hosts.len() < 2 {
+            return;
+        }
+        for (host, shown) in (0..).zip(&self.hosts) {
+            self.exercised.echo_2 += 1;
+            if !shown.answered_after_healing {
+                found.fail(ECHO_2, &[host], "has had no answer since everything was healed".into());
+            }
+        }
+    }
+
+    fn exercised(&self) -> Vec<(&'static str, u64)> {
+        let Exercised { log_1, log_2, echo_1, echo_2, .. } = self.exercised;
+        vec![(LOG_1, log_1), (LOG_2, log_2), (ECHO_1, echo_1), (ECHO_2, echo_2)]
+    }
+}

@@ -1,0 +1,243 @@
+//! The journal machine's state and how it reacts.
+
+use super::super::NEWEST_VERSION;
+use super::super::node::{ExampleObservation, UNACTIVATED};
+use super::super::wire::Record;
+use super::{Action, Entry, Event, LogName, Refusal, Reply, Request, Work, limits};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use relaymesh_core::codec::BodyVersion;
+use relaymesh_core::identity::RequestId;
+use relaymesh_core::machine::{Ctx, Machine, Sink};
+use relaymesh_core::node::LoadError;
+use relaymesh_core::record::Sequence;
+use relaymesh_core::time::Time;
+
+/// The logs of one node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Journal {
+    speaks: BodyVersion,
+    writes: BodyVersion,
+    entries: u64,
+    logs: BTreeMap<LogName, Log>,
+    last_append: BTreeMap<u64, Appended>,
+    /// Appends whose hash is being checked.
+    checking: BTreeMap<RequestId, Pending>,
+    /// Reads that wait for records.
+    reading: BTreeMap<RequestId, Reading>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Log {
+    /// Where each entry stands in the node's journal.
+    records: Vec<Sequence>,
+    /// The newest entries.
+    recent: VecDeque<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Appended {
+    sequence: u64,
+    position: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Pending {
+    log: LogName,
+    entry: Entry,
+    hash: [u8; 32],
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Reading {
+    from: u64,
+    end: u64,
+    /// `None` until the record was read back.
+    entries: Vec<Option<Entry>>,
+    waits_for: VecDeque<(Sequence, usize)>,
+}
+
+impl Journal {
+    /// No logs yet. The build understands versions up to `speaks`.
+    pub const fn new(speaks: BodyVersion) -> Self {
+        Self {
+            speaks,
+            writes: UNACTIVATED,
+            entries: 0,
+            logs: BTreeMap::new(),
+            last_append: BTreeMap::new(),
+            checking: BTreeMap::new(),
+            reading: BTreeMap::new(),
+        }
+    }
+
+    /// Entries of all logs.
+    pub const fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Takes back one record after a restart.
+    pub fn replay(&mut self, sequence: Sequence, record: Record) {
+        match record {
+            Record::Appended { log, entry } => {
+                self.keep(sequence, log, entry);
+            }
+            Record::Activated => self.writes = NEWEST_VERSION,
+        }
+    }
+
+    /// Adds an entry whose record stands at `sequence`; returns its position.
+    fn keep(&mut self, sequence: Sequence, name: LogName, entry: Entry) -> u64 {
+        let log = self.logs.entry(name).or_default();
+        let position = log.records.len() as u64;
+        assert!(log.records.last().is_none_or(|last| *last < sequence), "records of a log come in order");
+        log.records.push(sequence);
+        self.entries += 1;
+        self.last_append.insert(entry.client, Appended { sequence: entry.sequence, position });
+        if log.recent.len() == limits::RECENT {
+            log.recent.pop_front();
+        }
+        log.recent.push_back(entry);
+        position
+    }
+
+    fn request(&mut self, ctx: &Ctx<'_>, id: RequestId, request: Request, out: &mut impl Sink<Action>) {
+        match request {
+            Request::Append { log, entry, hash } => match (self.refusal(&log, &entry, hash.is_some()), hash) {
+                (Some(refusal), _) => out.push(Action::Reply(id, Reply::Refused(refusal))),
+                (None, None) => self.append(ctx, id, log, entry, out),
+                (None, Some(hash)) => {
+                    out.push(Action::Hash(id, Work(entry.data.clone())));
+                    self.checking.insert(id, Pending { log, entry, hash });
+                }
+            },
+            Request::Read { log, from, limit } => self.read(id, &log, from, limit, out),
+            Request::Activate if self.speaks < NEWEST_VERSION => {
+                out.push(Action::Reply(id, Reply::Refused(Refusal::Unsupported)));
+            }
+            Request::Activate => {
+                if self.writes < NEWEST_VERSION {
+                    self.writes = NEWEST_VERSION;
+                    out.push(Action::Write(self.writes, Record::Activated));
+                }
+                out.push(Action::Reply(id, Reply::Activated));
+            }
+        }
+    }
+
+    fn refusal(&self, log: &LogName, entry: &Entry, hashed: bool) -> Option<Refusal> {
+        let is_new_log = !self.logs.contains_key(log);
+        let is_new_client = !self.last_append.contains_key(&entry.client);
+        let no_room = self.entries >= limits::ENTRIES
+            || is_new_log && self.logs.len() >= limits::LOGS
+            || is_new_client && self.last_append.len() >= limits::CLIENTS;
+        if log.as_slice().is_empty() || entry.data.len() > limits::ENTRY_BYTES {
+            Some(Refusal::Size)
+        } else if no_room {
+            Some(Refusal::NoRoom)
+        } else if hashed && self.checking.len() >= limits::WAITING {
+            Some(Refusal::Busy)
+        } else {
+            None
+        }
+    }
+
+    fn append(&mut self, ctx: &Ctx<'_>, id: RequestId, log: LogName, entry: Entry, out: &mut impl Sink<Action>) {
+        let offered = entry.sequence;
+        let reply = match self.last_append.get(&entry.client) {
+            Some(last) if last.sequence == offered => Reply::Appended { position: last.position },
+            Some(last) if last.sequence > offered => Reply::Refused(Refusal::Stale { offered, last: last.sequence }),
+            _ => {
+                out.push(Action::Write(self.writes, Record::Appended { log, entry: entry.clone() }));
+                let position = self.keep(ctx.next_record, log, entry);
+                out.push(Action::Grew(self.entries));
+                out.push(Action::Observe(ExampleObservation::Appended { position }));
+                Reply::Appended { position }
+            }
+        };
+        out.push(Action::Reply(id, reply));
+    }
+
+    fn hashed(&mut self, ctx: &Ctx<'_>, id: RequestId, hash: [u8; 32], out: &mut impl Sink<Action>) {
+        let Some(pending) = self.checking.remove(&id) else { return };
+        if pending.hash == hash {
+            self.append(ctx, id, pending.log, pending.entry, out);
+        } else {
+            out.push(Action::Reply(id, Reply::Refused(Refusal::Hash)));
+        }
+    }
+
+    fn read(&mut self, id: RequestId, name: &LogName, from: u64, limit: u32, out: &mut impl Sink<Action>) {
+        let nothing = Log::default();
+        let log = self.logs.get(name).unwrap_or(&nothing);
+        let end = log.records.len() as u64;
+        let from = from.min(end);
+        let until = end.min(from + u64::from(limit.min(limits::READ)));
+        let first_recent = end - log.recent.len() as u64;
+        let in_memory = |position: u64| {
+            let place = usize::try_from(position.checked_sub(first_recent)?).ok()?;
+            log.recent.get(place).cloned()
+        };
+        let entries: Vec<Option<Entry>> = (from..until).map(in_memory).collect();
+        let missing = (0..).zip(&entries).filter(|(_, entry)| entry.is_none());
+        let waits_for: VecDeque<_> = missing.map(|(at, _)| (log.records[from as usize + at], at)).collect();
+        let mut reading = Reading { from, end, entries, waits_for };
+        if reading.waits_for.is_empty() {
+            out.push(Action::Reply(id, reading.reply()));
+        } else if self.reading.len() >= limits::WAITING {
+            out.push(Action::Reply(id, Reply::Refused(Refusal::Busy)));
+        } else {
+            reading.waits_for.iter().for_each(|(sequence, _)| out.push(Action::Load(*sequence)));
+            self.reading.insert(id, reading);
+        }
+    }
+
+    /// Gives a record to the reads that wait for it.
+    fn loaded(&mut self, sequence: Sequence, record: Result<Record, LoadError>, out: &mut impl Sink<Action>) {
+        let entry = match record {
+            Ok(Record::Appended { entry, .. }) => Some(entry),
+            Ok(Record::Activated) | Err(_) => None,
+        };
+        // A record may be asked for by several reads, each with a load of its own: the oldest read takes it.
+        let waiting = self.reading.iter_mut().find_map(|(id, reading)| {
+            let place = reading.waits_for.iter().position(|(waited, _)| *waited == sequence)?;
+            let (_, at) = reading.waits_for.remove(place)?;
+            Some((*id, reading, at))
+        });
+        let Some((id, reading, at)) = waiting else { return };
+        let reply = match entry {
+            Some(entry) => {
+                reading.entries[at] = Some(entry);
+                reading.waits_for.is_empty().then(|| reading.reply())
+            }
+            None => Some(Reply::Refused(Refusal::Damaged { position: reading.from + at as u64 })),
+        };
+        if let Some(reply) = reply {
+            self.reading.remove(&id);
+            out.push(Action::Reply(id, reply));
+        }
+    }
+}
+
+impl Reading {
+    fn reply(&mut self) -> Reply {
+        Reply::Entries { from: self.from, entries: self.entries.drain(..).flatten().collect(), end: self.end }
+    }
+}
+
+impl Machine for Journal {
+    type Event = Event;
+    type Action = Action;
+
+    fn handle(&mut self, ctx: &mut Ctx<'_>, event: Event, out: &mut impl Sink<Action>) {
+        match event {
+            Event::Request(id, request) => self.request(ctx, id, request, out),
+            Event::Hashed(id, hash) => self.hashed(ctx, id, hash, out),
+            Event::Loaded(sequence, record) => self.loaded(sequence, record, out),
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        None
+    }
+}

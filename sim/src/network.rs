@@ -1,0 +1,224 @@
+//! The network between hosts: what becomes of each packet, directed link by directed link.
+//!
+//! Without faults a packet takes a drawn delay and arrives. Each active fault may change that; each kind of fault draws
+//! from its own stream, and only for packets it concerns.
+
+use crate::scenario::{FaultKind, NetworkSettings, PlannedFault};
+use crate::streams::{Stream, Streams};
+use crate::time::TrueTime;
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+use relaymesh_core::envelope::Class;
+use relaymesh_core::machine::Chooser;
+use relaymesh_core::time::Duration;
+
+/// What becomes of one packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// When it arrives, and whether its bytes are changed on the way.
+    pub first: Option<Flight>,
+    /// When it arrives once more.
+    pub second: Option<Flight>,
+    /// The sender's queue is full: until when.
+    pub full_until: Option<TrueTime>,
+}
+
+/// One copy of a packet on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flight {
+    /// When it arrives.
+    pub at: TrueTime,
+    /// Whether bits are flipped.
+    pub corrupt: bool,
+}
+
+/// The network.
+#[derive(Debug)]
+pub struct Network {
+    settings: NetworkSettings,
+    active: Vec<(usize, Condition)>,
+    queues: BTreeMap<(u32, u32), TrueTime>,
+    full: BTreeMap<(u32, u32, Class), TrueTime>,
+    fired: BTreeMap<FaultKind, u64>,
+    delay: Stream,
+    tail: Stream,
+    loss: Stream,
+    duplicate: Stream,
+    reorder: Stream,
+    corrupt: Stream,
+    flip: Stream,
+}
+
+#[derive(Clone, Debug)]
+struct Condition {
+    kind: FaultKind,
+    concerned: Vec<bool>,
+    links: Vec<(u32, u32)>,
+    share: u64,
+    amount: Duration,
+    bytes_per_second: u64,
+}
+
+impl Condition {
+    fn touches(&self, from: u32, to: u32) -> bool {
+        self.concerned[from as usize] || self.concerned[to as usize]
+    }
+
+    fn cuts(&self, from: u32, to: u32) -> bool {
+        let (from_inside, to_inside) = (self.concerned[from as usize], self.concerned[to as usize]);
+        match self.kind {
+            FaultKind::Partition => from_inside != to_inside,
+            FaultKind::OneWay => from_inside && !to_inside,
+            FaultKind::Partial => self.links.contains(&(from, to)) || self.links.contains(&(to, from)),
+            _ => false,
+        }
+    }
+}
+
+impl Network {
+    /// A network without faults.
+    pub fn new(settings: NetworkSettings, streams: &mut Streams) -> Self {
+        Self {
+            settings,
+            active: Vec::new(),
+            queues: BTreeMap::new(),
+            full: BTreeMap::new(),
+            fired: BTreeMap::new(),
+            delay: streams.open("network delay"),
+            tail: streams.open("network delay tail"),
+            loss: streams.open("network loss"),
+            duplicate: streams.open("network duplicate"),
+            reorder: streams.open("network reorder"),
+            corrupt: streams.open("network corrupt"),
+            flip: streams.open("network flipped bits"),
+        }
+    }
+
+    /// A fault of the network begins.
+    pub fn begin(&mut self, number: usize, fault: &PlannedFault, nodes: u32) {
+        let mut concerned = vec![false; nodes as usize];
+        fault.nodes.iter().for_each(|node| concerned[*node as usize] = true);
+        let condition = Condition {
+            kind: fault.kind,
+            concerned,
+            links: fault.links.clone(),
+            share: fault.share,
+            amount: fault.amount,
+            bytes_per_second: fault.value,
+        };
+        self.active.push((number, condition));
+    }
+
+    /// A fault of the network ends.
+    pub fn end(&mut self, number: usize) {
+        self.active.retain(|(active, _)| *active != number);
+    }
+
+    /// What becomes of a packet of `bytes` bytes sent now.
+    pub fn route(&mut self, now: TrueTime, from: u32, to: u32, class: Class, bytes: usize) -> Route {
+        let mut flight = Flight { at: now + self.draw_delay(), corrupt: false };
+        if self.active.is_empty() {
+            return Route { first: Some(flight), ..Route::default() };
+        }
+        let mut route = Route::default();
+        let mut copies = 1;
+        for at in 0..self.active.len() {
+            let condition = &self.active[at].1;
+            let (kind, share, amount) = (condition.kind, condition.share, condition.amount);
+            if condition.cuts(from, to) {
+                self.fire(kind);
+                return route;
+            }
+            if !condition.touches(from, to) {
+                continue;
+            }
+            match kind {
+                FaultKind::Loss if self.loss.decide().happens(share) => {
+                    self.fire(kind);
+                    return route;
+                }
+                FaultKind::Duplicate if self.duplicate.decide().happens(share) => {
+                    self.fire(kind);
+                    copies = 2;
+                }
+                FaultKind::Reorder if self.reorder.decide().happens(share) => {
+                    self.fire(kind);
+                    flight.at = flight.at + self.reorder.decide().span(Duration::ZERO, amount);
+                }
+                FaultKind::Delay => {
+                    self.fire(kind);
+                    flight.at = flight.at + amount;
+                }
+                FaultKind::Corrupt if self.corrupt.decide().happens(share) => {
+                    self.fire(kind);
+                    flight.corrupt = true;
+                }
+                FaultKind::Bandwidth => match self.queue(at, now, (from, to), bytes) {
+                    Ok(wait) => flight.at = flight.at + wait,
+                    Err(until) => {
+                        self.fire(kind);
+                        route.full_until = self.newly_full(now, (from, to, class), until);
+                        return route;
+                    }
+                },
+                _ => {}
+            }
+        }
+        route.first = Some(flight);
+        if copies == 2 {
+            let at = now + self.draw_delay();
+            route.second = Some(Flight { at, corrupt: false });
+        }
+        route
+    }
+
+    fn draw_delay(&mut self) -> Duration {
+        let delay = self.delay.decide().span(self.settings.delay.from, self.settings.delay.to);
+        let is_late = self.settings.tail.0 > 0 && self.tail.decide().happens(self.settings.tail.0);
+        if is_late { delay.saturating_mul(10) } else { delay }
+    }
+
+    /// How long the packet waits for the link, or until when the link's queue has no room.
+    fn queue(&mut self, condition: usize, now: TrueTime, link: (u32, u32), bytes: usize) -> Result<Duration, TrueTime> {
+        let bytes_per_second = self.active[condition].1.bytes_per_second;
+        let time_of = |bytes: u64| Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / bytes_per_second);
+        let free_at = self.queues.entry(link).or_insert(now);
+        let backlog = free_at.since(now);
+        if backlog > time_of(self.settings.queue_bytes) {
+            return Err(now + Duration::from_nanos(backlog.as_nanos() / 2));
+        }
+        let wait = backlog + time_of(bytes as u64);
+        *free_at = now + wait;
+        Ok(wait)
+    }
+
+    /// Remembers that the sender was told, so that it is told once.
+    fn newly_full(&mut self, now: TrueTime, lane: (u32, u32, Class), until: TrueTime) -> Option<TrueTime> {
+        let known = self.full.insert(lane, until).is_some_and(|known| known > now);
+        (!known).then_some(until)
+    }
+
+    /// Flips one to three bits.
+    pub fn flip_bits(&mut self, bytes: &mut [u8]) {
+        let count = 1 + self.flip.decide().below(3);
+        for _ in 0..count {
+            let bit = self.flip.decide().below(bytes.len() as u64 * 8) as usize;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+
+    fn fire(&mut self, kind: FaultKind) {
+        *self.fired.entry(kind).or_default() += 1;
+    }
+
+    /// How many packets each kind of fault changed.
+    pub const fn fired(&self) -> &BTreeMap<FaultKind, u64> {
+        &self.fired
+    }
+
+    /// The network's streams, for DRAW-1.
+    pub fn streams(&self) -> [&Stream; 7] {
+        [&self.delay, &self.tail, &self.loss, &self.duplicate, &self.reorder, &self.corrupt, &self.flip]
+    }
+}

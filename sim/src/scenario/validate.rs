@@ -1,0 +1,103 @@
+//! What makes a well-formed file a scenario that can be run.
+
+use super::kind::Parameter;
+use super::schema::{Fault, Nodes, Scenario};
+use crate::example::{NEWEST_VERSION, OLDEST_VERSION, PAYLOAD_BYTES_MAX};
+use alloc::format;
+use alloc::string::{String, ToString};
+use relaymesh_core::time::Duration;
+
+/// Nodes a run may have: twice what the mesh is designed for.
+const NODES_MAX: u32 = 2_000;
+/// Drawn faults a run may have.
+const FAULTS_MAX: u32 = 10_000;
+/// The longest run, in simulated time.
+const PHASE_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// A value that a scenario cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct Invalid {
+    /// The field, as a path.
+    pub field: String,
+    /// What is wrong, and what was expected.
+    pub problem: String,
+}
+
+fn require(holds: bool, field: &str, problem: impl FnOnce() -> String) -> Result<(), Invalid> {
+    if holds { Ok(()) } else { Err(Invalid { field: field.to_string(), problem: problem() }) }
+}
+
+/// Checks everything the file's form cannot express.
+pub(super) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
+    let name = &scenario.name;
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    require(!name.is_empty() && name.len() <= 64 && name.chars().all(is_name), "name", || {
+        format!("`{name}` is not a name; use 1 to 64 lower-case letters, digits and hyphens")
+    })?;
+    require((1..=NODES_MAX).contains(&scenario.nodes), "nodes", || {
+        format!("{} nodes, where 1 to {NODES_MAX} are possible", scenario.nodes)
+    })?;
+    require((OLDEST_VERSION.0..=NEWEST_VERSION.0).contains(&scenario.version), "version", || {
+        format!("no build understands version {}; use {} or {}", scenario.version, OLDEST_VERSION.0, NEWEST_VERSION.0)
+    })?;
+    let phases = scenario.phases;
+    require(phases.safety.0 > Duration::ZERO && phases.safety.0 <= PHASE_MAX, "phases.safety", || {
+        "must be longer than nothing and at most 24h".to_string()
+    })?;
+    require(phases.liveness.0 > Duration::ZERO && phases.liveness.0 <= PHASE_MAX, "phases.liveness", || {
+        "must be longer than nothing and at most 24h".to_string()
+    })?;
+    require(usize::from(scenario.echo.payload_bytes) <= PAYLOAD_BYTES_MAX, "echo.payload_bytes", || {
+        format!("{} bytes, where at most {PAYLOAD_BYTES_MAX} fit a ping", scenario.echo.payload_bytes)
+    })?;
+    require(scenario.echo.window <= 64, "echo.window", || "at most 64 pings may be under way".to_string())?;
+    require(scenario.echo.timeout.0 > Duration::ZERO, "echo.timeout", || "must be longer than nothing".to_string())?;
+    require(scenario.journal.clients <= 10_000, "journal.clients", || "at most 10000 clients".to_string())?;
+    require(scenario.journal.timeout.0 > Duration::ZERO, "journal.timeout", || {
+        "must be longer than nothing".to_string()
+    })?;
+    require(scenario.journal.entry_bytes <= 16 << 10, "journal.entry_bytes", || "at most 16384 bytes".to_string())?;
+    let times: u64 = scenario.faults.iter().map(|fault| u64::from(fault.times)).sum();
+    require(times <= u64::from(FAULTS_MAX), "fault", || format!("{times} faults, where {FAULTS_MAX} are possible"))?;
+    (0..).zip(&scenario.faults).try_for_each(|(number, fault)| validate_fault(scenario, number, fault))
+}
+
+fn validate_fault(scenario: &Scenario, number: usize, fault: &Fault) -> Result<(), Invalid> {
+    let field = |name: &str| format!("fault[{number}] ({}).{name}", fault.kind.name());
+    for (parameter, name, given) in given(fault) {
+        let needed = fault.kind.needs().contains(&parameter);
+        let allowed = needed || fault.kind.may_have().contains(&parameter);
+        require(!needed || given, &field(name), || format!("is missing; {} needs it", fault.kind.name()))?;
+        require(allowed || !given, &field(name), || format!("has no meaning for {}; remove it", fault.kind.name()))?;
+    }
+    let concerned = match &fault.nodes {
+        Nodes::These(nodes) => nodes.iter().max().map_or(0, |last| last + 1),
+        Nodes::Some(count) => *count,
+        Nodes::All(_) => 0,
+    };
+    require(concerned <= scenario.nodes, &field("nodes"), || {
+        format!("the scenario has {} nodes, numbered from 0", scenario.nodes)
+    })?;
+    let links = fault.links.iter().flatten();
+    let last_linked = links.map(|(one, other)| one.max(other) + 1).max().unwrap_or(0);
+    require(last_linked <= scenario.nodes, &field("links"), || {
+        format!("the scenario has {} nodes, numbered from 0", scenario.nodes)
+    })?;
+    require(fault.at.to <= scenario.phases.safety.0, &field("at"), || {
+        format!("the faults end after {}; a later one would never happen", scenario.phases.safety)
+    })?;
+    require(fault.value != Some(0), &field("value"), || "must be at least 1".to_string())
+}
+
+fn given(fault: &Fault) -> [(Parameter, &'static str, bool); 7] {
+    [
+        (Parameter::Lasts, "lasts", fault.lasts.is_some()),
+        (Parameter::Share, "share", fault.share.is_some()),
+        (Parameter::Amount, "amount", fault.amount.is_some()),
+        (Parameter::Rate, "rate", fault.rate.is_some()),
+        (Parameter::Value, "value", fault.value.is_some()),
+        (Parameter::Links, "links", fault.links.is_some()),
+        (Parameter::Counted, "counted", fault.counted.is_some()),
+    ]
+}

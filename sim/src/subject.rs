@@ -1,0 +1,99 @@
+//! What the world simulates: an application, the clients that use it, and the checkers that watch it.
+//!
+//! The world knows nodes, packets, disks and faults; everything that knows what the messages mean is behind these
+//! traits.
+
+use crate::check::Findings;
+use crate::scenario::Scenario;
+use crate::streams::Streams;
+use crate::time::TrueTime;
+use alloc::string::String;
+use alloc::vec::Vec;
+use relaymesh_core::envelope::Envelope;
+use relaymesh_core::identity::NodeId;
+use relaymesh_core::node::{Application, Outgoing, Refusal, Seat};
+use relaymesh_core::time::Duration;
+
+/// Something to be simulated.
+pub trait Subject: Sized {
+    /// What runs on each node.
+    type Application: Application;
+    /// Who asks it for things.
+    type Clients: Clients<Self::Application>;
+    /// Who watches.
+    type Checks: Checks<Self::Application>;
+
+    /// The application of one process. `nodes` are all nodes of the mesh, in the order of their numbers.
+    fn application(scenario: &Scenario, seat: &Seat, nodes: &[NodeId]) -> Self::Application;
+    /// The clients of one run.
+    fn clients(scenario: &Scenario, streams: &mut Streams) -> Self::Clients;
+    /// The checkers of one run.
+    fn checks(scenario: &Scenario) -> Self::Checks;
+}
+
+/// The clients of a run. They live outside the nodes and never fail.
+pub trait Clients<A: Application> {
+    /// How many there are, numbered from 0.
+    fn count(&self) -> u32;
+    /// What a client does next. While `offering` is false it finishes what it has begun and begins nothing.
+    fn turn(&mut self, client: u32, now: TrueTime, offering: bool) -> Turn<A::Request>;
+    /// What became of its last request.
+    fn outcome(&mut self, client: u32, now: TrueTime, outcome: Outcome<A::Reply>);
+    /// Clients that still wait for something, with what.
+    fn unanswered(&self) -> Vec<(u32, String)>;
+}
+
+/// What a client does next.
+#[derive(Clone, Debug)]
+pub enum Turn<R> {
+    /// Asks a node, and waits.
+    Ask {
+        /// Which node.
+        host: u32,
+        /// For what.
+        request: R,
+        /// How long it waits.
+        timeout: Duration,
+    },
+    /// Does nothing until then.
+    Rest(TrueTime),
+    /// Is done for good.
+    Done,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub enum Outcome<R> {
+    /// It was answered.
+    Reply(R),
+    /// It was refused before it was looked at.
+    Refused(Refusal),
+    /// Nobody listens there.
+    Unreachable,
+    /// No answer came in time; what was asked may have been done or may still be.
+    TimedOut,
+}
+
+/// Checkers of an application. They see what clients and the wire see, at true time, and never ask a node.
+pub trait Checks<A: Application> {
+    /// A message has left its node.
+    fn sent(&mut self, host: u32, outgoing: &Outgoing<A::Message>, found: &mut Findings);
+    /// An authentic message has arrived.
+    fn received(&mut self, host: u32, from: u32, envelope: &Envelope, message: &A::Message, found: &mut Findings);
+    /// A client has asked a node.
+    fn asked(&mut self, client: u32, host: u32, request: &A::Request, found: &mut Findings);
+    /// The answer has reached the client.
+    fn answered(&mut self, client: u32, host: u32, request: &A::Request, reply: &A::Reply, found: &mut Findings);
+    /// A node has let operators see something.
+    fn observed(&mut self, host: u32, observation: &A::Observation, found: &mut Findings);
+    /// A process has begun.
+    fn booted(&mut self, host: u32);
+    /// What stood in the host's store is gone or damaged, by more than one disk can survive.
+    fn store_lost(&mut self, host: u32);
+    /// Everything was healed.
+    fn healed(&mut self);
+    /// The run is over; `done` tells whether it ran to its end.
+    fn finish(&mut self, found: &mut Findings);
+    /// How often each invariant was put to the test.
+    fn exercised(&self) -> Vec<(&'static str, u64)>;
+}

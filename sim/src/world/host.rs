@@ -1,0 +1,162 @@
+//! One machine of the world: its process, disk, clocks and condition.
+
+use super::Inbound;
+use crate::clock::HostClock;
+use crate::disk::{Disk, DiskCondition};
+use crate::scenario::{DiskSettings, Scenario};
+use crate::streams::{Stream, Streams};
+use crate::time::TrueTime;
+use alloc::collections::VecDeque;
+use alloc::format;
+use relaymesh_core::codec::BodyVersion;
+use relaymesh_core::envelope::Keyring;
+use relaymesh_core::gate::WriteNumber;
+use relaymesh_core::identity::{ClusterId, GossipDomain, NodeId, StoreIncarnation};
+use relaymesh_core::limits::Limits;
+use relaymesh_core::machine::{CauseId, Chooser};
+use relaymesh_core::node::{Application, Node, Seat};
+use relaymesh_core::secret::SecretKey;
+use relaymesh_core::time::Duration;
+
+/// The cluster that every simulated node belongs to.
+pub(super) const CLUSTER: ClusterId = ClusterId::from_bytes(*b"simulated mesh  ");
+
+/// One machine.
+pub(super) struct Host<A: Application> {
+    /// The process, while one runs.
+    pub(super) node: Option<Node<A>>,
+    /// Counts processes: what was meant for an earlier one does not reach a later one.
+    pub(super) life: u32,
+    pub(super) id: NodeId,
+    pub(super) version: BodyVersion,
+    pub(super) keyring: Keyring,
+    pub(super) clock: HostClock,
+    pub(super) disk: Disk,
+    pub(super) disk_condition: DiskCondition,
+    /// No sync ends before this.
+    pub(super) disk_stalled_until: TrueTime,
+    /// What the node chooses with.
+    pub(super) chooser: Stream,
+    /// Draws made while the node handled events: all that may come from its chooser.
+    pub(super) draws_accounted: u64,
+    /// What draws the incarnations of new stores.
+    founding: Stream,
+    /// The write that the sync under way covers last, and the event that emitted it.
+    pub(super) syncing: Option<(WriteNumber, CauseId)>,
+    /// The last write handed to the disk.
+    pub(super) written: (WriteNumber, CauseId),
+    /// When loads asked for so far will have been answered: answers keep their order.
+    pub(super) reads_done: TrueTime,
+    /// The wake that is scheduled, and the event that asked for it.
+    pub(super) wake: Option<(TrueTime, CauseId)>,
+    /// Nothing is handled before this.
+    pub(super) frozen_until: TrueTime,
+    /// Since when the machine sleeps, its network card too, and whether its monotonic clock counts that.
+    pub(super) asleep: Option<(TrueTime, bool)>,
+    /// How long handling one event takes.
+    pub(super) event_cost: Duration,
+    /// What waits while the process is frozen or busy.
+    pub(super) backlog: VecDeque<Inbound>,
+    /// Faults that keep the process from starting.
+    pub(super) held_down: u32,
+    /// A write or sync of this process has failed: nothing more is written.
+    pub(super) store_failed: bool,
+    /// The rate of its clocks without faults, in parts per billion.
+    pub(super) base_rate_ppb: i64,
+}
+
+impl<A: Application> Host<A> {
+    pub(super) fn new(scenario: &Scenario, number: u32, streams: &mut Streams) -> Self {
+        let mut clocks = streams.open(format!("clocks {number}"));
+        let mut clock = HostClock::new(clocks.span(Duration::from_secs(60), Duration::from_secs(86_400)));
+        let rate = scenario.clocks.rate.0.unsigned_abs();
+        let base_rate_ppb = signed(clocks.below(2 * rate + 1), rate);
+        clock.set_rate(TrueTime(0), base_rate_ppb);
+        let offset = scenario.clocks.offset.0.as_nanos();
+        clock.step_wall(TrueTime(0), signed(clocks.below(2 * offset + 1), offset));
+        Self {
+            node: None,
+            life: 0,
+            id: node_id(number),
+            version: BodyVersion(scenario.version),
+            keyring: Keyring::new(SecretKey::derive("relaymesh simulated cluster key", CLUSTER.as_bytes())),
+            clock,
+            disk: Disk::new(streams, number),
+            disk_condition: condition_of(&scenario.disk),
+            disk_stalled_until: TrueTime(0),
+            chooser: streams.open(format!("node {number}")),
+            draws_accounted: 0,
+            founding: streams.open(format!("store {number}")),
+            syncing: None,
+            written: (WriteNumber(0), CauseId(0)),
+            reads_done: TrueTime(0),
+            wake: None,
+            frozen_until: TrueTime(0),
+            asleep: None,
+            event_cost: Duration::ZERO,
+            backlog: VecDeque::new(),
+            held_down: 0,
+            store_failed: false,
+            base_rate_ppb,
+        }
+    }
+
+    /// Where the next process of this host sits.
+    pub(super) fn seat(&mut self) -> Seat {
+        Seat {
+            cluster: CLUSTER,
+            domain: GossipDomain(0),
+            node: self.id,
+            fresh_store: StoreIncarnation(self.founding.below(u64::MAX)),
+            speaks: self.version,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The machine wakes, if it sleeps.
+    pub(super) fn wake_up(&mut self, now: TrueTime) {
+        if let Some((since, counted)) = self.asleep.take() {
+            self.frozen_until = now;
+            if !counted {
+                self.clock.forget(now, now.since(since));
+            }
+        }
+    }
+
+    /// Ends the process, if one runs. What it had under way is gone; what it wrote is still in the cache.
+    pub(super) fn end_process(&mut self) {
+        self.node = None;
+        self.life += 1;
+        self.backlog.clear();
+        self.wake = None;
+        self.syncing = None;
+        self.frozen_until = TrueTime(0);
+        self.disk.abandon();
+    }
+}
+
+/// The disk as the scenario has it without faults.
+pub(super) fn condition_of(settings: &DiskSettings) -> DiskCondition {
+    DiskCondition {
+        sync: (settings.sync.from, settings.sync.to),
+        read: (settings.read.from, settings.read.to),
+        slowdown: 1,
+        torn: settings.torn.0,
+        write_fails: 0,
+        sync_fails: 0,
+        read_corrupts: 0,
+        full: false,
+    }
+}
+
+/// The id of host `number`, the same in every run.
+pub fn node_id(number: u32) -> NodeId {
+    let mut key = [0; 32];
+    key[..4].copy_from_slice(&number.to_le_bytes());
+    NodeId::of_public_key(&key)
+}
+
+/// A draw from `0..=2 × bound` as one from `-bound..=bound`.
+fn signed(draw: u64, bound: u64) -> i64 {
+    draw as i64 - bound as i64
+}

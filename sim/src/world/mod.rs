@@ -1,0 +1,78 @@
+//! The world: hosts, the network between them, their clients, and time.
+//!
+//! One event queue drives everything. [`host`] is what a machine room would hold: process, disk, clocks. [`drive`] is
+//! the driver: it does what a node asks and hands it what happens, without looking at the content of any message.
+//! [`faults`] breaks things and heals them, [`clients`] lets clients speak.
+
+mod clients;
+mod drive;
+mod faults;
+mod host;
+mod run;
+
+pub use host::node_id;
+pub use run::{Options, Report, Verdict, World, run};
+
+use crate::time::TrueTime;
+use relaymesh_core::envelope::Class;
+use relaymesh_core::gate::WriteNumber;
+use relaymesh_core::identity::{NodeId, RequestId};
+use relaymesh_core::machine::CauseId;
+use relaymesh_core::node::StoreFailure;
+
+/// Something that will take place. Small: what it carries stands in a slab.
+#[derive(Clone, Copy, Debug)]
+enum Happening {
+    /// Something reaches a process.
+    Arrives { host: u32, life: u32, inbound: Inbound },
+    /// A packet reaches a host, whoever runs there.
+    Packet { host: u32, place: u32 },
+    /// A sync ends.
+    SyncEnds { host: u32, life: u32 },
+    /// A process that was frozen or busy goes on.
+    Resumes { host: u32, life: u32 },
+    /// A process begins.
+    Boots { host: u32, life: u32 },
+    /// A client may act, or its patience ends.
+    ClientTurn { client: u32, turn: u32 },
+    /// An answer reaches a client.
+    Answer { client: u32, request: RequestId, place: u32 },
+    /// A fault begins.
+    FaultBegins { number: u32 },
+    /// A fault ends.
+    FaultEnds { number: u32 },
+    /// All faults end.
+    Heals,
+}
+
+/// Something that reaches a process.
+#[derive(Clone, Copy, Debug)]
+enum Inbound {
+    Packet { place: u32 },
+    Wake,
+    Request { id: RequestId, place: u32, cause: CauseId },
+    Persisted { upto: WriteNumber, cause: CauseId },
+    StoreFailed { failure: StoreFailure, cause: CauseId },
+    Loaded { place: u32 },
+    Computed { place: u32 },
+    Full { peer: NodeId, class: Class },
+    Room { peer: NodeId, class: Class },
+}
+
+/// A packet on its way.
+#[derive(Debug)]
+struct Packet {
+    bytes: alloc::vec::Vec<u8>,
+    altered: bool,
+    sent_by: CauseId,
+}
+
+/// The bound between a client and a node, one way.
+const CLIENT_DELAY: relaymesh_core::time::Duration = relaymesh_core::time::Duration::from_micros(150);
+
+/// When everything is healed and when the run ends.
+#[derive(Clone, Copy, Debug)]
+struct Timetable {
+    heal: TrueTime,
+    end: TrueTime,
+}
