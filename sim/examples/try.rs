@@ -1,8 +1,6 @@
-use relaymesh_sim::{
-    example::Example,
-    scenario,
-    world::{self, Options},
-};
+//! x
+use relaymesh_sim::{scenario, world::{self, Options}, example::Example};
+use std::collections::BTreeMap;
 fn main() {
     let a: Vec<String> = std::env::args().collect();
     let text = std::fs::read_to_string(&a[1]).unwrap();
@@ -11,16 +9,19 @@ fn main() {
     let max: u64 = a.get(3).map_or(u64::MAX, |x| x.parse().unwrap());
     let t = std::time::Instant::now();
     let mut ev = 0;
+    let mut f: BTreeMap<String,u64> = BTreeMap::new();
+    let mut bad = 0;
+    let mut exc = 0;
+    let mut kinds: BTreeMap<&str,u64> = BTreeMap::new();
     for seed in 0..n {
         let r = world::run::<Example>(&s, seed, Options { keep_lines: false, events_max: max });
         ev += r.events;
-        if seed == 0 || !r.violations.is_empty() {
-            println!("{r:#?}");
-        }
-        if !r.violations.is_empty() {
-            break;
-        }
+        exc = exc.max(r.excuses);
+        for (k,v) in &r.faults { *f.entry(k.clone()).or_default() += v; }
+        for (k,v) in &r.exercised { *f.entry(format!("!{k}")).or_default() += v; }
+        for (k,v) in &r.events_by_kind { *kinds.entry(k).or_default() += v; }
+        if !r.violations.is_empty() { bad += 1; println!("seed {seed}: {:?}", r.violations[0]); }
     }
     let e = t.elapsed().as_secs_f64();
-    println!("{ev} events in {e:.3}s = {:.0}/s", ev as f64 / e);
+    println!("{} bad={bad} excuses<={exc} {ev} events in {e:.3}s = {:.0}/s\n   {f:?}\n   {kinds:?}", s.name, ev as f64 / e);
 }

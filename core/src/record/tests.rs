@@ -113,6 +113,9 @@ fn a_writer_continues_what_was_recovered() {
     let recovered = recover(&after.slots).unwrap();
     assert_eq!((recovered.end, recovered.boot), (Sequence(5), BootIncarnation(2)));
     assert_eq!(bodies(&after.slots), [b"before".to_vec(), b"after".to_vec()]);
+    assert_eq!(read_frame(&after.slots[&4]).unwrap().synced, Sequence(0), "no mark was found, so none is claimed");
+    let marked = after.synced().app(b"marks five").rebooted();
+    assert_eq!(read_frame(&marked.slots[&7]).unwrap().synced, Sequence(5), "the mark that was found is passed on");
 }
 
 #[test]
