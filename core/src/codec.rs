@@ -89,11 +89,11 @@ pub enum DecodeError {
     },
 }
 
-/// The most bytes a decoder will ever allocate for one body.
-pub const DECODE_LIMIT: usize = 64 << 20;
+/// What a value may claim while it is decoded, per byte of input: an integer of one byte may stand for sixteen.
+const CLAIM_PER_BYTE: usize = 16;
 
-fn library_config() -> impl Config {
-    config::standard().with_limit::<DECODE_LIMIT>()
+fn library_config<const LIMIT: usize>() -> impl Config {
+    config::standard().with_limit::<LIMIT>()
 }
 
 /// Appends `value` to `out`; a helper for implementations of [`Body::encode`].
@@ -103,7 +103,7 @@ fn library_config() -> impl Config {
 pub fn encode_value<T: Serialize>(value: &T, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let start = out.len();
     let writer = BoundedWriter { out, room: limit };
-    bincode::serde::encode_into_writer(value, writer, library_config()).map_err(|error| {
+    bincode::serde::encode_into_writer(value, writer, config::standard()).map_err(|error| {
         out.truncate(start);
         match error {
             LibraryError::UnexpectedEnd => EncodeError::TooLarge { limit },
@@ -114,12 +114,25 @@ pub fn encode_value<T: Serialize>(value: &T, limit: usize, out: &mut Vec<u8>) ->
 
 /// The value that `bytes` hold, all of them; a helper for implementations of [`Body::decode`].
 ///
+/// What is allocated stays in proportion to `bytes`, whatever lengths they claim. Types without size do not belong in
+/// bodies: a list of them has no bound.
+///
 /// # Errors
 /// [`DecodeError`] when they hold anything else.
 pub fn decode_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    // The library's limit is a constant of the type, so it comes in steps.
+    match bytes.len().saturating_mul(CLAIM_PER_BYTE) {
+        0..=0x1_0000 => decode_within::<T, 0x1_0000>(bytes),
+        0x1_0001..=0x10_0000 => decode_within::<T, 0x10_0000>(bytes),
+        0x10_0001..=0x100_0000 => decode_within::<T, 0x100_0000>(bytes),
+        _ => decode_within::<T, 0x1000_0000>(bytes),
+    }
+}
+
+fn decode_within<T: DeserializeOwned, const LIMIT: usize>(bytes: &[u8]) -> Result<T, DecodeError> {
     let length = bytes.len();
-    let (value, used) =
-        bincode::serde::decode_from_slice(bytes, library_config()).map_err(|_| DecodeError::Malformed { length })?;
+    let decoded = bincode::serde::decode_from_slice(bytes, library_config::<LIMIT>());
+    let (value, used) = decoded.map_err(|_| DecodeError::Malformed { length })?;
     match length - used {
         0 => Ok(value),
         extra => Err(DecodeError::Trailing { extra }),

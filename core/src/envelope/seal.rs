@@ -18,7 +18,7 @@ pub struct Opened<M> {
 /// Why a packet was refused. Nothing was taken over from it, and nobody is told: the sender cannot be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Shorter or longer than its header says, or than a packet may be.
+    /// Shorter or longer than its header says. How much is received at all, the driver's buffer bounds.
     #[error("{length} bytes cannot be a packet")]
     Length {
         /// Bytes received.

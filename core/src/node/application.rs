@@ -122,9 +122,6 @@ pub enum LoadError {
     /// The slot is empty or its bytes are wrong, also after several readings.
     #[error("record {0} is damaged")]
     Damaged(Sequence),
-    /// Too many loads are under way. Try again when one has returned.
-    #[error("too many records are being read; try again shortly")]
-    Busy,
 }
 
 /// Something another party can see.
@@ -176,7 +173,7 @@ pub enum Output<A: Application> {
         /// What.
         work: A::Work,
     },
-    /// Read a record back; [`Input::Loaded`] follows.
+    /// Read a record back; [`Input::Loaded`] follows. At most [`LOADS_MAX`](super::LOADS_MAX) may be under way.
     Load(Sequence),
     /// Let operators see something.
     Observe(A::Observation),

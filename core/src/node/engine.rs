@@ -2,7 +2,7 @@
 
 use super::application::{Application, Gating, Input, LoadError, Message, Output, Visible};
 use super::contract::{Action, Effect, Event, Observed, Outgoing, Refusal, Scratch, StopReason};
-use super::loads::{Loads, Reading, Ticket};
+use super::loads::{LOADS_MAX, Loads, Reading, Ticket};
 use super::startup::{Fed, Startup};
 use crate::codec::{Body, BodyVersion};
 use crate::envelope::Envelope;
@@ -106,8 +106,8 @@ impl<A: Application> Node<A> {
         debug_assert!(scratch.effects.is_empty(), "the driver left effects of an earlier event behind");
         scratch.frames.clear();
         match event {
-            Event::StoreFailed(failure) => self.stop(ctx, failure.into(), scratch),
             _ if matches!(self.phase, Phase::Stopped) => self.refuse_if_request(ctx, &event, Refusal::Stopped, scratch),
+            Event::StoreFailed(failure) => self.stop(ctx, failure.into(), scratch),
             Event::Boot { last } => self.boot(ctx, last, scratch),
             Event::Loaded { ticket, sequence, bytes } => self.loaded(ctx, ticket, sequence, bytes.as_deref(), scratch),
             Event::Persisted { upto } => self.persisted(ctx, upto, scratch),
@@ -325,7 +325,7 @@ impl<A: Application> Node<A> {
                 "siblings keep one another busy for ever: check the wiring"
             );
             ctx.next_record = self.outbox.journal.end().next();
-            let mut sink = StepSink { cause: ctx.cause, outbox: &mut self.outbox, scratch };
+            let mut sink = StepSink { cause: ctx.cause, now: ctx.now, outbox: &mut self.outbox, scratch };
             self.application.handle(ctx, input, &mut sink);
             next = scratch.inbox.pop_front().map(Input::Local);
         }
@@ -423,6 +423,7 @@ impl<A: Application> Outbox<A> {
 /// Where the application's outputs go during one step.
 struct StepSink<'a, A: Application> {
     cause: CauseId,
+    now: Time,
     outbox: &'a mut Outbox<A>,
     scratch: &'a mut Scratch<A>,
 }
@@ -442,7 +443,7 @@ impl<A: Application> Sink<Output<A>> for StepSink<'_, A> {
             Output::Compute { id, work } => self.scratch.push(cause, Action::Compute { id, work }),
             Output::Load(sequence) => match self.outbox.loads.ask(sequence) {
                 Some(ticket) => self.scratch.push(cause, Action::Load { ticket, sequence }),
-                None => panic!("more than {} loads under way: the application bounds its own", super::loads::LOADS_MAX),
+                None => panic!("more than {LOADS_MAX} loads under way: the application bounds its own"),
             },
             Output::Observe(observation) => {
                 let concern = observation.descriptor().concern;
@@ -465,8 +466,11 @@ impl<A: Application> StepSink<'_, A> {
                 self.outbox.gate.hold(not_after, Effect { cause, action });
             }
             Visible::Message { to, class, version, message } => {
-                self.outbox.packets += 1;
                 let gating = message.gating();
+                if gating == Gating::Ungated && not_after.is_some_and(|limit| self.now > limit) {
+                    return self.scratch.late.push_back(Visible::Message { to, class, version, message });
+                }
+                self.outbox.packets += 1;
                 let sequence = self.outbox.packets;
                 let action = Action::Send(Outgoing { to, class, version, sequence, not_after, message });
                 match gating {

@@ -5,8 +5,8 @@ use alloc::collections::VecDeque;
 
 /// Readings of one slot before its bytes are believed to be wrong.
 pub(super) const READINGS_MAX: u8 = 5;
-/// Loads under way at once.
-pub(super) const LOADS_MAX: usize = 1_024;
+/// Loads that an application may have under way at once. It bounds its own: more is a defect, and asserted.
+pub const LOADS_MAX: usize = 1_024;
 
 /// Names one load, in the order asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -20,7 +20,7 @@ mod startup;
 pub use application::{Application, Delivery, Gating, Input, LoadError, Message, Output, Visible};
 pub use contract::{Action, Effect, Event, Observed, Outgoing, Refusal, Scratch, StopReason, StoreFailure};
 pub use engine::{Node, NodeObservation, Seat};
-pub use loads::Ticket;
+pub use loads::{LOADS_MAX, Ticket};
 
 #[cfg(test)]
 mod tests;

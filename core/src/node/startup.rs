@@ -65,7 +65,7 @@ impl Startup {
         if ticket < self.valid_from || slot != self.due {
             return Ok(Fed::Skipped);
         }
-        if bytes.is_some_and(|bytes| self.recovery.doubts(slot, bytes)) && self.readings < READINGS_MAX {
+        if bytes.is_none_or(|bytes| self.recovery.doubts(slot, bytes)) && self.readings < READINGS_MAX {
             self.readings += 1;
             self.valid_from = next;
             self.ask = slot;

@@ -151,7 +151,7 @@ pub fn read_frame(bytes: &[u8]) -> Result<Frame<'_>, FrameError> {
     if bytes[..4] != MAGIC || bytes[6..8] != [0, 0] {
         return Err(FrameError::Format);
     }
-    let expected = OVERHEAD_BYTES + u32::from_le_bytes(field(bytes, 48)) as usize;
+    let expected = (u32::from_le_bytes(field(bytes, 48)) as usize).saturating_add(OVERHEAD_BYTES);
     if length != expected {
         return Err(FrameError::Length { length, expected });
     }

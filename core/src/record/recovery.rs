@@ -169,7 +169,8 @@ impl Recovery {
             return Err(Damage::Misplaced { at });
         }
         let boot_is_legal = match frame.kind {
-            Kind::Boot => frame.boot > self.boot || at == Sequence(2),
+            // The first boot is recorded right behind the genesis that it wrote.
+            Kind::Boot => frame.boot > self.boot || at == Sequence(2) && frame.boot == self.boot,
             Kind::Genesis | Kind::Application => frame.boot == self.boot || at == Sequence::FIRST,
         };
         if !boot_is_legal {

@@ -18,6 +18,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::envelope::Envelope;
+use relaymesh_core::identity::NodeId;
 use relaymesh_core::node::Outgoing;
 
 /// A position of a log holds one entry, for ever, and that entry is what its client appended.
@@ -38,6 +39,7 @@ pub struct ExampleChecks {
     echo_window: u16,
     payload_bytes: usize,
     entry_bytes: u32,
+    nodes: Vec<NodeId>,
     hosts: Vec<Shown>,
     asked: BTreeMap<u32, Asked>,
     healed: bool,
@@ -91,6 +93,7 @@ impl ExampleChecks {
             echo_window: scenario.echo.window,
             payload_bytes: usize::from(scenario.echo.payload_bytes),
             entry_bytes: scenario.journal.entry_bytes,
+            nodes: (0..scenario.nodes).map(node_id).collect(),
             hosts: vec![Shown::default(); scenario.nodes as usize],
             asked: BTreeMap::new(),
             healed: false,
@@ -180,7 +183,7 @@ impl Checks<ExampleNode> for ExampleChecks {
     fn received(&mut self, host: u32, _from: u32, _envelope: &Envelope, message: &Message, found: &mut Findings) {
         let Message::Pong { sequence, payload, .. } = message else { return };
         self.exercised.echo_1 += 1;
-        if *payload != payload_of(node_id(host), *sequence, self.payload_bytes) {
+        if *payload != payload_of(self.nodes[host as usize], *sequence, self.payload_bytes) {
             found.fail(ECHO_1, &[host], format!("the answer to ping {sequence} does not repeat it"));
         }
         self.hosts[host as usize].answered_after_healing |= self.healed;

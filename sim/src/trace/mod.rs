@@ -14,6 +14,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt::{self, Write};
 use relaymesh_core::machine::CauseId;
+use relaymesh_core::observe::Value;
 
 /// Bytes gathered before they are hashed: enough for the hash to use wide vector instructions.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -135,6 +136,15 @@ impl Trace {
         self.chunk.extend_from_slice(bytes);
         if self.chunk.len() >= CHUNK_BYTES {
             self.flush();
+        }
+    }
+
+    /// Adds the field of an observation to the hash.
+    pub fn value(&mut self, value: Value) {
+        match value {
+            Value::Number(number) => self.bytes(&number.to_le_bytes()),
+            Value::Node(node) => self.bytes(node.as_bytes()),
+            Value::Word(word) => self.bytes(word.as_bytes()),
         }
     }
 

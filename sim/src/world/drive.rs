@@ -405,7 +405,7 @@ impl<S: Subject> World<S> {
     ) {
         let descriptor = observed.descriptor();
         self.trace.bytes(descriptor.name.as_bytes());
-        observed.fields(&mut |_, value| self.trace.printed(value));
+        observed.fields(&mut |_, value| self.trace.value(value));
         self.trace.note(|| format!("observe {observed:?}"));
         let it = &self.hosts[host as usize];
         if descriptor.concern == Concern::State {
