@@ -5,6 +5,9 @@
 
 pub mod engine;
 
+#[cfg(test)]
+mod tests;
+
 use crate::time::TrueTime;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -14,6 +14,9 @@ pub mod journal;
 pub mod node;
 pub mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use checks::{ECHO_1, ECHO_2, LOG_1, LOG_2};
 pub use wire::{NEWEST_VERSION, OLDEST_VERSION, PAYLOAD_BYTES_MAX};
 

@@ -108,7 +108,7 @@ fn draw_one(nodes: u32, fault: &Fault, name: String, stream: &mut Stream) -> Pla
         lasts: fault.lasts.map(|lasts| stream.span(lasts.from, lasts.to)),
         share,
         amount: fault.amount.unwrap_or_default().0,
-        back: fault.back.unwrap_or_else(|| stream.below(2) == 1),
+        back: fault.kind == FaultKind::ClockStep && fault.back.unwrap_or_else(|| stream.below(2) == 1),
         rate_ppb: fault.rate.unwrap_or_default().0,
         value: fault.value.unwrap_or(1),
         counted: fault.counted.unwrap_or(true),

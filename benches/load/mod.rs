@@ -1,0 +1,113 @@
+//! The load that every speed figure is about, and how figures are summed up.
+//!
+//! The echo mesh, everything on: each node keeps four pings under way to peers it draws, a ping is encoded, sealed,
+//! delayed, opened, decoded, answered, and every event and action is hashed into the trace and checked.
+
+#![allow(dead_code, reason = "each bench uses a part")]
+#![allow(clippy::disallowed_methods, reason = "benches measure wall time")]
+
+use relaymesh_sim::example::Example;
+use relaymesh_sim::scenario::{Scenario, parse};
+use relaymesh_sim::world::{Options, Report, Verdict, World};
+use std::time::{Duration, Instant};
+
+/// Bytes of payload in a ping, which make its body 202 bytes and that of the answer 207.
+pub(crate) const PAYLOAD_BYTES: usize = 192;
+/// Pings that each node keeps under way.
+pub(crate) const WINDOW: usize = 4;
+/// Time after which a ping is sent again, and how often.
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(100);
+pub(crate) const RETRIES: u8 = 3;
+/// Node numbers that figures are given for.
+pub(crate) const NODES: [u32; 4] = [5, 50, 200, 1_000];
+
+/// The echo mesh of `nodes` nodes, without clients.
+pub(crate) fn echo_mesh(nodes: u32) -> Scenario {
+    scenario(nodes, &format!("[echo]\nwindow = {WINDOW}\npayload_bytes = {PAYLOAD_BYTES}\npause = \"0s\"\n[journal]\nclients = 0\n"))
+}
+
+/// A scenario without faults that lasts until it is stopped; `tables` says what the load is.
+pub(crate) fn scenario(nodes: u32, tables: &str) -> Scenario {
+    let text = format!(
+        "name = \"bench\"\nabout = \"A load to be measured.\"\nnodes = {nodes}\n\
+         [phases]\nsafety = \"3600s\"\nliveness = \"1s\"\n{tables}"
+    );
+    parse(&text).unwrap_or_else(|error| panic!("the load is no scenario: {error}\n{text}"))
+}
+
+/// One measured run.
+pub(crate) struct Run {
+    pub(crate) report: Report,
+    pub(crate) wall: Duration,
+}
+
+impl Run {
+    /// Runs `scenario` for `events` events; building the world is not measured.
+    pub(crate) fn of(scenario: &Scenario, seed: u64, events: u64) -> Self {
+        let mut world = World::<Example>::new(scenario, seed, Options { keep_lines: false, events_max: events });
+        let begin = Instant::now();
+        world.run();
+        let wall = begin.elapsed();
+        let report = world.report();
+        assert_eq!(report.verdict, Verdict::Held, "a load without faults broke something: {:?}", report.violations);
+        Self { report, wall }
+    }
+
+    /// Events of one kind.
+    pub(crate) fn count(&self, kind: &str) -> u64 {
+        self.report.events_by_kind.get(kind).copied().unwrap_or(0)
+    }
+
+    /// Events that count: a wake after which nothing followed is none.
+    pub(crate) fn events(&self) -> u64 {
+        self.report.events - self.count("idle_wake")
+    }
+
+    pub(crate) fn events_per_second(&self) -> f64 {
+        self.events() as f64 / self.wall.as_secs_f64()
+    }
+
+    /// Messages delivered and opened per second.
+    pub(crate) fn messages_per_second(&self) -> f64 {
+        self.count("packet") as f64 / self.wall.as_secs_f64()
+    }
+}
+
+/// Smallest, middle and largest of some figures.
+#[derive(Clone, Copy)]
+pub(crate) struct Spread {
+    pub(crate) min: f64,
+    pub(crate) median: f64,
+    pub(crate) max: f64,
+}
+
+impl Spread {
+    pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Self {
+        let mut sorted: Vec<f64> = figures.into_iter().collect();
+        sorted.sort_by(f64::total_cmp);
+        Self { min: sorted[0], median: sorted[sorted.len() / 2], max: sorted[sorted.len() - 1] }
+    }
+
+    /// In thousands: `512 / 530 / 544 k`.
+    pub(crate) fn thousands(self) -> String {
+        format!("{:.0} / {:.0} / {:.0} k", self.min / 1e3, self.median / 1e3, self.max / 1e3)
+    }
+}
+
+/// What the figures were taken on, as a line to be printed above them.
+pub(crate) fn machine() -> String {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let info = read("/proc/cpuinfo");
+    let field = |name: &str| {
+        let line = info.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split(':').nth(1)).unwrap_or(" unknown").trim().to_string()
+    };
+    let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
+    format!(
+        "{} (family {}, model {}), {cores} cores, load {}",
+        field("model name"),
+        field("cpu family"),
+        field("model\t"),
+        read("/proc/loadavg").trim()
+    )
+}

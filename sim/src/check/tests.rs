@@ -1,0 +1,170 @@
+//! Every checker of the engine is shown to fire: each test breaks one promise.
+
+use super::engine::EngineChecks;
+use super::*;
+use crate::disk::{Bytes, Disk, DiskCondition};
+use crate::streams::{MILLION, Streams};
+use relaymesh_core::gate::WriteNumber;
+use relaymesh_core::record::Sequence;
+use relaymesh_core::time::{Duration, Time};
+use std::string::String;
+use std::vec::Vec;
+
+/// One host with its disk and the checkers that watch it.
+struct Watch {
+    checks: EngineChecks,
+    disk: Disk,
+    condition: DiskCondition,
+    found: Findings,
+}
+
+impl Watch {
+    fn new() -> Self {
+        let instant = (Duration::ZERO, Duration::ZERO);
+        let condition = DiskCondition {
+            sync: instant,
+            read: instant,
+            slowdown: 1,
+            torn: 0,
+            write_fails: 0,
+            sync_fails: 0,
+            read_corrupts: 0,
+            full: false,
+        };
+        let disk = Disk::new(&mut Streams::new(1), 0);
+        Self { checks: EngineChecks::new(1), disk, condition, found: Findings::default() }
+    }
+
+    fn append(&mut self, event: u64, slot: u64) -> &mut Self {
+        self.append_frame(event, slot, format!("record {slot} of event {event}").as_bytes())
+    }
+
+    fn append_frame(&mut self, event: u64, slot: u64, frame: &[u8]) -> &mut Self {
+        let bytes: Bytes = frame.into();
+        let (event, write, at) = (CauseId(event), WriteNumber(event), Sequence(slot));
+        self.checks.appended(0, event, write, at, &bytes);
+        self.disk.store(&self.condition, write, at, bytes).unwrap();
+        self
+    }
+
+    fn sync(&mut self) -> &mut Self {
+        self.disk.begin_sync(&self.condition);
+        // A failed sync is what some of these stories are about.
+        let _ = self.disk.end_sync(&self.condition);
+        self
+    }
+
+    fn boot(&mut self) -> &mut Self {
+        self.disk.begin_process();
+        self.checks.booted(0, &self.disk);
+        self
+    }
+
+    fn leaves(&mut self, event: u64) -> &mut Self {
+        self.checks.left(0, CauseId(event), &self.disk, &mut self.found);
+        self
+    }
+
+    fn verdict(&self) -> Vec<&'static str> {
+        self.found.violations.iter().map(|violation| violation.invariant).collect()
+    }
+
+    fn detail(&self) -> String {
+        self.found.violations.iter().map(|violation| violation.detail.as_str()).collect()
+    }
+}
+
+#[test]
+fn what_leaves_after_its_writes_are_durable_is_fine() {
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1).sync().leaves(1);
+    assert_eq!(watch.verdict(), [""; 0]);
+}
+
+#[test]
+fn dur_1_fires_when_an_action_leaves_before_its_own_write_is_durable() {
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1).sync().leaves(1).append(2, 2).leaves(2);
+    assert_eq!(watch.verdict(), [DUR_1]);
+}
+
+#[test]
+fn dur_1_fires_when_a_read_overtakes_the_write_it_may_show() {
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1).sync().leaves(1).append(2, 2).leaves(3);
+    assert_eq!(watch.verdict(), [DUR_1]);
+}
+
+#[test]
+fn dur_1_does_not_hold_a_later_write_against_an_earlier_action() {
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1).sync().leaves(1).append(5, 2).leaves(3);
+    assert_eq!(watch.verdict(), [""; 0]);
+}
+
+#[test]
+fn dur_1_fires_when_a_failed_sync_is_taken_for_durable() {
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1).sync().leaves(1);
+    watch.condition.sync_fails = MILLION;
+    (2..40).for_each(|event| drop(watch.append(event, event)));
+    watch.sync();
+    watch.condition.sync_fails = 0;
+    watch.sync().leaves(40);
+    assert_eq!(watch.verdict(), [DUR_1]);
+}
+
+#[test]
+fn dur_2_fires_when_an_action_leaves_late_and_not_in_its_last_instant() {
+    let mut watch = Watch::new();
+    watch.checks.limited(0, Time::from_nanos(5), Time::from_nanos(5), &mut watch.found);
+    assert_eq!(watch.verdict(), [""; 0]);
+    watch.checks.limited(0, Time::from_nanos(6), Time::from_nanos(5), &mut watch.found);
+    assert_eq!(watch.verdict(), [DUR_2]);
+}
+
+#[test]
+fn rec_1_fires_when_an_erased_tail_is_still_there() {
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1).append(2, 2).append(3, 3).sync();
+    // The next process goes by slot 1 alone and writes its own slot 2, but nobody empties slot 3.
+    watch.boot().append(4, 2).sync().leaves(5);
+    assert_eq!(watch.verdict(), [REC_1]);
+    assert!(watch.detail().contains("slot 3 still holds a record"), "{}", watch.detail());
+}
+
+#[test]
+fn rec_1_fires_when_the_journal_has_a_hole() {
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1).append(2, 3).sync().leaves(2);
+    assert_eq!(watch.verdict(), [REC_1]);
+    assert!(watch.detail().contains("hole at slot 2"), "{}", watch.detail());
+}
+
+#[test]
+fn rec_1_fires_when_a_node_speaks_before_its_boot_is_durable() {
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1);
+    watch.checks.spoke(0, &watch.disk, &mut watch.found);
+    assert_eq!(watch.verdict(), [REC_1]);
+}
+
+#[test]
+fn rec_1_fires_when_a_node_speaks_on_a_store_that_a_mark_knows_to_be_damaged() {
+    let mut marked = [0; 68];
+    marked[24..32].copy_from_slice(&1u64.to_le_bytes());
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1).append_frame(2, 2, &marked).sync();
+    watch.checks.store_rotted(0, Sequence(1));
+    watch.boot().leaves(3);
+    assert_eq!(watch.verdict(), [REC_1]);
+}
+
+#[test]
+fn wire_1_fires_when_a_changed_packet_is_accepted() {
+    let mut watch = Watch::new();
+    watch.checks.altered(0, false, &mut watch.found);
+    assert_eq!(watch.verdict(), [""; 0]);
+    watch.checks.altered(0, true, &mut watch.found);
+    assert_eq!(watch.verdict(), [WIRE_1]);
+}
