@@ -50,7 +50,7 @@ fn story_of(kind: FaultKind) -> String {
         FaultKind::Loss | FaultKind::Duplicate | FaultKind::Corrupt => "share = \"30%\"",
         FaultKind::Reorder => "share = \"30%\"\namount = \"30ms\"",
         FaultKind::Delay | FaultKind::SlowNode => "amount = \"1ms\"",
-        FaultKind::Bandwidth => "value = 3000",
+        FaultKind::Bandwidth => "value = 100",
         FaultKind::Partial => "share = \"100%\"",
         FaultKind::ClockStep => "amount = \"1h\"",
         FaultKind::ClockRate => "rate = \"10%\"",
