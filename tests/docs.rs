@@ -1,0 +1,134 @@
+//! The documentation says what the code does: generated tables are up to date, every field and invariant is named, and
+//! every example runs.
+//!
+//! `UPDATE_DOCS=1 cargo test --test docs` writes the generated tables anew.
+
+use relaymesh_core::node::NodeObservation;
+use relaymesh_core::observe::{Descriptor, Observe};
+use relaymesh_sim::example::node::ExampleObservation;
+use relaymesh_sim::scenario::kind::Parameter;
+use relaymesh_sim::scenario::{self, FaultKind};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Holds the lines between two markers of a page against what the code says.
+fn generated(page: &str, marker: &str, table: &str) {
+    let (begin, end) = (format!("<!-- {marker} -->\n"), format!("<!-- /{marker} -->"));
+    let text = read(page);
+    let from = text.find(&begin).unwrap_or_else(|| panic!("{page} has no {begin}")) + begin.len();
+    let until = from + text[from..].find(&end).unwrap_or_else(|| panic!("{page} has no {end}"));
+    if text[from..until] == *table {
+        return;
+    }
+    assert!(std::env::var_os("UPDATE_DOCS").is_some(), "{page} is out of date; run UPDATE_DOCS=1 cargo test --test docs");
+    std::fs::write(root().join(page), format!("{}{table}{}", &text[..from], &text[until..])).unwrap();
+}
+
+#[test]
+fn the_table_of_faults_is_up_to_date() {
+    let mut table = String::from("| kind | needs | what happens |\n| --- | --- | --- |\n");
+    for kind in FaultKind::ALL {
+        let optional = kind.may_have().iter().map(|parameter| format!("[`{}`]", name_of(*parameter)));
+        let needed = kind.needs().iter().map(|parameter| format!("`{}`", name_of(*parameter)));
+        let parameters: Vec<String> = needed.chain(optional).collect();
+        table += &format!("| `{}` | {} | {} |\n", kind.name(), parameters.join(" "), kind.help().trim());
+    }
+    generated("docs/scenarios.md", "kinds", &table);
+}
+
+fn name_of(parameter: Parameter) -> String {
+    format!("{parameter:?}").to_lowercase()
+}
+
+#[test]
+fn the_table_of_observations_is_up_to_date() {
+    let mut table = String::from("| name | kind | concern | unit | fields | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
+    let row = |it: &Descriptor| {
+        let fields = it.fields.join(", ");
+        let help = it.help.trim();
+        format!("| `{}` | {:?} | {:?} | {:?} | {fields} | {help} |\n", it.name, it.metric, it.concern, it.unit)
+    };
+    table.extend(NodeObservation::ALL.iter().map(row));
+    generated("docs/observations.md", "node", &table);
+    let mut example = String::from(table.lines().take(2).map(|line| format!("{line}\n")).collect::<String>());
+    example.extend(ExampleObservation::ALL.iter().map(row));
+    generated("docs/observations.md", "example", &example);
+}
+
+#[test]
+fn every_field_of_a_scenario_is_documented() {
+    let page = read("docs/scenarios.md");
+    for path in scenario_files() {
+        let scenario = scenario::parse(&std::fs::read_to_string(path).unwrap()).unwrap();
+        for line in scenario::to_toml(&scenario).lines() {
+            let Some((key, _)) = line.split_once(" = ") else { continue };
+            let documented = page.contains(&format!("`{key}`")) || page.contains(&format!(".{key}`"));
+            assert!(documented, "docs/scenarios.md does not document `{key}`");
+        }
+    }
+}
+
+#[test]
+fn every_invariant_is_documented() {
+    let page = read("docs/invariants.md");
+    let scenario = scenario::parse(&read("scenarios/calm.toml")).unwrap();
+    let options = relaymesh_sim::world::Options::default();
+    let report = relaymesh_sim::world::run::<relaymesh_sim::example::Example>(&scenario, 1, options);
+    for invariant in report.exercised.keys() {
+        assert!(page.contains(&format!("| {invariant} |")), "docs/invariants.md does not mention {invariant}");
+    }
+}
+
+#[test]
+fn every_link_in_the_documentation_leads_somewhere() {
+    for page in ["README.md", "docs/guide.md", "docs/architecture.md", "docs/invariants.md", "docs/scenarios.md"] {
+        let text = read(page);
+        let folder = root().join(page).parent().map(Path::to_path_buf).unwrap_or_default();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let is_outside = target.starts_with("http") || target.starts_with('#');
+            assert!(is_outside || folder.join(target).exists(), "{page} links to {target}, which does not exist");
+        }
+    }
+}
+
+/// Runs each `$ relaymesh …` of the guide, and each `cargo run --release -- …` of the README but the long ones.
+#[test]
+fn every_example_in_the_documentation_runs() {
+    let guide = read("docs/guide.md");
+    let readme = read("README.md");
+    let of_guide = guide.lines().filter_map(|line| line.strip_prefix("$ relaymesh "));
+    let of_readme = readme.lines().filter_map(|line| line.strip_prefix("cargo run --release -- "));
+    let examples: Vec<&str> = of_guide.chain(of_readme).map(|line| line.split(" #").next().unwrap_or(line)).collect();
+    assert!(examples.len() > 8, "the examples were not found");
+    let folder = std::env::temp_dir().join(format!("relaymesh-docs-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for example in examples {
+        // What CI runs as steps of its own is only checked to be understood here.
+        let is_long = example.contains("--seeds 20") || example.contains("check-determinism");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_relaymesh"));
+        let arguments = example.split_whitespace().map(|word| word.trim_matches('\''));
+        command.args(arguments).arg("--scenarios").arg(root().join("scenarios")).current_dir(&folder);
+        if is_long {
+            command.arg("--help");
+        }
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+fn scenario_files() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("scenarios")).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
