@@ -1,8 +1,8 @@
 //! What passes between a node and its driver.
 
 use super::application::Application;
-use super::engine::NodeObservation;
 use super::loads::Ticket;
+use super::observation::NodeObservation;
 use super::{Delivery, Visible};
 use crate::codec::BodyVersion;
 use crate::envelope::Class;

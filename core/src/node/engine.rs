@@ -1,22 +1,21 @@
 //! The node itself: phases, journal, gate and the inbox between siblings.
 
-use super::application::{Application, Gating, Input, LoadError, Message, Output, Visible};
-use super::contract::{Action, Effect, Event, Observed, Outgoing, Refusal, Scratch, StopReason};
-use super::loads::{LOADS_MAX, Loads, Reading, Ticket};
+use super::application::{Application, Input, LoadError};
+use super::contract::{Action, Event, Outgoing, Refusal, Scratch, StopReason};
+use super::loads::{Reading, Ticket};
+use super::observation::NodeObservation;
+use super::outbox::{Outbox, StepSink, visible_again};
 use super::startup::{Fed, Startup};
 use crate::codec::{Body, BodyVersion};
 use crate::envelope::Envelope;
-use crate::gate::{Gate, Release, WriteNumber};
+use crate::gate::{Release, WriteNumber};
 use crate::identity::{
     BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation, Tenant,
 };
 use crate::limits::Limits;
-use crate::machine::{CauseId, Ctx, Sink};
-use crate::observe::{Concern, Observe};
-use crate::record::{Frame, Genesis, Kind, Recovered, Sequence, Writer};
+use crate::machine::{CauseId, Ctx};
+use crate::record::{Frame, Genesis, Kind, Recovered, Sequence};
 use crate::time::Time;
-use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 
 /// Where a node sits and what it may use: everything that is settled before its process starts.
 #[derive(Clone, Debug)]
@@ -33,24 +32,6 @@ pub struct Seat {
     pub speaks: BodyVersion,
     /// Its bounds.
     pub limits: Limits,
-}
-
-crate::observations! {
-    /// What the engine lets operators see.
-    pub enum NodeObservation {
-        /// The journal was recovered: records kept, of which some were written again.
-        Counter Health Count "relaymesh_journal_recoveries_total" => JournalRecovered { records: u64, rewritten: u64, boot: u64 },
-        /// Slots beyond the recovered journal were erased.
-        Counter Health Count "relaymesh_journal_erasures_total" => JournalErased { from: u64 },
-        /// A slot was read again because its bytes were wrong.
-        Counter Health Count "relaymesh_journal_rereads_total" => SlotReread { sequence: u64 },
-        /// A request was refused before anything looked at it, because too much waits for the disk.
-        Counter Health Count "relaymesh_requests_refused_total" => RequestRefused { held_actions: u64, unsynced_writes: u64 },
-        /// A packet was shed because too much waits for the disk.
-        Counter Health Count "relaymesh_packets_shed_total" => PacketShed { held_actions: u64, unsynced_writes: u64 },
-        /// An action was dropped at the gate because its time limit had passed.
-        Counter Health Count "relaymesh_actions_late_total" => ActionLate { held_actions: u64 },
-    }
 }
 
 /// One process of one node.
@@ -74,30 +55,10 @@ enum Phase {
     Stopped,
 }
 
-/// What leaves the application passes here. Kept apart from it so that both can be borrowed at once.
-struct Outbox<A: Application> {
-    journal: Writer,
-    gate: Gate<Effect<A>>,
-    loads: Loads,
-    store: StoreIncarnation,
-    packets: u64,
-    /// Journal position before this boot's first write, which turns write numbers into positions.
-    record_bytes: usize,
-    appended: VecDeque<(WriteNumber, Sequence)>,
-}
-
 impl<A: Application> Node<A> {
     /// A process that has not read its store yet.
     pub fn new(seat: Seat, application: A) -> Self {
-        let outbox = Outbox {
-            journal: Recovered::empty().writer(BootIncarnation(0)),
-            gate: Gate::new(),
-            loads: Loads::default(),
-            store: seat.fresh_store,
-            packets: 0,
-            record_bytes: seat.limits.record_bytes,
-            appended: VecDeque::new(),
-        };
+        let outbox = Outbox::new(seat.fresh_store, seat.limits.record_bytes);
         Self { seat, phase: Phase::New, outbox, application }
     }
 
@@ -383,122 +344,5 @@ impl<A: Application> Node<A> {
     fn stop(&mut self, ctx: &Ctx<'_>, reason: StopReason, scratch: &mut Scratch<A>) {
         self.phase = Phase::Stopped;
         scratch.push(ctx.cause, Action::Stop(reason));
-    }
-}
-
-impl<A: Application> Outbox<A> {
-    /// Frames one record and asks for it to be stored.
-    fn frame<E: core::fmt::Debug>(
-        &mut self,
-        cause: CauseId,
-        scratch: &mut Scratch<A>,
-        write: impl FnOnce(&mut Writer, &mut Vec<u8>) -> Result<Sequence, E>,
-    ) {
-        let start = scratch.frames.len();
-        match write(&mut self.journal, &mut scratch.frames) {
-            Ok(sequence) => self.append(cause, sequence, start, scratch),
-            Err(error) => panic!("a machine wrote a record that cannot be stored: {error:?}"),
-        }
-    }
-
-    fn append(&mut self, cause: CauseId, sequence: Sequence, start: usize, scratch: &mut Scratch<A>) {
-        let write = self.gate.wrote();
-        self.appended.push_back((write, sequence));
-        let frame = start..scratch.frames.len();
-        scratch.push(cause, Action::Append { write, sequence, frame });
-    }
-
-    fn persisted(&mut self, upto: WriteNumber) {
-        self.gate.persisted(upto);
-        while let Some((_, sequence)) = self.appended.pop_front_if(|(write, _)| *write <= upto) {
-            self.journal.synced(sequence);
-        }
-    }
-
-    fn unsynced_writes(&self) -> u64 {
-        self.gate.written().0 - self.gate.durable().0
-    }
-}
-
-/// Where the application's outputs go during one step.
-struct StepSink<'a, A: Application> {
-    cause: CauseId,
-    now: Time,
-    outbox: &'a mut Outbox<A>,
-    scratch: &'a mut Scratch<A>,
-}
-
-impl<A: Application> Sink<Output<A>> for StepSink<'_, A> {
-    fn push(&mut self, output: Output<A>) {
-        let cause = self.cause;
-        match output {
-            Output::Write { version, record } => {
-                let limit = self.outbox.record_bytes;
-                self.outbox.frame(cause, self.scratch, |journal, out| {
-                    journal.application(version, out, |body| record.encode(version, limit, body))
-                });
-            }
-            Output::Show { what, not_after } => self.show(what, not_after),
-            Output::Local(local) => self.scratch.inbox.push_back(local),
-            Output::Compute { id, work } => self.scratch.push(cause, Action::Compute { id, work }),
-            Output::Load(sequence) => match self.outbox.loads.ask(sequence) {
-                Some(ticket) => self.scratch.push(cause, Action::Load { ticket, sequence }),
-                None => panic!("more than {LOADS_MAX} loads under way: the application bounds its own"),
-            },
-            Output::Observe(observation) => {
-                let concern = observation.descriptor().concern;
-                let action = Action::Observe(Observed::Application(observation));
-                match concern {
-                    Concern::Health => self.scratch.push(cause, action),
-                    Concern::State => self.outbox.gate.hold(None, Effect { cause, action }),
-                }
-            }
-        }
-    }
-}
-
-impl<A: Application> StepSink<'_, A> {
-    fn show(&mut self, what: Visible<A>, not_after: Option<Time>) {
-        let cause = self.cause;
-        match what {
-            Visible::Reply { id, reply } => {
-                let action = Action::Reply { id, reply, not_after };
-                self.outbox.gate.hold(not_after, Effect { cause, action });
-            }
-            Visible::Message { to, class, version, message } => {
-                let gating = message.gating();
-                if gating == Gating::Ungated && not_after.is_some_and(|limit| self.now > limit) {
-                    return self.scratch.late.push_back(Visible::Message { to, class, version, message });
-                }
-                self.outbox.packets += 1;
-                let sequence = self.outbox.packets;
-                let action = Action::Send(Outgoing { to, class, version, sequence, not_after, message });
-                match gating {
-                    Gating::Gated => self.outbox.gate.hold(not_after, Effect { cause, action }),
-                    Gating::Ungated => self.scratch.push(cause, action),
-                }
-            }
-        }
-    }
-}
-
-impl<A: Application> Scratch<A> {
-    fn push(&mut self, cause: CauseId, action: Action<A>) {
-        self.effects.push(Effect { cause, action });
-    }
-
-    fn observe(&mut self, cause: CauseId, observation: NodeObservation) {
-        self.push(cause, Action::Observe(Observed::Node(observation)));
-    }
-}
-
-/// What the application had asked to show, as it is handed back.
-fn visible_again<A: Application>(action: Action<A>) -> Option<Visible<A>> {
-    match action {
-        Action::Send(Outgoing { to, class, version, message, .. }) => {
-            Some(Visible::Message { to, class, version, message })
-        }
-        Action::Reply { id, reply, .. } => Some(Visible::Reply { id, reply }),
-        _ => None,
     }
 }

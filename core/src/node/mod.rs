@@ -15,12 +15,15 @@ mod application;
 mod contract;
 mod engine;
 mod loads;
+mod observation;
+mod outbox;
 mod startup;
 
 pub use application::{Application, Delivery, Gating, Input, LoadError, Message, Output, Visible};
 pub use contract::{Action, Effect, Event, Observed, Outgoing, Refusal, Scratch, StopReason, StoreFailure};
-pub use engine::{Node, NodeObservation, Seat};
+pub use engine::{Node, Seat};
 pub use loads::{LOADS_MAX, Ticket};
+pub use observation::NodeObservation;
 
 #[cfg(test)]
 mod tests;
