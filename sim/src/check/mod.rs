@@ -5,9 +5,6 @@
 
 pub mod engine;
 
-#[cfg(test)]
-mod tests;
-
 use crate::time::TrueTime;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -33,6 +30,8 @@ pub const ASSERT: &str = "ASSERT";
 pub struct Violation {
     /// Which.
     pub invariant: &'static str,
+    /// Whether something that must come about did not, rather than that something bad happened.
+    pub of_liveness: bool,
     /// When it was seen.
     pub at: TrueTime,
     /// Whose it is.
@@ -41,13 +40,6 @@ pub struct Violation {
     pub detail: String,
     /// The event at which it was seen.
     pub event: CauseId,
-}
-
-impl Violation {
-    /// Whether something that must come about did not, rather than that something bad happened.
-    pub fn is_of_liveness(&self) -> bool {
-        self.invariant == LIVE_1 || self.invariant == crate::example::ECHO_2
-    }
 }
 
 /// Where checkers put what they find.
@@ -60,9 +52,23 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// A promise is broken.
+    /// Something bad has happened.
     #[cold]
     pub fn fail(&mut self, invariant: &'static str, nodes: &[u32], detail: String) {
-        self.violations.push(Violation { invariant, at: self.now, nodes: nodes.into(), detail, event: self.event });
+        self.add(invariant, false, nodes, detail);
+    }
+
+    /// Something good has not happened in time.
+    #[cold]
+    pub fn miss(&mut self, invariant: &'static str, nodes: &[u32], detail: String) {
+        self.add(invariant, true, nodes, detail);
+    }
+
+    fn add(&mut self, invariant: &'static str, of_liveness: bool, nodes: &[u32], detail: String) {
+        let (at, event, nodes) = (self.now, self.event, nodes.into());
+        self.violations.push(Violation { invariant, of_liveness, at, nodes, detail, event });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,21 @@
 //! The world: hosts, the network between them, their clients, and time.
 //!
 //! One event queue drives everything. [`host`] is what a machine room would hold: process, disk, clocks. [`drive`] is
-//! the driver: it does what a node asks and hands it what happens, without looking at the content of any message.
+//! the driver: it hands a node what happens, and [`perform`] does what the node asks, without looking at the content
+//! of any message.
 //! [`faults`] breaks things and heals them, [`clients`] lets clients speak.
 
 mod clients;
 mod drive;
 mod faults;
 mod host;
+mod perform;
+mod report;
 mod run;
 
 pub use host::node_id;
-pub use run::{Options, Report, Verdict, World, run};
+pub use report::{Report, Verdict};
+pub use run::{Options, World, run};
 
 use crate::time::TrueTime;
 use relaymesh_core::envelope::Class;

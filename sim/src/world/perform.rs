@@ -1,0 +1,240 @@
+//! The driver's other half: does what a process asks.
+//!
+//! Every checker that watches what leaves a node stands at the points where it leaves.
+
+use super::run::World;
+use super::{Happening, Inbound, Packet};
+use crate::disk::Bytes;
+use crate::network::Flight;
+use crate::subject::{Checks, Outcome, Subject};
+use alloc::format;
+use alloc::vec::Vec;
+use relaymesh_core::codec::Body;
+use relaymesh_core::envelope::{seal, tag_of};
+use relaymesh_core::gate::WriteNumber;
+use relaymesh_core::machine::CauseId;
+use relaymesh_core::node::{
+    Action, Application, Effect, Gating, Message, Observed, Outgoing, StopReason, StoreFailure, Ticket,
+};
+use relaymesh_core::observe::Concern;
+use relaymesh_core::record::Sequence;
+use relaymesh_core::time::Duration;
+
+/// Time after which the operator starts a process that stopped by itself.
+const OPERATOR_DELAY: Duration = Duration::from_millis(200);
+/// The longest time a computation outside the machine takes.
+const COMPUTE_MAX: Duration = Duration::from_millis(2);
+
+impl<S: Subject> World<S> {
+    pub(super) fn perform(&mut self, host: u32, event: CauseId, effect: Effect<S::Application>) {
+        if self.host(host).node.is_none() {
+            return;
+        }
+        self.effects_seen += 1;
+        let cause = effect.cause;
+        match effect.action {
+            Action::Append { write, sequence, frame } => {
+                let bytes: Bytes = self.scratch.frame(&frame).into();
+                self.trace.bytes(tag_of(&bytes));
+                self.trace.note(|| format!("write {write}: record {sequence}"));
+                let it = &mut self.hosts[host as usize];
+                it.written = (write, event);
+                self.engine_checks.appended(host, event, write, sequence, &bytes);
+                if !it.store_failed {
+                    let result = it.disk.store(&it.disk_condition, write, sequence, bytes);
+                    self.written(host, event, result);
+                }
+            }
+            Action::Erase { write, from } => {
+                self.trace.bytes(&from.0.to_le_bytes());
+                self.trace.note(|| format!("write {write}: erase from slot {from} on"));
+                let it = &mut self.hosts[host as usize];
+                it.written = (write, event);
+                self.engine_checks.erased(host, event, write, from);
+                if !it.store_failed {
+                    let result = it.disk.erase(&it.disk_condition, write, from);
+                    self.written(host, event, result);
+                }
+            }
+            Action::Load { ticket, sequence } => self.load(host, event, ticket, sequence),
+            Action::Compute { id, work } => {
+                self.trace.printed(format_args!("{id:?}"));
+                self.trace.note(|| format!("compute {id:?}"));
+                let place = self.work.put((id, work, event));
+                let delay = self.compute_delay.span(Duration::ZERO, COMPUTE_MAX);
+                self.later(delay, host, Inbound::Computed { place });
+            }
+            Action::Send(outgoing) => self.send(host, cause, &outgoing),
+            Action::Reply { id, reply, not_after } => {
+                self.trace_body(&reply);
+                self.trace.note(|| format!("reply to {id}: {reply:?}"));
+                let it = &self.hosts[host as usize];
+                self.engine_checks.left(host, cause, &it.disk, &mut self.found);
+                if let Some(not_after) = not_after {
+                    self.engine_checks.limited(host, it.clock.monotonic(self.now), not_after, &mut self.found);
+                }
+                self.answer(id, Outcome::Reply(reply), cause);
+            }
+            Action::Refuse { id, refusal } => {
+                self.trace.printed(refusal);
+                self.trace.note(|| format!("refuse {id}: {refusal}"));
+                self.answer(id, Outcome::Refused(refusal), cause);
+            }
+            Action::Observe(observed) => self.observe(host, cause, &observed),
+            Action::Stop(reason) => self.process_stops(host, &reason),
+        }
+    }
+
+    /// After a failed write nothing more is written or synced: the process is about to be told, and to end.
+    fn written(&mut self, host: u32, event: CauseId, result: Result<(), StoreFailure>) {
+        if let Err(failure) = result {
+            self.host_mut(host).store_failed = true;
+            self.later(Duration::ZERO, host, Inbound::StoreFailed { failure, cause: event });
+        }
+    }
+
+    fn send(&mut self, host: u32, cause: CauseId, outgoing: &Outgoing<<S::Application as Application>::Message>) {
+        let it = &self.hosts[host as usize];
+        let Some(node) = &it.node else { return };
+        match outgoing.message.gating() {
+            Gating::Gated => self.engine_checks.left(host, cause, &it.disk, &mut self.found),
+            Gating::Ungated => self.engine_checks.spoke(host, &it.disk, &mut self.found),
+        }
+        if let Some(not_after) = outgoing.not_after {
+            self.engine_checks.limited(host, it.clock.monotonic(self.now), not_after, &mut self.found);
+        }
+        self.checks.sent(host, outgoing, &mut self.found);
+        let envelope = node.address(cause, outgoing);
+        let mut bytes = self.buffers.pop().unwrap_or_default();
+        bytes.clear();
+        if let Err(error) = seal(&it.keyring, &envelope, &outgoing.message, node.seat().limits.packet_bytes, &mut bytes)
+        {
+            panic!("a machine sent a message that cannot be sealed: {error}");
+        }
+        self.trace.bytes(tag_of(&bytes));
+        let to = self.number_of(outgoing.to);
+        self.trace.note(|| format!("send to n{to}: {:?}", outgoing.message));
+        self.dispatch(host, to, outgoing, cause, bytes);
+    }
+
+    fn dispatch(
+        &mut self,
+        host: u32,
+        to: u32,
+        outgoing: &Outgoing<<S::Application as Application>::Message>,
+        cause: CauseId,
+        bytes: Vec<u8>,
+    ) {
+        let route = self.network.route(self.now, host, to, outgoing.class, bytes.len());
+        if let Some(until) = route.full_until {
+            let (peer, class) = (outgoing.to, outgoing.class);
+            self.later(Duration::ZERO, host, Inbound::Full { peer, class });
+            self.later(until.since(self.now), host, Inbound::Room { peer, class });
+        }
+        if let Some(flight) = route.second {
+            let mut copy = self.buffers.pop().unwrap_or_default();
+            copy.clear();
+            copy.extend_from_slice(&bytes);
+            self.fly(to, flight, cause, copy);
+        }
+        match route.first {
+            Some(flight) => self.fly(to, flight, cause, bytes),
+            None => self.buffers.push(bytes),
+        }
+    }
+
+    fn fly(&mut self, to: u32, flight: Flight, sent_by: CauseId, mut bytes: Vec<u8>) {
+        if flight.corrupt {
+            self.network.flip_bits(&mut bytes);
+        }
+        let place = self.packets.put(Packet { bytes, altered: flight.corrupt, sent_by });
+        self.queue.schedule(flight.at, Happening::Packet { host: to, place });
+    }
+
+    fn load(&mut self, host: u32, event: CauseId, ticket: Ticket, sequence: Sequence) {
+        self.trace.bytes(&sequence.0.to_le_bytes());
+        self.trace.note(|| format!("load slot {sequence}"));
+        let it = &mut self.hosts[host as usize];
+        let (delay, bytes) = it.disk.read(&it.disk_condition, sequence);
+        it.reads_done = it.reads_done.max(self.now + delay);
+        let wait = it.reads_done.since(self.now);
+        let place = self.reads.put((ticket, sequence, bytes, event));
+        self.later(wait, host, Inbound::Loaded { place });
+    }
+
+    /// Begins a sync when something is to be synced and none is under way: one sync covers all that was written
+    /// meanwhile.
+    pub(super) fn sync(&mut self, host: u32) {
+        let it = &mut self.hosts[host as usize];
+        if it.node.is_none() || it.store_failed || it.syncing.is_some() || it.written.0 == WriteNumber(0) {
+            return;
+        }
+        let Some(delay) = it.disk.begin_sync(&it.disk_condition) else { return };
+        it.syncing = Some(it.written);
+        let at = (self.now + delay).max(it.disk_stalled_until);
+        let life = it.life;
+        self.queue.schedule(at, Happening::SyncEnds { host, life });
+    }
+
+    /// A sync ends, whether or not the process that asked has time to hear of it.
+    pub(super) fn sync_ends(&mut self, host: u32) {
+        let it = &mut self.hosts[host as usize];
+        if it.disk_stalled_until > self.now {
+            let (at, life) = (it.disk_stalled_until, it.life);
+            return self.queue.schedule(at, Happening::SyncEnds { host, life });
+        }
+        let Some((upto, cause)) = it.syncing.take() else { return };
+        match it.disk.end_sync(&it.disk_condition) {
+            Ok(()) => self.arrive(host, Inbound::Persisted { upto, cause }),
+            Err(failure) => {
+                it.store_failed = true;
+                self.arrive(host, Inbound::StoreFailed { failure, cause });
+            }
+        }
+    }
+
+    fn observe(
+        &mut self,
+        host: u32,
+        cause: CauseId,
+        observed: &Observed<<S::Application as Application>::Observation>,
+    ) {
+        let descriptor = observed.descriptor();
+        self.trace.bytes(descriptor.name.as_bytes());
+        observed.fields(&mut |_, value| self.trace.value(value));
+        self.trace.note(|| format!("observe {observed:?}"));
+        let it = &self.hosts[host as usize];
+        if descriptor.concern == Concern::State {
+            self.engine_checks.left(host, cause, &it.disk, &mut self.found);
+        }
+        match observed {
+            Observed::Application(observation) => self.checks.observed(host, observation, &mut self.found),
+            Observed::Node(_) => *self.observations.entry(descriptor.name).or_default() += 1,
+        }
+    }
+
+    /// A process has ended itself. The operator looks at the reason and starts it again.
+    fn process_stops(&mut self, host: u32, reason: &StopReason) {
+        self.trace.printed(reason);
+        self.trace.note(|| format!("the process stops: {reason}"));
+        *self.stops.entry(stop_name(reason)).or_default() += 1;
+        self.end_process(host);
+        match reason {
+            StopReason::Damaged(_) => self.give_up_store(host),
+            StopReason::Unreadable { .. } => {
+                self.host_mut(host).version = <S::Application as Application>::Record::NEWEST
+            }
+            StopReason::StoreFailed(_) => {}
+        }
+        let life = self.host(host).life;
+        self.queue.schedule(self.now + OPERATOR_DELAY, Happening::Boots { host, life });
+    }
+}
+
+fn stop_name(reason: &StopReason) -> &'static str {
+    match reason {
+        StopReason::StoreFailed(_) => "stopped_store_failed",
+        StopReason::Damaged(_) => "stopped_damaged",
+        StopReason::Unreadable { .. } => "stopped_unreadable",
+    }
+}
