@@ -6,7 +6,7 @@
 use crate::scenario::{FaultKind, NetworkSettings, PlannedFault};
 use crate::streams::{Stream, Streams};
 use crate::time::TrueTime;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::envelope::Class;
@@ -54,7 +54,8 @@ pub struct Network {
 struct Condition {
     kind: FaultKind,
     concerned: Vec<bool>,
-    links: Vec<(u32, u32)>,
+    /// Cut both ways; the lower number stands first.
+    links: BTreeSet<(u32, u32)>,
     share: u64,
     amount: Duration,
     bytes_per_second: u64,
@@ -70,7 +71,7 @@ impl Condition {
         match self.kind {
             FaultKind::Partition => from_inside != to_inside,
             FaultKind::OneWay => from_inside && !to_inside,
-            FaultKind::Partial => self.links.contains(&(from, to)) || self.links.contains(&(to, from)),
+            FaultKind::Partial => self.links.contains(&(from.min(to), from.max(to))),
             _ => false,
         }
     }
@@ -102,7 +103,7 @@ impl Network {
         let condition = Condition {
             kind: fault.kind,
             concerned,
-            links: fault.links.clone(),
+            links: fault.links.iter().map(|(one, other)| (*one.min(other), *one.max(other))).collect(),
             share: fault.share,
             amount: fault.amount,
             bytes_per_second: fault.value,

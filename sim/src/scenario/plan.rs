@@ -10,6 +10,7 @@ use crate::time::TrueTime;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::machine::Chooser;
 use relaymesh_core::time::Duration;
@@ -117,8 +118,10 @@ fn draw_one(nodes: u32, fault: &Fault, name: String, stream: &mut Stream) -> Pla
 }
 
 fn draw_links(nodes: u32, concerned: &[u32], share: u64, stream: &mut Stream) -> Vec<(u32, u32)> {
+    let mut is_concerned = vec![false; nodes as usize];
+    concerned.iter().for_each(|node| is_concerned[*node as usize] = true);
     let pairs = (0..nodes).flat_map(|one| (one + 1..nodes).map(move |other| (one, other)));
-    let of_the_nodes = pairs.filter(|(one, other)| concerned.contains(one) || concerned.contains(other));
+    let of_the_nodes = pairs.filter(|(one, other)| is_concerned[*one as usize] || is_concerned[*other as usize]);
     of_the_nodes.filter(|_| stream.happens(share)).collect()
 }
 
