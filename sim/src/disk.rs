@@ -137,10 +137,12 @@ impl Disk {
     fn admit(&mut self, condition: &DiskCondition) -> Result<(), StoreFailure> {
         if condition.full {
             self.faults.full += 1;
+            self.missed = true;
             return Err(StoreFailure::Full);
         }
         if condition.write_fails > 0 && self.failure.decide().happens(condition.write_fails) {
             self.faults.failed_writes += 1;
+            self.missed = true;
             return Err(StoreFailure::Write);
         }
         Ok(())

@@ -41,6 +41,10 @@ pub struct Network {
     queues: BTreeMap<(u32, u32), TrueTime>,
     full: BTreeMap<(u32, u32, Class), TrueTime>,
     fired: BTreeMap<FaultKind, u64>,
+    /// Packets that each kind of fault had to decide about, and delays that were needed: what the streams must have been
+    /// drawn for, counted apart from the drawing.
+    judged: BTreeMap<FaultKind, u64>,
+    delays: u64,
     delay: Stream,
     tail: Stream,
     loss: Stream,
@@ -86,6 +90,8 @@ impl Network {
             queues: BTreeMap::new(),
             full: BTreeMap::new(),
             fired: BTreeMap::new(),
+            judged: BTreeMap::new(),
+            delays: 0,
             delay: streams.open("network delay"),
             tail: streams.open("network delay tail"),
             loss: streams.open("network loss"),
@@ -134,6 +140,7 @@ impl Network {
             if !condition.touches(from, to) {
                 continue;
             }
+            *self.judged.entry(kind).or_default() += 1;
             match kind {
                 FaultKind::Loss if self.loss.decide().happens(share) => {
                     self.fire(kind);
@@ -175,6 +182,7 @@ impl Network {
     }
 
     fn draw_delay(&mut self) -> Duration {
+        self.delays += 1;
         let delay = self.delay.decide().span(self.settings.delay.from, self.settings.delay.to);
         let is_late = self.settings.tail.0 > 0 && self.tail.decide().happens(self.settings.tail.0);
         if is_late { delay.saturating_mul(10) } else { delay }
@@ -218,8 +226,20 @@ impl Network {
         &self.fired
     }
 
-    /// The network's streams, for DRAW-1.
-    pub fn streams(&self) -> [&Stream; 7] {
-        [&self.delay, &self.tail, &self.loss, &self.duplicate, &self.reorder, &self.corrupt, &self.flip]
+    /// The network's streams with the draws that each must have given, for DRAW-1.
+    pub fn draws_expected(&self) -> [(&'static str, &Stream, u64); 7] {
+        let count = |counts: &BTreeMap<FaultKind, u64>, kind| counts.get(&kind).copied().unwrap_or(0);
+        let judged = |kind| count(&self.judged, kind);
+        let held_back = count(&self.fired, FaultKind::Reorder);
+        let tails = if self.settings.tail.0 > 0 { self.delays } else { 0 };
+        [
+            ("delay", &self.delay, self.delays),
+            ("delay tail", &self.tail, tails),
+            ("loss", &self.loss, judged(FaultKind::Loss)),
+            ("duplicate", &self.duplicate, judged(FaultKind::Duplicate)),
+            ("reorder", &self.reorder, judged(FaultKind::Reorder) + held_back),
+            ("corrupt", &self.corrupt, judged(FaultKind::Corrupt)),
+            ("flipped bits", &self.flip, self.flip.decisions()),
+        ]
     }
 }

@@ -48,8 +48,8 @@ impl Streams {
     }
 }
 
-/// The draws for one purpose.
-#[derive(Clone, Debug)]
+/// The draws for one purpose. Not to be cloned: two copies would give the same draws twice.
+#[derive(Debug)]
 pub struct Stream {
     seeded: Seeded,
     decisions: u64,

@@ -76,8 +76,11 @@ pub enum Outcome<R> {
 
 /// Checkers of an application. They see what clients and the wire see, at true time, and never ask a node.
 pub trait Checks<A: Application> {
+    /// Whether a message shows state that a crash could undo. Said here once more, so that the gate is not judged by
+    /// what the code under test says of itself.
+    fn shows_state(&self, message: &A::Message) -> bool;
     /// A message has left its node.
-    fn sent(&mut self, host: u32, outgoing: &Outgoing<A::Message>, found: &mut Findings);
+    fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<A::Message>, found: &mut Findings);
     /// An authentic message has arrived.
     fn received(&mut self, host: u32, from: u32, envelope: &Envelope, message: &A::Message, found: &mut Findings);
     /// A client has asked a node.
@@ -88,6 +91,8 @@ pub trait Checks<A: Application> {
     fn observed(&mut self, host: u32, observation: &A::Observation, found: &mut Findings);
     /// A process has begun.
     fn booted(&mut self, host: u32);
+    /// A process could not read what an earlier one has written.
+    fn unreadable(&mut self, host: u32, found: &mut Findings);
     /// What stood in the host's store is gone or damaged, by more than one disk can survive.
     fn store_lost(&mut self, host: u32);
     /// Everything was healed.

@@ -1,4 +1,5 @@
 //! No allocation per event in the steady state: neither the machines nor the world around them.
+#![allow(clippy::disallowed_macros, reason = "the count belongs to the thread of the test")]
 #![allow(unsafe_code, reason = "an allocator can only be counted by standing in its place")]
 
 use relaymesh_sim::example::Example;

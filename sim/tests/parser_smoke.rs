@@ -1,5 +1,6 @@
 //! The scenario parser on stable: over every scenario there is, and over many mutations of them that are the same every
 //! time. `tests/fuzz` does the same with coverage for as long as one likes.
+#![allow(clippy::disallowed_methods, reason = "a test reads the scenarios from their folder")]
 
 use relaymesh_core::machine::{Chooser, Seeded};
 use relaymesh_sim::scenario::{Plan, parse, to_toml};

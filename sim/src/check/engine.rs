@@ -1,15 +1,18 @@
-//! DUR-1, DUR-2, REC-1 and WIRE-1, for any application.
+//! DUR-1, DUR-2, ORD-1, REC-1, INC-1 and WIRE-1, for any application.
 //!
 //! The ledger of a host holds what its processes have written to each slot, in the order in which they wrote. The disk
 //! tells what is truly on the platter. Both are facts of the world; nothing here relies on a node's own account.
 
-use super::{DUR_1, DUR_2, Findings, REC_1, WIRE_1};
+use super::{DUR_1, DUR_2, Findings, INC_1, ORD_1, REC_1, WIRE_1};
 use crate::disk::{Bytes, Disk};
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use relaymesh_core::codec::DecodeError;
+use relaymesh_core::envelope::OpenError;
 use relaymesh_core::gate::WriteNumber;
+use relaymesh_core::identity::Incarnation;
 use relaymesh_core::machine::CauseId;
 use relaymesh_core::record::Sequence;
 use relaymesh_core::time::Time;
@@ -25,7 +28,9 @@ pub struct EngineChecks {
 struct Exercised {
     dur_1: u64,
     dur_2: u64,
+    ord_1: u64,
     rec_1: u64,
+    inc_1: u64,
     wire_1: u64,
 }
 
@@ -34,6 +39,8 @@ struct Watched {
     /// Writes of this process that were not durable when last looked at, with the event that emitted each.
     unsynced: VecDeque<(CauseId, WriteNumber)>,
     ledger: Vec<Bytes>,
+    /// The last slot that this process has written.
+    written_to: usize,
     /// Slots that were written before this process got its first word of durability: its journal must be whole up to
     /// there before it speaks.
     founded: Option<usize>,
@@ -43,6 +50,12 @@ struct Watched {
     rotten: Vec<Sequence>,
     /// Whether a mark vouches for a rotten slot: this process must notice and must not speak.
     must_not_speak: bool,
+    /// The process that has spoken last, and what it called itself.
+    named: Option<(u32, Incarnation)>,
+    /// Whether the store was replaced since then.
+    renewed: bool,
+    /// The number of the last packet of this process that waited at the gate.
+    last_gated: u64,
 }
 
 impl EngineChecks {
@@ -57,6 +70,8 @@ impl EngineChecks {
         watched.unsynced.clear();
         watched.founded = None;
         watched.spoke = false;
+        watched.written_to = 0;
+        watched.last_gated = 0;
         let vouched_for =
             |rotten: &Sequence| disk.cached_slots().any(|(at, bytes)| at != *rotten && mark_of(bytes) >= *rotten);
         watched.must_not_speak = watched.rotten.iter().any(vouched_for);
@@ -67,6 +82,14 @@ impl EngineChecks {
         let watched = &mut self.hosts[host as usize];
         watched.ledger.clear();
         watched.rotten.clear();
+        watched.renewed = true;
+    }
+
+    /// A process calls the store damaged: only a store that is may be given up.
+    pub fn given_up(&mut self, host: u32, found: &mut Findings) {
+        if self.hosts[host as usize].rotten.is_empty() {
+            found.fail(REC_1, &[host], "took a crash for damage: nothing durable has changed in this store".into());
+        }
     }
 
     /// A durable record was changed.
@@ -77,13 +100,19 @@ impl EngineChecks {
     /// A process is told for how far its writes are durable.
     pub fn persisted(&mut self, host: u32) {
         let watched = &mut self.hosts[host as usize];
-        watched.founded.get_or_insert(watched.ledger.len());
+        if watched.founded.is_none() {
+            // What an earlier process wrote beyond this one's boot record was never part of what this one goes by.
+            watched.ledger.truncate(watched.written_to);
+            watched.founded = Some(watched.ledger.len());
+        }
     }
 
     /// A node has asked for a frame to be stored.
     pub fn appended(&mut self, host: u32, cause: CauseId, write: WriteNumber, at: Sequence, bytes: &Bytes) {
         let watched = &mut self.hosts[host as usize];
         watched.unsynced.push_back((cause, write));
+        watched.rotten.retain(|rotten| *rotten != at);
+        watched.written_to = at.0 as usize;
         let slot = (at.0 - 1) as usize;
         if watched.ledger.get(slot).is_some_and(|known| known == bytes) {
             return;
@@ -96,6 +125,7 @@ impl EngineChecks {
     pub fn erased(&mut self, host: u32, cause: CauseId, write: WriteNumber, from: Sequence) {
         let watched = &mut self.hosts[host as usize];
         watched.unsynced.push_back((cause, write));
+        watched.rotten.retain(|rotten| *rotten < from);
         watched.ledger.truncate((from.0 - 1) as usize);
     }
 
@@ -133,6 +163,36 @@ impl EngineChecks {
         }
     }
 
+    /// A packet has left a node under this name. A process keeps its name, and a later one of the same store has a
+    /// later boot.
+    pub fn named(&mut self, host: u32, life: u32, name: Incarnation, found: &mut Findings) {
+        let watched = &mut self.hosts[host as usize];
+        self.exercised.inc_1 += 1;
+        let is_legal = match watched.named {
+            None => true,
+            Some((same, known)) if same == life => name == known,
+            Some((_, known)) if watched.renewed => name.store != known.store,
+            Some((_, known)) => name.store == known.store && name.boot > known.boot,
+        };
+        if !is_legal {
+            found.fail(INC_1, &[host], format!("process {life} calls itself {name:?} after {:?}", watched.named));
+        }
+        if watched.named.is_none_or(|(known, _)| known != life) {
+            watched.named = Some((life, name));
+            watched.renewed = false;
+        }
+    }
+
+    /// A packet that waited at the gate has left a node.
+    pub fn in_order(&mut self, host: u32, sequence: u64, found: &mut Findings) {
+        let watched = &mut self.hosts[host as usize];
+        self.exercised.ord_1 += 1;
+        if sequence <= watched.last_gated {
+            found.fail(ORD_1, &[host], format!("packet {sequence} left the gate after packet {}", watched.last_gated));
+        }
+        watched.last_gated = sequence;
+    }
+
     /// Something with a time limit has left a node.
     pub fn limited(&mut self, host: u32, now: Time, not_after: Time, found: &mut Findings) {
         self.exercised.dur_2 += 1;
@@ -145,18 +205,22 @@ impl EngineChecks {
         }
     }
 
-    /// A packet that was changed on the way has arrived.
-    pub fn altered(&mut self, host: u32, accepted: bool, found: &mut Findings) {
-        self.exercised.wire_1 += 1;
-        if accepted {
-            found.fail(WIRE_1, &[host], "a packet with flipped bits was accepted".into());
+    /// A packet has arrived: one that was changed on the way must be refused, any other is authentic.
+    pub fn opened(&mut self, host: u32, altered: bool, refused: Option<OpenError>, found: &mut Findings) {
+        self.exercised.wire_1 += u64::from(altered);
+        match refused {
+            None if altered => found.fail(WIRE_1, &[host], "a packet with flipped bits was accepted".into()),
+            // A build that was set back meets packets meant for the one before it.
+            None | Some(OpenError::Body(DecodeError::UnknownVersion { .. })) => {}
+            Some(error) if !altered => found.fail(WIRE_1, &[host], format!("an unchanged packet was refused: {error}")),
+            Some(_) => {}
         }
     }
 
     /// How often each invariant was put to the test.
-    pub fn exercised(&self) -> [(&'static str, u64); 4] {
-        let Exercised { dur_1, dur_2, rec_1, wire_1 } = self.exercised;
-        [(DUR_1, dur_1), (DUR_2, dur_2), (REC_1, rec_1), (WIRE_1, wire_1)]
+    pub fn exercised(&self) -> [(&'static str, u64); 6] {
+        let Exercised { dur_1, dur_2, ord_1, rec_1, inc_1, wire_1 } = self.exercised;
+        [(DUR_1, dur_1), (DUR_2, dur_2), (ORD_1, ord_1), (REC_1, rec_1), (INC_1, inc_1), (WIRE_1, wire_1)]
     }
 }
 

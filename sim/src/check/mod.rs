@@ -14,14 +14,20 @@ use relaymesh_core::machine::CauseId;
 pub const DUR_1: &str = "DUR-1";
 /// Nothing leaves after its `not_after`.
 pub const DUR_2: &str = "DUR-2";
+/// What waited at the gate leaves in order.
+pub const ORD_1: &str = "ORD-1";
+/// A process keeps its name, and a later one on the same store has a later boot.
+pub const INC_1: &str = "INC-1";
 /// A node that speaks stands on a durable journal that is whole and has nothing beyond its end.
 pub const REC_1: &str = "REC-1";
-/// A packet that was changed on the way is never accepted.
+/// A packet that was changed on the way is never accepted, and any other is.
 pub const WIRE_1: &str = "WIRE-1";
 /// Each decision draws once, from its own stream.
 pub const DRAW_1: &str = "DRAW-1";
 /// Everything asked is answered within the bound after healing.
 pub const LIVE_1: &str = "LIVE-1";
+/// No more stores are given up than the scenario allows.
+pub const EXCUSE_1: &str = "EXCUSE-1";
 /// No assertion of ours fails.
 pub const ASSERT: &str = "ASSERT";
 

@@ -4,7 +4,9 @@ use super::engine::EngineChecks;
 use super::*;
 use crate::disk::{Bytes, Disk, DiskCondition};
 use crate::streams::{MILLION, Streams};
+use relaymesh_core::envelope::OpenError;
 use relaymesh_core::gate::WriteNumber;
+use relaymesh_core::identity::{BootIncarnation, Incarnation, StoreIncarnation};
 use relaymesh_core::record::Sequence;
 use relaymesh_core::time::{Duration, Time};
 use std::string::String;
@@ -163,8 +165,65 @@ fn rec_1_fires_when_a_node_speaks_on_a_store_that_a_mark_knows_to_be_damaged() {
 #[test]
 fn wire_1_fires_when_a_changed_packet_is_accepted() {
     let mut watch = Watch::new();
-    watch.checks.altered(0, false, &mut watch.found);
+    watch.checks.opened(0, true, Some(OpenError::Forged), &mut watch.found);
+    watch.checks.opened(0, false, None, &mut watch.found);
     assert_eq!(watch.verdict(), [""; 0]);
-    watch.checks.altered(0, true, &mut watch.found);
+    watch.checks.opened(0, true, None, &mut watch.found);
     assert_eq!(watch.verdict(), [WIRE_1]);
+}
+
+#[test]
+fn wire_1_fires_when_an_unchanged_packet_is_refused() {
+    let mut watch = Watch::new();
+    watch.checks.opened(0, false, Some(OpenError::Forged), &mut watch.found);
+    assert_eq!(watch.verdict(), [WIRE_1]);
+}
+
+fn named(boot: u64, store: u64) -> Incarnation {
+    Incarnation { node: crate::world::node_id(0), store: StoreIncarnation(store), boot: BootIncarnation(boot) }
+}
+
+#[test]
+fn inc_1_fires_when_a_later_process_has_no_later_boot() {
+    let mut watch = Watch::new();
+    watch.checks.named(0, 1, named(1, 7), &mut watch.found);
+    watch.checks.named(0, 2, named(2, 7), &mut watch.found);
+    assert_eq!(watch.verdict(), [""; 0]);
+    watch.checks.named(0, 3, named(2, 7), &mut watch.found);
+    assert_eq!(watch.verdict(), [INC_1]);
+}
+
+#[test]
+fn inc_1_fires_when_a_new_store_has_the_old_name() {
+    let mut watch = Watch::new();
+    watch.checks.named(0, 1, named(1, 7), &mut watch.found);
+    watch.checks.store_replaced(0);
+    watch.checks.named(0, 2, named(2, 7), &mut watch.found);
+    assert_eq!(watch.verdict(), [INC_1]);
+}
+
+#[test]
+fn ord_1_fires_when_a_packet_overtakes_another_at_the_gate() {
+    let mut watch = Watch::new();
+    [3, 5, 4].map(|sequence| watch.checks.in_order(0, sequence, &mut watch.found));
+    assert_eq!(watch.verdict(), [ORD_1]);
+}
+
+#[test]
+fn rec_1_fires_when_a_sound_store_is_given_up() {
+    let mut watch = Watch::new();
+    watch.checks.given_up(0, &mut watch.found);
+    assert_eq!(watch.verdict(), [REC_1]);
+}
+
+#[test]
+fn a_journal_ends_where_its_process_says_whatever_an_earlier_one_wrote_beyond() {
+    let mut watch = Watch::new();
+    watch.boot().append_frame(1, 1, b"boot of both").append(2, 2);
+    // The first process dies before its first sync; the second begins with the very same bytes.
+    watch.boot().append_frame(3, 1, b"boot of both");
+    watch.disk.erase(&watch.condition, WriteNumber(4), Sequence(2)).unwrap();
+    watch.sync().checks.persisted(0);
+    watch.leaves(5);
+    assert_eq!(watch.verdict(), [""; 0]);
 }

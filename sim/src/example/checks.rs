@@ -8,15 +8,16 @@ use super::clients::entry_of;
 use super::echo::payload_of;
 use super::journal::{Entry, LogName, Refusal, Reply, Request};
 use super::node::{ExampleNode, ExampleObservation};
-use super::wire::Message;
+use super::wire::{Message, OLDEST_VERSION};
 use crate::check::{DUR_1, DUR_2, Findings};
 use crate::scenario::Scenario;
 use crate::subject::Checks;
 use crate::world::node_id;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
+use relaymesh_core::codec::BodyVersion;
 use relaymesh_core::envelope::Envelope;
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::node::Outgoing;
@@ -29,6 +30,8 @@ pub const LOG_2: &str = "LOG-2";
 pub const ECHO_1: &str = "ECHO-1";
 /// After healing every node gets answers.
 pub const ECHO_2: &str = "ECHO-2";
+/// Nothing is sent or written in a version that its reader has not said, or was not told, to understand.
+pub const VERS_1: &str = "VERS-1";
 
 /// Completions of a node that are remembered to tell a second one of the same ping.
 const RECENT: usize = 16;
@@ -41,6 +44,10 @@ pub struct ExampleChecks {
     entry_bytes: u32,
     nodes: Vec<NodeId>,
     hosts: Vec<Shown>,
+    /// For each pair of nodes the newest version the second has told the first, since the first began.
+    pub(super) told: Vec<BodyVersion>,
+    /// Nodes that were asked to write the newest version.
+    activated: BTreeSet<u32>,
     asked: BTreeMap<u32, Asked>,
     healed: bool,
     exercised: Exercised,
@@ -53,6 +60,7 @@ struct Exercised {
     log_2: u64,
     echo_1: u64,
     echo_2: u64,
+    vers_1: u64,
 }
 
 /// What a host has shown to others.
@@ -95,6 +103,8 @@ impl ExampleChecks {
             entry_bytes: scenario.journal.entry_bytes,
             nodes: (0..scenario.nodes).map(node_id).collect(),
             hosts: vec![Shown::default(); scenario.nodes as usize],
+            told: vec![OLDEST_VERSION; (scenario.nodes as usize).pow(2)],
+            activated: BTreeSet::new(),
             asked: BTreeMap::new(),
             healed: false,
             exercised: Exercised::default(),
@@ -157,6 +167,10 @@ impl ExampleChecks {
         self.hosts[host as usize].logs.get(log).map_or(0, |model| model.entries.len() as u64)
     }
 
+    fn pair(&self, host: u32, other: u32) -> usize {
+        host as usize * self.hosts.len() + other as usize
+    }
+
     fn forget(&mut self, host: u32) {
         let shown = &mut self.hosts[host as usize];
         shown.logs.clear();
@@ -166,7 +180,20 @@ impl ExampleChecks {
 }
 
 impl Checks<ExampleNode> for ExampleChecks {
-    fn sent(&mut self, host: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
+    fn shows_state(&self, message: &Message) -> bool {
+        matches!(message, Message::Pong { .. })
+    }
+
+    fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
+        self.exercised.vers_1 += 1;
+        let told = self.told[self.pair(host, to)];
+        if outgoing.version > told {
+            found.fail(
+                VERS_1,
+                &[host, to],
+                format!("sent {} to a node that has told of {told} only", outgoing.version),
+            );
+        }
         let Message::Pong { entries, not_after, .. } = outgoing.message else { return };
         let shown = &mut self.hosts[host as usize];
         self.exercised.dur_1 += 1;
@@ -180,7 +207,9 @@ impl Checks<ExampleNode> for ExampleChecks {
         }
     }
 
-    fn received(&mut self, host: u32, _from: u32, _envelope: &Envelope, message: &Message, found: &mut Findings) {
+    fn received(&mut self, host: u32, from: u32, envelope: &Envelope, message: &Message, found: &mut Findings) {
+        let pair = self.pair(host, from);
+        self.told[pair] = self.told[pair].max(envelope.speaks);
         let Message::Pong { sequence, payload, .. } = message else { return };
         self.exercised.echo_1 += 1;
         if *payload != payload_of(self.nodes[host as usize], *sequence, self.payload_bytes) {
@@ -193,7 +222,10 @@ impl Checks<ExampleNode> for ExampleChecks {
         let (log, append) = match request {
             Request::Append { log, entry, .. } => (log, Some(entry.sequence)),
             Request::Read { log, .. } => (log, None),
-            Request::Activate => return,
+            Request::Activate => {
+                self.activated.insert(host);
+                return;
+            }
         };
         let store = self.hosts[host as usize].store;
         let sent_again = |asked: &Asked| append.is_some() && asked.append == append && asked.store == store;
@@ -223,6 +255,13 @@ impl Checks<ExampleNode> for ExampleChecks {
                     found.fail(LOG_1, &[host], "an entry with the right hash was refused".into());
                 }
             }
+            (_, Reply::Refused(Refusal::Damaged { position })) if !self.hosts[host as usize].suspect => {
+                found.fail(
+                    LOG_1,
+                    &[host],
+                    format!("position {position} is called damaged, but nothing in that store is"),
+                );
+            }
             (_, Reply::Refused(Refusal::Stale { offered, last })) => {
                 found.fail(
                     LOG_2,
@@ -245,10 +284,18 @@ impl Checks<ExampleNode> for ExampleChecks {
     }
 
     fn booted(&mut self, host: u32) {
+        let nodes = self.hosts.len();
+        self.told[host as usize * nodes..][..nodes].fill(OLDEST_VERSION);
         let shown = &mut self.hosts[host as usize];
         shown.completed = [0; RECENT];
         if core::mem::take(&mut shown.suspect) {
             self.forget(host);
+        }
+    }
+
+    fn unreadable(&mut self, host: u32, found: &mut Findings) {
+        if !self.activated.contains(&host) {
+            found.fail(VERS_1, &[host], "wrote records that an older build cannot read, before it was told to".into());
         }
     }
 
@@ -274,7 +321,7 @@ impl Checks<ExampleNode> for ExampleChecks {
     }
 
     fn exercised(&self) -> Vec<(&'static str, u64)> {
-        let Exercised { log_1, log_2, echo_1, echo_2, .. } = self.exercised;
-        vec![(LOG_1, log_1), (LOG_2, log_2), (ECHO_1, echo_1), (ECHO_2, echo_2)]
+        let Exercised { log_1, log_2, echo_1, echo_2, vers_1, .. } = self.exercised;
+        vec![(LOG_1, log_1), (LOG_2, log_2), (ECHO_1, echo_1), (ECHO_2, echo_2), (VERS_1, vers_1)]
     }
 }

@@ -17,7 +17,7 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use checks::{ECHO_1, ECHO_2, LOG_1, LOG_2};
+pub use checks::{ECHO_1, ECHO_2, LOG_1, LOG_2, VERS_1};
 pub use wire::{NEWEST_VERSION, OLDEST_VERSION, PAYLOAD_BYTES_MAX};
 
 use crate::scenario::Scenario;

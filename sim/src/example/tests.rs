@@ -269,7 +269,8 @@ impl Watch {
         let message = Message::Pong { sequence: 1, entries, not_after: Time::MAX, payload };
         let (to, class, version) = (node_id(1), Class::Control, NEWEST_VERSION);
         let outgoing = Outgoing { to, class, version, sequence: 1, not_after: limit, message };
-        self.checks.sent(0, &outgoing, &mut self.found);
+        self.checks.told.fill(NEWEST_VERSION);
+        self.checks.sent(0, 1, &outgoing, &mut self.found);
         self
     }
 

@@ -1,7 +1,8 @@
 //! One event as people read it, and why it happened.
 
 use crate::time::TrueTime;
-use alloc::string::String;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use relaymesh_core::machine::CauseId;
@@ -23,11 +24,8 @@ pub struct Line {
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:>8} {:>12} ", format_args!("{}", self.event), format_args!("{}", self.at))?;
-        match self.host {
-            Some(host) => write!(f, "{:<6}", format_args!("n{host}"))?,
-            None => f.write_str("world ")?,
-        }
+        let host = self.host.map_or_else(|| String::from("world"), |host| format!("n{host}"));
+        write!(f, "{:>8} {:>12} {host:<5} ", self.event.to_string(), self.at.to_string())?;
         f.write_str(&self.text)?;
         match self.cause.0 {
             0 => Ok(()),

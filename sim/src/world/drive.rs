@@ -161,9 +161,7 @@ impl<S: Subject> World<S> {
         let it = &self.hosts[host as usize];
         let opened: Result<Opened<<S::Application as Application>::Message>, OpenError> =
             open(&it.keyring, CLUSTER, it.id, it.version, &packet.bytes);
-        if packet.altered {
-            self.engine_checks.altered(host, opened.is_ok(), &mut self.found);
-        }
+        self.engine_checks.opened(host, packet.altered, opened.as_ref().err().copied(), &mut self.found);
         match opened {
             Ok(Opened { envelope, message }) => {
                 let from = self.number_of(envelope.source.node);

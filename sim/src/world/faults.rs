@@ -6,6 +6,7 @@
 use super::Happening;
 use super::host::condition_of;
 use super::run::World;
+use crate::check::EXCUSE_1;
 use crate::scenario::{FaultKind, PlannedFault};
 use crate::subject::{Checks, Subject};
 use crate::trace::EventKind;
@@ -181,7 +182,7 @@ impl<S: Subject> World<S> {
         if let Some(slot) = self.host_mut(host).disk.rot() {
             self.engine_checks.store_rotted(host, slot);
             self.checks.store_lost(host);
-            self.excuses += 1;
+            self.excuse(host);
         }
     }
 
@@ -190,7 +191,20 @@ impl<S: Subject> World<S> {
         self.host_mut(host).disk.replace();
         self.engine_checks.store_replaced(host);
         self.checks.store_lost(host);
+        self.excuse(host);
+    }
+
+    /// What stood in a store is not held against its node any more; the scenario says how often that may happen.
+    fn excuse(&mut self, host: u32) {
         self.excuses += 1;
+        let allowed = u64::from(self.scenario.expect.excuses_max);
+        if self.excuses > allowed {
+            self.found.fail(
+                EXCUSE_1,
+                &[host],
+                format!("{} stores were given up, where the scenario allows {allowed}", self.excuses),
+            );
+        }
     }
 
     /// Ends a host's process, if one runs.

@@ -13,9 +13,7 @@ use relaymesh_core::codec::Body;
 use relaymesh_core::envelope::{seal, tag_of};
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::machine::CauseId;
-use relaymesh_core::node::{
-    Action, Application, Effect, Gating, Message, Observed, Outgoing, StopReason, StoreFailure, Ticket,
-};
+use relaymesh_core::node::{Action, Application, Effect, Observed, Outgoing, StopReason, StoreFailure, Ticket};
 use relaymesh_core::observe::Concern;
 use relaymesh_core::record::Sequence;
 use relaymesh_core::time::Duration;
@@ -96,15 +94,19 @@ impl<S: Subject> World<S> {
     fn send(&mut self, host: u32, cause: CauseId, outgoing: &Outgoing<<S::Application as Application>::Message>) {
         let it = &self.hosts[host as usize];
         let Some(node) = &it.node else { return };
-        match outgoing.message.gating() {
-            Gating::Gated => self.engine_checks.left(host, cause, &it.disk, &mut self.found),
-            Gating::Ungated => self.engine_checks.spoke(host, &it.disk, &mut self.found),
+        if self.checks.shows_state(&outgoing.message) {
+            self.engine_checks.left(host, cause, &it.disk, &mut self.found);
+            self.engine_checks.in_order(host, outgoing.sequence, &mut self.found);
+        } else {
+            self.engine_checks.spoke(host, &it.disk, &mut self.found);
         }
         if let Some(not_after) = outgoing.not_after {
             self.engine_checks.limited(host, it.clock.monotonic(self.now), not_after, &mut self.found);
         }
-        self.checks.sent(host, outgoing, &mut self.found);
+        let to = self.number_of(outgoing.to);
+        self.checks.sent(host, to, outgoing, &mut self.found);
         let envelope = node.address(cause, outgoing);
+        self.engine_checks.named(host, it.life, envelope.source, &mut self.found);
         let mut bytes = self.buffers.pop().unwrap_or_default();
         bytes.clear();
         if let Err(error) = seal(&it.keyring, &envelope, &outgoing.message, node.seat().limits.packet_bytes, &mut bytes)
@@ -112,7 +114,6 @@ impl<S: Subject> World<S> {
             panic!("a machine sent a message that cannot be sealed: {error}");
         }
         self.trace.bytes(tag_of(&bytes));
-        let to = self.number_of(outgoing.to);
         self.trace.note(|| format!("send to n{to}: {:?}", outgoing.message));
         self.dispatch(host, to, outgoing, cause, bytes);
     }
@@ -220,9 +221,13 @@ impl<S: Subject> World<S> {
         *self.stops.entry(stop_name(reason)).or_default() += 1;
         self.end_process(host);
         match reason {
-            StopReason::Damaged(_) => self.give_up_store(host),
+            StopReason::Damaged(_) => {
+                self.engine_checks.given_up(host, &mut self.found);
+                self.give_up_store(host);
+            }
             StopReason::Unreadable { .. } => {
-                self.host_mut(host).version = <S::Application as Application>::Record::NEWEST
+                self.checks.unreadable(host, &mut self.found);
+                self.host_mut(host).version = <S::Application as Application>::Record::NEWEST;
             }
             StopReason::StoreFailed(_) => {}
         }

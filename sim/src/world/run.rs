@@ -217,18 +217,11 @@ impl<S: Subject> World<S> {
         for name in self.streams.shared() {
             found.fail(DRAW_1, &[], format!("the stream `{name}` was opened twice"));
         }
-        for stream in self.network.streams() {
-            self.draw_decisions += stream.decisions();
-            if stream.decisions() != stream.draws() {
-                found.fail(
-                    DRAW_1,
-                    &[],
-                    format!(
-                        "{} decisions of the network took {} draws of their stream",
-                        stream.decisions(),
-                        stream.draws()
-                    ),
-                );
+        for (name, stream, expected) in self.network.draws_expected() {
+            self.draw_decisions += expected;
+            if stream.draws() != expected {
+                let detail = format!("{expected} decisions about {name} took {} draws of their stream", stream.draws());
+                found.fail(DRAW_1, &[], detail);
             }
         }
         for (number, host) in (0..).zip(&self.hosts) {
