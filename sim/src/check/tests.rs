@@ -109,7 +109,9 @@ fn dur_1_fires_when_a_failed_sync_is_taken_for_durable() {
     let mut watch = Watch::new();
     watch.boot().append(1, 1).sync().leaves(1);
     watch.condition.sync_fails = MILLION;
-    (2..40).for_each(|event| drop(watch.append(event, event)));
+    for event in 2..40 {
+        watch.append(event, event);
+    }
     watch.sync();
     watch.condition.sync_fails = 0;
     watch.sync().leaves(40);
@@ -205,7 +207,9 @@ fn inc_1_fires_when_a_new_store_has_the_old_name() {
 #[test]
 fn ord_1_fires_when_a_packet_overtakes_another_at_the_gate() {
     let mut watch = Watch::new();
-    [3, 5, 4].map(|sequence| watch.checks.in_order(0, sequence, &mut watch.found));
+    for sequence in [3, 5, 4] {
+        watch.checks.in_order(0, sequence, &mut watch.found);
+    }
     assert_eq!(watch.verdict(), [ORD_1]);
 }
 

@@ -228,10 +228,14 @@ impl Checks<ExampleNode> for ExampleChecks {
             }
         };
         let store = self.hosts[host as usize].store;
-        let sent_again = |asked: &Asked| append.is_some() && asked.append == append && asked.store == store;
-        if !self.asked.get(&client).is_some_and(sent_again) {
-            self.asked.insert(client, Asked { store, length: self.length(host, log), append });
-        }
+        let earlier = self.asked.get(&client).filter(|asked| append.is_some() && asked.append == append);
+        let length = match earlier {
+            Some(asked) if asked.store == store => asked.length,
+            // An earlier copy of the append may have taken effect before the model was begun anew.
+            Some(_) => 0,
+            None => self.length(host, log),
+        };
+        self.asked.insert(client, Asked { store, length, append });
     }
 
     fn answered(&mut self, client: u32, host: u32, request: &Request, reply: &Reply, found: &mut Findings) {

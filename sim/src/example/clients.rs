@@ -1,4 +1,7 @@
 //! Clients of the journal: each asks one thing at a time, and asks again until it is answered.
+//!
+//! The last one is the auditor. Once nothing new is offered it reads every log of every node from its beginning to its
+//! end, so that what nobody happened to read in time is held against the model, too.
 
 use super::journal::{Entry, LogName, Refusal, Reply, Request};
 use super::node::ExampleNode;
@@ -30,7 +33,14 @@ pub struct JournalClients {
     /// The operator's client activates version 2 on one node after the other.
     activates_at: Option<TrueTime>,
     activated: u32,
+    /// Where the auditor is: node, log, position.
+    audit: (u32, u64, u64),
 }
+
+/// How long the auditor waits before it looks whether anything is still offered.
+const AUDITOR_PATIENCE: Duration = Duration::from_millis(50);
+/// Entries that the auditor reads at once.
+const AUDIT_ENTRIES: u32 = 32;
 
 #[derive(Clone, Debug, Default)]
 struct Client {
@@ -43,19 +53,44 @@ impl JournalClients {
     /// The clients of a run of `scenario`.
     pub fn new(scenario: &Scenario, streams: &mut Streams) -> Self {
         let operator = u32::from(scenario.journal.activate_at.is_some());
+        let auditor = u32::from(scenario.journal.clients > 0);
         Self {
             load: scenario.journal,
             nodes: scenario.nodes,
             stream: streams.open("journal clients"),
-            clients: (0..scenario.journal.clients + operator).map(|_| Client::default()).collect(),
+            clients: (0..scenario.journal.clients + operator + auditor).map(|_| Client::default()).collect(),
             ends: BTreeMap::new(),
             activates_at: scenario.journal.activate_at.map(|at| TrueTime(0) + at.0),
             activated: 0,
+            audit: (0, 0, 0),
         }
     }
 
     fn is_operator(&self, client: u32) -> bool {
-        client >= self.load.clients
+        client == self.load.clients && self.activates_at.is_some()
+    }
+
+    fn is_auditor(&self, client: u32) -> bool {
+        client + 1 == self.count() && !self.is_operator(client)
+    }
+
+    /// What the auditor reads next, if anything is left.
+    fn audit(&self) -> Option<(u32, Request)> {
+        let (host, log, from) = self.audit;
+        let request = Request::Read { log: log_name(log), from, limit: AUDIT_ENTRIES };
+        (host < self.nodes).then_some((host, request))
+    }
+
+    /// Goes on behind what the auditor was shown.
+    fn audited(&mut self, reply: &Reply) {
+        let (host, log, from) = self.audit;
+        self.audit = match reply {
+            Reply::Entries { entries, end, .. } if from + (entries.len() as u64) < *end && !entries.is_empty() => {
+                (host, log, from + entries.len() as u64)
+            }
+            _ if log + 1 < LOGS => (host, log + 1, 0),
+            _ => (host + 1, 0, 0),
+        };
     }
 
     fn invent(&mut self, client: u32) -> (u32, Request) {
@@ -93,6 +128,14 @@ impl Clients<ExampleNode> for JournalClients {
             return Turn::Rest(until);
         }
         it.rest_until = None;
+        if self.is_auditor(client) {
+            if offering {
+                return Turn::Rest(now + AUDITOR_PATIENCE);
+            }
+            let Some(next) = self.audit() else { return Turn::Done };
+            self.clients[client as usize].under_way = Some(next);
+        }
+        let it = &self.clients[client as usize];
         if it.under_way.is_none() {
             if !offering || self.is_operator(client) && self.activated == self.nodes {
                 return Turn::Done;
@@ -118,6 +161,15 @@ impl Clients<ExampleNode> for JournalClients {
         if !is_final {
             return;
         }
+        if self.is_auditor(client) {
+            if let Outcome::Reply(reply) = &outcome {
+                self.audited(reply);
+            }
+            self.clients[client as usize].under_way = None;
+            self.clients[client as usize].rest_until = None;
+            return;
+        }
+        let it = &mut self.clients[client as usize];
         if let (Some((host, Request::Read { log, .. })), Outcome::Reply(Reply::Entries { end, .. })) =
             (&it.under_way, &outcome)
         {
@@ -129,10 +181,14 @@ impl Clients<ExampleNode> for JournalClients {
             self.ends.insert((*host, *log), *position + 1);
         }
         it.under_way = None;
-        self.activated += u32::from(client >= self.load.clients);
+        self.activated += u32::from(self.is_operator(client));
     }
 
     fn unanswered(&self) -> Vec<(u32, String)> {
+        let unread = (self.audit.0 < self.nodes && self.load.clients > 0).then(|| {
+            let (host, log, from) = self.audit;
+            (self.count() - 1, format!("the audit, at entry {from} of {:?} on n{host}", log_name(log)))
+        });
         let waiting = |(client, it): (u32, &Client)| {
             let (host, request) = it.under_way.as_ref()?;
             let what = match request {
@@ -142,7 +198,7 @@ impl Clients<ExampleNode> for JournalClients {
             };
             Some((client, what))
         };
-        (0..).zip(&self.clients).filter_map(waiting).collect()
+        (0..).zip(&self.clients).filter_map(waiting).chain(unread).collect()
     }
 }
 
