@@ -29,7 +29,10 @@ fn generated(page: &str, marker: &str, table: &str) {
     if text[from..until] == *table {
         return;
     }
-    assert!(std::env::var_os("UPDATE_DOCS").is_some(), "{page} is out of date; run UPDATE_DOCS=1 cargo test --test docs");
+    assert!(
+        std::env::var_os("UPDATE_DOCS").is_some(),
+        "{page} is out of date; run UPDATE_DOCS=1 cargo test --test docs"
+    );
     std::fs::write(root().join(page), format!("{}{table}{}", &text[..from], &text[until..])).unwrap();
 }
 
@@ -51,7 +54,8 @@ fn name_of(parameter: Parameter) -> String {
 
 #[test]
 fn the_table_of_observations_is_up_to_date() {
-    let mut table = String::from("| name | kind | concern | unit | fields | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
+    let mut table =
+        String::from("| name | kind | concern | unit | fields | meaning |\n| --- | --- | --- | --- | --- | --- |\n");
     let row = |it: &Descriptor| {
         let fields = it.fields.join(", ");
         let help = it.help.trim();

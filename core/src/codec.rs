@@ -114,8 +114,8 @@ pub fn encode_value<T: Serialize>(value: &T, limit: usize, out: &mut Vec<u8>) ->
 
 /// The value that `bytes` hold, all of them; a helper for implementations of [`Body::decode`].
 ///
-/// What is allocated stays in proportion to `bytes`, whatever lengths they claim. Types without size do not belong in
-/// bodies: a list of them has no bound.
+/// What is allocated stays within a small multiple of `bytes` and one MiB for each list under way, whatever lengths they
+/// claim. Types without size do not belong in bodies: a list of them has no bound.
 ///
 /// # Errors
 /// [`DecodeError`] when they hold anything else.

@@ -27,7 +27,10 @@ pub struct TooLong {
 
 impl<const N: usize> Inline<N> {
     /// The empty string.
-    pub const EMPTY: Self = Self { length: 0, bytes: [0; N] };
+    pub const EMPTY: Self = {
+        assert!(N <= u16::MAX as usize, "the length is kept in 16 bits");
+        Self { length: 0, bytes: [0; N] }
+    };
 
     /// A copy of `source`.
     ///

@@ -6,12 +6,15 @@
 /// Bounds of one node's engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Events that one driver event may cause among siblings. Reaching it is a defect of the wiring: asserted.
+    /// Events that one step may cause among siblings, and rounds in which late actions may be answered. Reaching it is a defect of the wiring: asserted.
     pub steps_per_event: u32,
-    /// Actions the gate holds before the node refuses requests and sheds packets.
+    /// Actions the gate holds before the node refuses requests and sheds packets. At twice as many it drops what comes
+    /// next, as a network would.
     pub gate_actions: usize,
     /// Writes that may be waiting for the disk before the node refuses requests and sheds packets.
     pub unsynced_writes: u64,
+    /// Bytes that may be waiting for the disk before the node refuses requests and sheds packets.
+    pub unsynced_bytes: u64,
     /// Bytes of the encoded body of one journal record.
     pub record_bytes: usize,
     /// Bytes of one packet, header and authenticator included.
@@ -24,6 +27,7 @@ impl Default for Limits {
             steps_per_event: 64,
             gate_actions: 4_096,
             unsynced_writes: 4_096,
+            unsynced_bytes: 64 << 20,
             record_bytes: 1 << 20,
             packet_bytes: 1 << 20,
         }

@@ -1,5 +1,6 @@
 //! The fuzz targets' bodies on stable: over their corpus, and over many mutations of it that are the same every time.
 //! `tests/fuzz` runs the same bodies with coverage for as long as one likes.
+#![allow(clippy::disallowed_methods, reason = "a test reads the corpus from its folder")]
 
 #[allow(unreachable_pub, reason = "public for the fuzz targets, which are another crate")]
 #[path = "../../tests/fuzz/src/bodies.rs"]

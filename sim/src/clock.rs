@@ -34,6 +34,13 @@ impl Line {
         self.reading + (i128::from(elapsed) * (BILLION + i128::from(self.rate_ppb)) / BILLION) as u64
     }
 
+    fn set_rate(&mut self, now: TrueTime, rate_ppb: i64) {
+        if self.rate_ppb != rate_ppb {
+            self.rebase(now);
+            self.rate_ppb = rate_ppb;
+        }
+    }
+
     fn rebase(&mut self, now: TrueTime) {
         self.reading = self.at(now);
         self.since = now;
@@ -75,12 +82,14 @@ impl HostClock {
         self.monotonic.when(target.as_nanos())
     }
 
-    /// Lets both clocks run fast (positive) or slow from now on.
+    /// Lets the monotonic clock run fast (positive) or slow from now on.
     pub fn set_rate(&mut self, now: TrueTime, rate_ppb: i64) {
-        for line in [&mut self.monotonic, &mut self.wall] {
-            line.rebase(now);
-            line.rate_ppb = rate_ppb;
-        }
+        self.monotonic.set_rate(now, rate_ppb);
+    }
+
+    /// Lets the wall clock run fast (positive) or slow from now on.
+    pub fn set_wall_rate(&mut self, now: TrueTime, rate_ppb: i64) {
+        self.wall.set_rate(now, rate_ppb);
     }
 
     /// Steps the wall clock, forwards or back.
@@ -89,10 +98,15 @@ impl HostClock {
         self.wall.reading = self.wall.reading.saturating_add_signed(nanos);
     }
 
-    /// The monotonic clock has not counted the last `span`.
-    pub fn forget(&mut self, now: TrueTime, span: Duration) {
-        self.monotonic.rebase(now);
-        self.monotonic.reading = self.monotonic.reading.saturating_sub(span.as_nanos());
+    /// The monotonic clock shows `reading` again: it has not counted the time since it last did.
+    pub fn resume_at(&mut self, now: TrueTime, reading: Time) {
+        self.monotonic.since = now;
+        self.monotonic.reading = reading.as_nanos();
+    }
+
+    /// The machine was switched off and on: its monotonic clock begins anew.
+    pub fn restart(&mut self, now: TrueTime, uptime: Duration) {
+        self.resume_at(now, Time::from_nanos(uptime.as_nanos()));
     }
 }
 
@@ -119,6 +133,15 @@ mod tests {
             assert!(clock.monotonic(when) >= target, "rate {rate}");
             assert!(clock.monotonic(TrueTime(when.0 - 2)) < target, "rate {rate}");
         }
+    }
+
+    #[test]
+    fn a_sleep_that_is_not_counted_leaves_the_clock_where_it_was() {
+        let mut clock = HostClock::new(Duration::ZERO);
+        clock.set_rate(TrueTime(0), -400_000_000);
+        let asleep = clock.monotonic(TrueTime(SECOND));
+        clock.resume_at(TrueTime(3 * SECOND), asleep);
+        assert_eq!(clock.monotonic(TrueTime(3 * SECOND)), asleep);
     }
 
     #[test]

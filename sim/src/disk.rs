@@ -3,12 +3,12 @@
 //! What is written stands in the cache at once and on the platter after a sync. A power loss keeps any subset of what
 //! was not synced, each write whole or torn by sectors; a killed process loses nothing, but what it had not synced is
 //! still only cached. A failed sync leaves some of its writes on the platter and forgets the rest, though the cache
-//! goes on showing them: this is what real page caches do, and why a sync is never tried again.
+//! may go on showing them: this is what real page caches do, and why a sync is never tried again.
 //!
 //! Sectors are smaller here (64 bytes) than on real disks, so that a single record can tear.
 
-use crate::streams::{Stream, Streams};
-use alloc::collections::{BTreeMap, VecDeque};
+use crate::streams::{MILLION, Stream, Streams};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -19,6 +19,8 @@ use relaymesh_core::record::Sequence;
 use relaymesh_core::time::Duration;
 
 const SECTOR_BYTES: usize = 64;
+/// As likely as not.
+const HALF: u64 = MILLION / 2;
 
 /// The content of a slot.
 pub type Bytes = Rc<[u8]>;
@@ -66,14 +68,45 @@ pub struct DiskFaults {
 #[derive(Clone, Debug)]
 enum Operation {
     Store(Sequence, Bytes),
-    Erase(Sequence),
+    /// Empties one slot. An erasure of several slots is as many operations: it may get stuck half-way.
+    Empty(Sequence),
+}
+
+impl Operation {
+    const fn slot(&self) -> Sequence {
+        match self {
+            Self::Store(at, _) | Self::Empty(at) => *at,
+        }
+    }
+}
+
+/// Slots with their bytes, and which of them hold changed ones.
+#[derive(Clone, Debug, Default)]
+struct Slots {
+    bytes: BTreeMap<u64, Bytes>,
+    rotten: BTreeSet<u64>,
+}
+
+impl Slots {
+    fn apply(&mut self, operation: Operation) {
+        self.rotten.remove(&operation.slot().0);
+        match operation {
+            Operation::Store(at, bytes) => drop(self.bytes.insert(at.0, bytes)),
+            Operation::Empty(at) => drop(self.bytes.remove(&at.0)),
+        }
+    }
+
+    fn rot(&mut self, at: u64, bytes: Bytes) {
+        self.bytes.insert(at, bytes);
+        self.rotten.insert(at);
+    }
 }
 
 /// A disk.
 #[derive(Debug)]
 pub struct Disk {
-    platter: BTreeMap<u64, Bytes>,
-    cache: BTreeMap<u64, Bytes>,
+    platter: Slots,
+    cache: Slots,
     unsynced: VecDeque<(WriteNumber, Operation)>,
     /// How many of `unsynced` the sync under way covers.
     syncing: usize,
@@ -82,27 +115,52 @@ pub struct Disk {
     /// Whether a write of this process missed the platter for good.
     missed: bool,
     faults: DiskFaults,
-    latency: Stream,
-    survival: Stream,
-    failure: Stream,
-    corruption: Stream,
+    draws: Draws,
+}
+
+/// One stream for each kind of decision, so that none changes another.
+#[derive(Debug)]
+struct Draws {
+    sync_time: Stream,
+    read_time: Stream,
+    write_fails: Stream,
+    sync_fails: Stream,
+    lost_in_failed_sync: Stream,
+    shown_after_failed_sync: Stream,
+    lost_with_power: Stream,
+    torn: Stream,
+    sectors: Stream,
+    read_corrupts: Stream,
+    read_bit: Stream,
+    rot: Stream,
 }
 
 impl Disk {
     /// An empty disk, with its own streams.
     pub fn new(streams: &mut Streams, host: u32) -> Self {
+        let mut open = |purpose: &str| streams.open(format!("disk {host} {purpose}"));
         Self {
-            platter: BTreeMap::new(),
-            cache: BTreeMap::new(),
+            platter: Slots::default(),
+            cache: Slots::default(),
             unsynced: VecDeque::new(),
             syncing: 0,
             durable: WriteNumber(0),
             missed: false,
             faults: DiskFaults::default(),
-            latency: streams.open(format!("disk {host} latency")),
-            survival: streams.open(format!("disk {host} survival of unsynced writes")),
-            failure: streams.open(format!("disk {host} failure")),
-            corruption: streams.open(format!("disk {host} corruption")),
+            draws: Draws {
+                sync_time: open("time of syncs"),
+                read_time: open("time of reads"),
+                write_fails: open("failing writes"),
+                sync_fails: open("failing syncs"),
+                lost_in_failed_sync: open("writes lost in failed syncs"),
+                shown_after_failed_sync: open("cache after failed syncs"),
+                lost_with_power: open("writes lost with power"),
+                torn: open("torn writes"),
+                sectors: open("torn sectors"),
+                read_corrupts: open("corrupt reads"),
+                read_bit: open("bits of corrupt reads"),
+                rot: open("rot"),
+            },
         }
     }
 
@@ -118,8 +176,7 @@ impl Disk {
         bytes: Bytes,
     ) -> Result<(), StoreFailure> {
         self.admit(condition)?;
-        self.cache.insert(at.0, bytes.clone());
-        self.unsynced.push_back((write, Operation::Store(at, bytes)));
+        self.write(write, Operation::Store(at, bytes));
         Ok(())
     }
 
@@ -129,9 +186,14 @@ impl Disk {
     /// [`StoreFailure`] when the write fails; the slots are as they were.
     pub fn erase(&mut self, condition: &DiskCondition, write: WriteNumber, from: Sequence) -> Result<(), StoreFailure> {
         self.admit(condition)?;
-        self.cache.split_off(&from.0);
-        self.unsynced.push_back((write, Operation::Erase(from)));
+        let last = self.last_slot().max(from);
+        (from.0..=last.0).for_each(|at| self.write(write, Operation::Empty(Sequence(at))));
         Ok(())
+    }
+
+    fn write(&mut self, write: WriteNumber, operation: Operation) {
+        self.cache.apply(operation.clone());
+        self.unsynced.push_back((write, operation));
     }
 
     fn admit(&mut self, condition: &DiskCondition) -> Result<(), StoreFailure> {
@@ -140,7 +202,7 @@ impl Disk {
             self.missed = true;
             return Err(StoreFailure::Full);
         }
-        if condition.write_fails > 0 && self.failure.decide().happens(condition.write_fails) {
+        if condition.write_fails > 0 && self.draws.write_fails.decide().happens(condition.write_fails) {
             self.faults.failed_writes += 1;
             self.missed = true;
             return Err(StoreFailure::Write);
@@ -156,23 +218,28 @@ impl Disk {
         }
         self.syncing = self.unsynced.len();
         let (from, to) = condition.sync;
-        Some(self.latency.decide().span(from, to).saturating_mul(condition.slowdown))
+        Some(self.draws.sync_time.decide().span(from, to).saturating_mul(condition.slowdown))
     }
 
     /// Ends the sync under way.
     ///
     /// # Errors
-    /// [`StoreFailure::Sync`]: any of the writes it covered may have reached the platter, and the rest never will.
+    /// [`StoreFailure::Sync`]: any of the writes it covered may have reached the platter, and the rest never will. The
+    /// cache goes on showing the rest, or has dropped it.
     pub fn end_sync(&mut self, condition: &DiskCondition) -> Result<(), StoreFailure> {
         let covered = core::mem::take(&mut self.syncing);
-        let fails = condition.sync_fails > 0 && self.failure.decide().happens(condition.sync_fails);
+        let fails = condition.sync_fails > 0 && self.draws.sync_fails.decide().happens(condition.sync_fails);
+        let drops = fails && self.draws.shown_after_failed_sync.decide().happens(HALF);
         for _ in 0..covered {
             let Some((write, operation)) = self.unsynced.pop_front() else { break };
-            if fails && self.survival.decide().happens(crate::streams::MILLION / 2) {
-                self.missed = true;
+            if fails && self.draws.lost_in_failed_sync.decide().happens(HALF) {
+                self.miss(write);
+                if drops {
+                    self.drop_from_cache(operation.slot());
+                }
                 continue;
             }
-            apply(&mut self.platter, operation);
+            self.platter.apply(operation);
             if !self.missed {
                 self.durable = write;
             }
@@ -184,21 +251,43 @@ impl Disk {
         Ok(())
     }
 
+    /// A part of the write never reaches the platter.
+    fn miss(&mut self, write: WriteNumber) {
+        self.missed = true;
+        self.durable = self.durable.min(WriteNumber(write.0.saturating_sub(1)));
+    }
+
+    /// The cache shows what is on the platter again, unless something newer is to be written there.
+    fn drop_from_cache(&mut self, at: Sequence) {
+        if self.unsynced.iter().any(|(_, operation)| operation.slot() == at) {
+            return;
+        }
+        match self.platter.bytes.get(&at.0) {
+            Some(bytes) => self.cache.apply(Operation::Store(at, bytes.clone())),
+            None => self.cache.apply(Operation::Empty(at)),
+        }
+        if self.platter.rotten.contains(&at.0) {
+            self.cache.rotten.insert(at.0);
+        }
+    }
+
     /// The host loses power: the cache is gone, and of what was not synced any subset survives, whole or torn.
     pub fn lose_power(&mut self, condition: &DiskCondition) {
         self.syncing = 0;
         for (_, operation) in core::mem::take(&mut self.unsynced) {
-            if self.survival.decide().happens(crate::streams::MILLION / 2) {
+            if self.draws.lost_with_power.decide().happens(HALF) {
                 self.faults.lost_unsynced += 1;
                 continue;
             }
             match operation {
-                Operation::Store(at, bytes) if condition.torn > 0 && self.survival.decide().happens(condition.torn) => {
+                Operation::Store(at, bytes)
+                    if condition.torn > 0 && self.draws.torn.decide().happens(condition.torn) =>
+                {
                     self.faults.torn += 1;
                     let torn = self.tear(at, &bytes);
-                    self.platter.insert(at.0, torn);
+                    self.platter.apply(Operation::Store(at, torn));
                 }
-                whole => apply(&mut self.platter, whole),
+                whole => self.platter.apply(whole),
             }
         }
         self.cache = self.platter.clone();
@@ -211,10 +300,10 @@ impl Disk {
 
     /// Each sector is the new one or what the slot held before.
     fn tear(&mut self, at: Sequence, bytes: &[u8]) -> Bytes {
-        let before = self.platter.get(&at.0).cloned().unwrap_or_else(|| Rc::from([]));
+        let before = self.platter.bytes.get(&at.0).cloned().unwrap_or_else(|| Rc::from([]));
         let mut torn = bytes.to_vec();
         for (number, sector) in torn.chunks_mut(SECTOR_BYTES).enumerate() {
-            if self.survival.decide().happens(crate::streams::MILLION / 2) {
+            if self.draws.sectors.decide().happens(HALF) {
                 let from = number * SECTOR_BYTES;
                 for (offset, byte) in sector.iter_mut().enumerate() {
                     *byte = before.get(from + offset).copied().unwrap_or(0);
@@ -227,43 +316,39 @@ impl Disk {
     /// Reads a slot, from the cache, and says how long that takes.
     pub fn read(&mut self, condition: &DiskCondition, at: Sequence) -> (Duration, Option<Vec<u8>>) {
         let (from, to) = condition.read;
-        let delay = self.latency.decide().span(from, to).saturating_mul(condition.slowdown);
-        let mut bytes = self.cache.get(&at.0).map(|bytes| bytes.to_vec());
+        let delay = self.draws.read_time.decide().span(from, to).saturating_mul(condition.slowdown);
+        let mut bytes = self.cache.bytes.get(&at.0).map(|bytes| bytes.to_vec());
         if let Some(bytes) = &mut bytes
             && condition.read_corrupts > 0
-            && self.corruption.decide().happens(condition.read_corrupts)
+            && self.draws.read_corrupts.decide().happens(condition.read_corrupts)
         {
             self.faults.corrupt_reads += 1;
-            self.flip_bit(bytes);
+            flip_bit(&mut self.draws.read_bit, bytes);
         }
         (delay, bytes)
     }
 
-    /// Changes one bit of one durable slot for good. Returns the slot, or `None` when the disk is empty.
+    /// Changes one bit of one durable slot for good, one for which nothing newer is to be written. Returns the slot, or
+    /// `None` when there is none.
     pub fn rot(&mut self) -> Option<Sequence> {
-        let place = self.corruption.decide().below(self.platter.len().max(1) as u64) as usize;
-        let (at, bytes) = self.platter.iter().nth(place)?;
-        let at = *at;
-        let mut rotten = bytes.to_vec();
-        self.flip_bit(&mut rotten);
+        let pending: BTreeSet<u64> = self.unsynced.iter().map(|(_, operation)| operation.slot().0).collect();
+        let is_clean = |at: &u64| !pending.contains(at) && !self.platter.rotten.contains(at);
+        let clean: Vec<u64> = self.platter.bytes.keys().copied().filter(is_clean).collect();
+        let place = self.draws.rot.decide().below(clean.len().max(1) as u64) as usize;
+        let at = *clean.get(place)?;
+        let mut rotten = self.platter.bytes.get(&at)?.to_vec();
+        flip_bit(&mut self.draws.rot, &mut rotten);
         let rotten: Bytes = rotten.into();
-        self.platter.insert(at, rotten.clone());
-        self.cache.insert(at, rotten);
+        self.platter.rot(at, rotten.clone());
+        self.cache.rot(at, rotten);
         self.faults.bit_rot += 1;
         Some(Sequence(at))
     }
 
-    fn flip_bit(&mut self, bytes: &mut [u8]) {
-        let bit = self.corruption.decide().below(bytes.len().max(1) as u64 * 8) as usize;
-        if let Some(byte) = bytes.get_mut(bit / 8) {
-            *byte ^= 1 << (bit % 8);
-        }
-    }
-
     /// The disk is replaced by an empty one.
     pub fn replace(&mut self) {
-        self.platter.clear();
-        self.cache.clear();
+        self.platter = Slots::default();
+        self.cache = Slots::default();
         self.unsynced.clear();
         self.syncing = 0;
     }
@@ -278,17 +363,32 @@ impl Disk {
 
     /// The last slot a process finds.
     pub fn last_slot(&self) -> Sequence {
-        Sequence(self.cache.last_key_value().map_or(0, |(at, _)| *at))
+        Sequence(self.cache.bytes.last_key_value().map_or(0, |(at, _)| *at))
     }
 
     /// What is on the platter, for checkers: ascending slots with their bytes.
     pub fn durable_slots(&self) -> impl Iterator<Item = (Sequence, &Bytes)> {
-        self.platter.iter().map(|(at, bytes)| (Sequence(*at), bytes))
+        self.platter.bytes.iter().map(|(at, bytes)| (Sequence(*at), bytes))
+    }
+
+    /// Whether a slot holds these bytes both on the platter and for a reader, for checkers.
+    pub fn holds(&self, at: Sequence, bytes: &Bytes) -> bool {
+        [&self.platter, &self.cache].iter().all(|slots| slots.bytes.get(&at.0) == Some(bytes))
+    }
+
+    /// Whether anything on the platter is rotten, for checkers.
+    pub fn is_rotten(&self) -> bool {
+        !self.platter.rotten.is_empty()
+    }
+
+    /// Rotten slots that a reader meets, for checkers.
+    pub fn rotten_slots(&self) -> impl Iterator<Item = Sequence> {
+        self.cache.rotten.iter().map(|at| Sequence(*at))
     }
 
     /// What a reader finds, for checkers.
     pub fn cached_slots(&self) -> impl Iterator<Item = (Sequence, &Bytes)> {
-        self.cache.iter().map(|(at, bytes)| (Sequence(*at), bytes))
+        self.cache.bytes.iter().map(|(at, bytes)| (Sequence(*at), bytes))
     }
 
     /// The last write of this process that is truly durable, as all before it are; for checkers.
@@ -302,18 +402,28 @@ impl Disk {
     }
 
     /// The disk's streams, for DRAW-1.
-    pub fn streams(&self) -> [&Stream; 4] {
-        [&self.latency, &self.survival, &self.failure, &self.corruption]
+    pub fn streams(&self) -> [&Stream; 12] {
+        let it = &self.draws;
+        [
+            &it.sync_time,
+            &it.read_time,
+            &it.write_fails,
+            &it.sync_fails,
+            &it.lost_in_failed_sync,
+            &it.shown_after_failed_sync,
+            &it.lost_with_power,
+            &it.torn,
+            &it.sectors,
+            &it.read_corrupts,
+            &it.read_bit,
+            &it.rot,
+        ]
     }
 }
 
-fn apply(platter: &mut BTreeMap<u64, Bytes>, operation: Operation) {
-    match operation {
-        Operation::Store(at, bytes) => {
-            platter.insert(at.0, bytes);
-        }
-        Operation::Erase(from) => {
-            platter.split_off(&from.0);
-        }
+fn flip_bit(stream: &mut Stream, bytes: &mut [u8]) {
+    let bit = stream.decide().below(bytes.len().max(1) as u64 * 8) as usize;
+    if let Some(byte) = bytes.get_mut(bit / 8) {
+        *byte ^= 1 << (bit % 8);
     }
 }

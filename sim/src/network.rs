@@ -3,7 +3,7 @@
 //! Without faults a packet takes a drawn delay and arrives. Each active fault may change that; each kind of fault draws
 //! from its own stream, and only for packets it concerns.
 
-use crate::scenario::{FaultKind, NetworkSettings, PlannedFault};
+use crate::scenario::{Direction, FaultKind, NetworkSettings, PlannedFault};
 use crate::streams::{Stream, Streams};
 use crate::time::TrueTime;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -38,7 +38,7 @@ pub struct Flight {
 pub struct Network {
     settings: NetworkSettings,
     active: Vec<(usize, Condition)>,
-    queues: BTreeMap<(u32, u32), TrueTime>,
+    queues: BTreeMap<(u32, u32, Class), TrueTime>,
     full: BTreeMap<(u32, u32, Class), TrueTime>,
     fired: BTreeMap<FaultKind, u64>,
     /// Packets that each kind of fault had to decide about, and delays that were needed: what the streams must have been
@@ -49,6 +49,7 @@ pub struct Network {
     tail: Stream,
     loss: Stream,
     duplicate: Stream,
+    copy_delay: Stream,
     reorder: Stream,
     corrupt: Stream,
     flip: Stream,
@@ -60,6 +61,7 @@ struct Condition {
     concerned: Vec<bool>,
     /// Cut both ways; the lower number stands first.
     links: BTreeSet<(u32, u32)>,
+    direction: Direction,
     share: u64,
     amount: Duration,
     bytes_per_second: u64,
@@ -67,7 +69,11 @@ struct Condition {
 
 impl Condition {
     fn touches(&self, from: u32, to: u32) -> bool {
-        self.concerned[from as usize] || self.concerned[to as usize]
+        match self.direction {
+            Direction::Both => self.concerned[from as usize] || self.concerned[to as usize],
+            Direction::Out => self.concerned[from as usize],
+            Direction::In => self.concerned[to as usize],
+        }
     }
 
     fn cuts(&self, from: u32, to: u32) -> bool {
@@ -96,6 +102,7 @@ impl Network {
             tail: streams.open("network delay tail"),
             loss: streams.open("network loss"),
             duplicate: streams.open("network duplicate"),
+            copy_delay: streams.open("network delay of copies"),
             reorder: streams.open("network reorder"),
             corrupt: streams.open("network corrupt"),
             flip: streams.open("network flipped bits"),
@@ -110,6 +117,7 @@ impl Network {
             kind: fault.kind,
             concerned,
             links: fault.links.iter().map(|(one, other)| (*one.min(other), *one.max(other))).collect(),
+            direction: fault.direction,
             share: fault.share,
             amount: fault.amount,
             bytes_per_second: fault.value,
@@ -162,7 +170,7 @@ impl Network {
                     self.fire(kind);
                     flight.corrupt = true;
                 }
-                FaultKind::Bandwidth => match self.queue(at, now, (from, to), bytes) {
+                FaultKind::Bandwidth => match self.queue(at, now, (from, to, class), bytes) {
                     Ok(wait) => flight.at = flight.at + wait,
                     Err(until) => {
                         self.fire(kind);
@@ -175,7 +183,7 @@ impl Network {
         }
         route.first = Some(flight);
         if copies == 2 {
-            let at = now + self.draw_delay();
+            let at = now + self.copy_delay.decide().span(self.settings.delay.from, self.settings.delay.to);
             route.second = Some(Flight { at, corrupt: false });
         }
         route
@@ -188,11 +196,17 @@ impl Network {
         if is_late { delay.saturating_mul(10) } else { delay }
     }
 
-    /// How long the packet waits for the link, or until when the link's queue has no room.
-    fn queue(&mut self, condition: usize, now: TrueTime, link: (u32, u32), bytes: usize) -> Result<Duration, TrueTime> {
+    /// How long the packet waits for its lane, or until when the lane's queue has no room. Lanes do not wait for one another.
+    fn queue(
+        &mut self,
+        condition: usize,
+        now: TrueTime,
+        lane: (u32, u32, Class),
+        bytes: usize,
+    ) -> Result<Duration, TrueTime> {
         let bytes_per_second = self.active[condition].1.bytes_per_second;
         let time_of = |bytes: u64| Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / bytes_per_second);
-        let free_at = self.queues.entry(link).or_insert(now);
+        let free_at = self.queues.entry(lane).or_insert(now);
         let backlog = free_at.since(now);
         if backlog > time_of(self.settings.queue_bytes) {
             return Err(now + Duration::from_nanos(backlog.as_nanos() / 2));
@@ -202,17 +216,21 @@ impl Network {
         Ok(wait)
     }
 
-    /// Remembers that the sender was told, so that it is told once.
+    /// Remembers until when the sender was told, so that it is told once, and told again once it was told of room.
     fn newly_full(&mut self, now: TrueTime, lane: (u32, u32, Class), until: TrueTime) -> Option<TrueTime> {
-        let known = self.full.insert(lane, until).is_some_and(|known| known > now);
-        (!known).then_some(until)
+        if self.full.get(&lane).is_some_and(|room_at| *room_at > now) {
+            return None;
+        }
+        self.full.insert(lane, until);
+        Some(until)
     }
 
-    /// Flips one to three bits.
+    /// Flips one to three bits next to one another, so that none is flipped back.
     pub fn flip_bits(&mut self, bytes: &mut [u8]) {
-        let count = 1 + self.flip.decide().below(3);
-        for _ in 0..count {
-            let bit = self.flip.decide().below(bytes.len() as u64 * 8) as usize;
+        let bits = bytes.len() * 8;
+        let first = self.flip.decide().below(bits as u64) as usize;
+        let count = 1 + self.flip.decide().below(3) as usize;
+        for bit in (first..first + count).map(|bit| bit % bits) {
             bytes[bit / 8] ^= 1 << (bit % 8);
         }
     }
@@ -227,7 +245,7 @@ impl Network {
     }
 
     /// The network's streams with the draws that each must have given, for DRAW-1.
-    pub fn draws_expected(&self) -> [(&'static str, &Stream, u64); 7] {
+    pub fn draws_expected(&self) -> [(&'static str, &Stream, u64); 8] {
         let count = |counts: &BTreeMap<FaultKind, u64>, kind| counts.get(&kind).copied().unwrap_or(0);
         let judged = |kind| count(&self.judged, kind);
         let held_back = count(&self.fired, FaultKind::Reorder);
@@ -237,6 +255,7 @@ impl Network {
             ("delay tail", &self.tail, tails),
             ("loss", &self.loss, judged(FaultKind::Loss)),
             ("duplicate", &self.duplicate, judged(FaultKind::Duplicate)),
+            ("delay of copies", &self.copy_delay, self.copy_delay.decisions()),
             ("reorder", &self.reorder, judged(FaultKind::Reorder) + held_back),
             ("corrupt", &self.corrupt, judged(FaultKind::Corrupt)),
             ("flipped bits", &self.flip, self.flip.decisions()),

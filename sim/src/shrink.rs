@@ -7,6 +7,7 @@
 use crate::scenario::units::{Span, SpanRange};
 use crate::scenario::{Fault, Nodes, Plan, Scenario};
 use crate::streams::Streams;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use relaymesh_core::time::Duration;
 
@@ -28,6 +29,8 @@ pub fn shrink(scenario: &Scenario, seed: u64, runs_max: u32, still_fails: impl F
     loop {
         let before = search.best.clone();
         search.drop_faults();
+        search.narrow_faults();
+        search.renumber();
         search.drop_nodes();
         search.drop_load();
         search.shorten();
@@ -81,6 +84,46 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
         }
     }
 
+    /// Each fault on fewer nodes: halves are left out first, then single nodes.
+    fn narrow_faults(&mut self) {
+        for at in 0..self.best.faults.len() {
+            let mut part = nodes_of(&self.best.faults[at]).len().div_ceil(2);
+            while part > 0 {
+                let mut from = 0;
+                while nodes_of(&self.best.faults[at]).len() > 1 && from < nodes_of(&self.best.faults[at]).len() {
+                    let mut nodes = nodes_of(&self.best.faults[at]).to_vec();
+                    nodes.drain(from..(from + part).min(nodes.len()));
+                    let is_left = !nodes.is_empty();
+                    let candidate = self.with(|it| it.faults[at].nodes = Nodes::These(nodes));
+                    if !(is_left && self.try_out(candidate)) {
+                        from += part;
+                    }
+                }
+                part /= 2;
+            }
+        }
+    }
+
+    /// The nodes that faults name get the lowest numbers, so that the rest can be dropped.
+    fn renumber(&mut self) {
+        let linked = self.best.faults.iter().flat_map(|fault| fault.links.iter().flatten());
+        let ends = linked.flat_map(|(one, other)| [*one, *other]);
+        let named = self.best.faults.iter().flat_map(|fault| nodes_of(fault).iter().copied());
+        let used: BTreeSet<u32> = ends.chain(named).collect();
+        let lower = |node: u32| used.range(..node).count() as u32;
+        let candidate = self.with(|it| {
+            for fault in &mut it.faults {
+                if let Nodes::These(nodes) = &mut fault.nodes {
+                    nodes.iter_mut().for_each(|node| *node = lower(*node));
+                }
+                for (one, other) in fault.links.iter_mut().flatten() {
+                    (*one, *other) = (lower(*one), lower(*other));
+                }
+            }
+        });
+        self.try_out(candidate);
+    }
+
     /// Fewer nodes, as far as the remaining faults allow.
     fn drop_nodes(&mut self) {
         let needed = self.best.faults.iter().map(last_node).max().unwrap_or(0).max(1);
@@ -124,6 +167,14 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
             let half = SpanRange::fixed(Duration::from_nanos(lasts.to.as_nanos() / 2));
             self.try_out(self.with(|it| it.faults[at].lasts = Some(half)));
         }
+    }
+}
+
+/// The nodes that a fault names.
+fn nodes_of(fault: &Fault) -> &[u32] {
+    match &fault.nodes {
+        Nodes::These(nodes) => nodes,
+        Nodes::Some(_) | Nodes::All(_) => &[],
     }
 }
 

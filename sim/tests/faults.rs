@@ -53,7 +53,7 @@ fn story_of(kind: FaultKind) -> String {
         FaultKind::Bandwidth => "value = 100",
         FaultKind::Partial => "share = \"100%\"",
         FaultKind::ClockStep => "amount = \"1h\"",
-        FaultKind::ClockRate => "rate = \"10%\"",
+        FaultKind::ClockRate | FaultKind::WallRate => "rate = \"10%\"",
         FaultKind::Suspend => "counted = false",
         FaultKind::Version => "value = 1",
         FaultKind::SlowDisk => "value = 10",

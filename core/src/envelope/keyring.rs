@@ -29,6 +29,9 @@ pub enum KeyringError {
     /// No room for another key.
     #[error("the keyring holds {KEYS_MAX} keys already; remove one that no node uses any more")]
     Full,
+    /// Another key has the same short name, so neither could be named. Draw a new one.
+    #[error("another key in the keyring is called {0}, too; draw a new key")]
+    Ambiguous(KeyId),
     /// The key is in the ring already.
     #[error("key {0} is in the keyring already")]
     Known(KeyId),
@@ -54,6 +57,9 @@ impl Keyring {
         let id = key_id(&key);
         if self.keys.iter().any(|(_, known)| known.same_as(&key)) {
             return Err(KeyringError::Known(id));
+        }
+        if self.keys.iter().any(|(known, _)| *known == id) {
+            return Err(KeyringError::Ambiguous(id));
         }
         if self.keys.len() == KEYS_MAX {
             return Err(KeyringError::Full);

@@ -98,6 +98,10 @@ pub fn open<M: Body>(
     if envelope.next_hop != node || envelope.destination != node {
         return Err(OpenError::Misdelivered(envelope.destination));
     }
+    if envelope.speaks < envelope.version || envelope.speaks < M::OLDEST {
+        // Whoever sends a version understands it, and nobody understands none: to answer this would be impossible.
+        return Err(OpenError::Format);
+    }
     if envelope.version > speaks {
         return Err(DecodeError::UnknownVersion { found: envelope.version, oldest: M::OLDEST, newest: speaks }.into());
     }

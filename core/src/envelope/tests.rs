@@ -139,3 +139,14 @@ fn a_body_past_the_packet_limit_is_not_sealed() {
     assert_eq!(refused, Err(EncodeError::TooLarge { limit: 1_024 - HEADER_BYTES - TAG_BYTES }));
     assert!(out.is_empty());
 }
+
+#[test]
+fn a_sender_that_does_not_understand_what_it_sends_is_refused() {
+    let ring = Keyring::new(key(b"one"));
+    for (version, speaks) in [(2, 1), (1, 0), (0, 0)] {
+        let envelope = Envelope { version: BodyVersion(version), speaks: BodyVersion(speaks), ..envelope() };
+        let mut packet = Vec::new();
+        seal(&ring, &envelope, &Note(Vec::new()), 1_024, &mut packet).unwrap();
+        assert_eq!(opened(&ring, &packet), Err(OpenError::Format), "version {version} of one that speaks {speaks}");
+    }
+}

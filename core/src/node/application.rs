@@ -1,8 +1,8 @@
 //! What a composition of machines looks like to the engine.
 
 use crate::codec::{Body, BodyVersion};
-use crate::envelope::Class;
-use crate::identity::{Incarnation, NodeId, RequestId};
+use crate::envelope::{Class, Envelope};
+use crate::identity::{NodeId, RequestId, Tenant};
 use crate::machine::Machine;
 use crate::observe::Observe;
 use crate::record::Sequence;
@@ -30,6 +30,10 @@ pub trait Application: Machine<Event = Input<Self>, Action = Output<Self>> + Siz
     /// What the application lets operators see.
     type Observation: Observe + Debug;
 
+    /// Whether the application wants [`Input::Persisted`]. Nearly none does: the gate makes writes look instantly
+    /// durable. A replicated log needs it, whose own writes must not count before they are.
+    const SEES_PERSISTED: bool = false;
+
     /// Takes back one record of the journal after a restart, in the order in which it was written. No action may
     /// follow from it.
     fn replay(&mut self, sequence: Sequence, record: Self::Record);
@@ -56,14 +60,32 @@ pub enum Gating {
 /// One message, as it arrived.
 #[derive(Clone, Debug)]
 pub struct Delivery<M> {
-    /// Who sent it.
-    pub source: Incarnation,
-    /// The lane it came on.
-    pub class: Class,
-    /// The newest body version that the sender understands.
-    pub speaks: BodyVersion,
+    /// Who sent it, on which lane, for whom, and which body versions its sender understands.
+    pub envelope: Envelope,
     /// What it says.
     pub message: M,
+}
+
+/// Where a message goes, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// To whom.
+    pub to: NodeId,
+    /// Who gets it next on the way there, if not the receiver itself.
+    pub via: Option<NodeId>,
+    /// Hops it may take.
+    pub ttl: u8,
+    /// On which lane.
+    pub class: Class,
+    /// Whose traffic it is.
+    pub tenant: Tenant,
+}
+
+impl Route {
+    /// Straight to a neighbour, on the mesh's own behalf.
+    pub const fn direct(to: NodeId, class: Class) -> Self {
+        Self { to, via: None, ttl: 1, class, tenant: Tenant(0) }
+    }
 }
 
 /// What can happen to an application.
@@ -98,6 +120,11 @@ pub enum Input<A: Application> {
         /// The record.
         record: Result<A::Record, LoadError>,
     },
+    /// Every record up to this one is durable. Only for an application that asked for it.
+    Persisted {
+        /// The last durable record.
+        upto: Sequence,
+    },
     /// The gate dropped something because its `not_after` had passed.
     Late(Visible<A>),
     /// The driver's queue to `peer` in `class` is full: what is sent now is dropped.
@@ -129,10 +156,8 @@ pub enum LoadError {
 pub enum Visible<A: Application> {
     /// A message to another node.
     Message {
-        /// To whom.
-        to: NodeId,
-        /// On which lane.
-        class: Class,
+        /// Where it goes.
+        route: Route,
         /// In which body version: at most what the receiver understands.
         version: BodyVersion,
         /// The message.
@@ -150,7 +175,8 @@ pub enum Visible<A: Application> {
 /// What an application asks for.
 #[derive(Debug)]
 pub enum Output<A: Application> {
-    /// Append a record in `version`. The nth one of an event takes the position `ctx.next_record + n`.
+    /// Append a record in `version`. The first one of an event takes the position `ctx.next_record`, the second the one
+    /// after, and so on: one event goes to one machine, so that it can count its own.
     Write {
         /// In which body version: at most what every build that may run here next understands.
         version: BodyVersion,
@@ -181,8 +207,8 @@ pub enum Output<A: Application> {
 
 impl<A: Application> Output<A> {
     /// A message without a time limit.
-    pub fn message(to: NodeId, class: Class, version: BodyVersion, message: A::Message) -> Self {
-        Self::Show { what: Visible::Message { to, class, version, message }, not_after: None }
+    pub fn message(route: Route, version: BodyVersion, message: A::Message) -> Self {
+        Self::Show { what: Visible::Message { route, version, message }, not_after: None }
     }
 
     /// A reply without a time limit.

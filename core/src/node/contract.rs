@@ -7,7 +7,7 @@ use super::{Delivery, Visible};
 use crate::codec::BodyVersion;
 use crate::envelope::Class;
 use crate::gate::WriteNumber;
-use crate::identity::{NodeId, RequestId};
+use crate::identity::{NodeId, RequestId, Tenant};
 use crate::machine::CauseId;
 use crate::observe::{Descriptor, Observe, Value};
 use crate::record::{Damage, Sequence};
@@ -21,7 +21,7 @@ use core::ops::Range;
 pub enum Event<A: Application> {
     /// The first event of a process.
     Boot {
-        /// The last slot its store holds, zero for an empty store. Slots before it may be empty.
+        /// The last slot its store holds, zero for an empty store.
         last: Sequence,
     },
     /// The deadline asked for, or any other instant.
@@ -159,8 +159,14 @@ pub enum Action<A: Application> {
 pub struct Outgoing<M> {
     /// To whom.
     pub to: NodeId,
+    /// Who gets it next on the way there, if not the receiver itself.
+    pub via: Option<NodeId>,
+    /// Hops it may take.
+    pub ttl: u8,
     /// On which lane.
     pub class: Class,
+    /// Whose traffic it is.
+    pub tenant: Tenant,
     /// Body version.
     pub version: BodyVersion,
     /// Counts the packets of this boot.

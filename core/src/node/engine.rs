@@ -7,11 +7,9 @@ use super::observation::NodeObservation;
 use super::outbox::{Outbox, StepSink, visible_again};
 use super::startup::{Fed, Startup};
 use crate::codec::{Body, BodyVersion};
-use crate::envelope::Envelope;
+use crate::envelope::{Class, Envelope};
 use crate::gate::{Release, WriteNumber};
-use crate::identity::{
-    BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation, Tenant,
-};
+use crate::identity::{BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation};
 use crate::limits::Limits;
 use crate::machine::{CauseId, Ctx};
 use crate::record::{Frame, Genesis, Kind, Recovered, Sequence};
@@ -58,7 +56,7 @@ enum Phase {
 impl<A: Application> Node<A> {
     /// A process that has not read its store yet.
     pub fn new(seat: Seat, application: A) -> Self {
-        let outbox = Outbox::new(seat.fresh_store, seat.limits.record_bytes);
+        let outbox = Outbox::new(seat.fresh_store, &seat.limits);
         Self { seat, phase: Phase::New, outbox, application }
     }
 
@@ -76,7 +74,9 @@ impl<A: Application> Node<A> {
                 self.refuse_if_request(ctx, &event, Refusal::Starting, scratch);
             }
             Event::Request { id, .. } if self.is_overloaded() => self.refuse_overloaded(ctx, id, scratch),
-            Event::Packet(_) if self.is_overloaded() => self.shed_packet(ctx, scratch),
+            Event::Packet(delivery) if delivery.envelope.class != Class::Control && self.is_overloaded() => {
+                self.shed_packet(ctx, scratch);
+            }
             Event::Wake => self.step(ctx, Input::Wake, scratch),
             Event::Packet(delivery) => self.step(ctx, Input::Message(delivery), scratch),
             Event::Request { id, request } => self.step(ctx, Input::Request { id, request }, scratch),
@@ -109,11 +109,11 @@ impl<A: Application> Node<A> {
         Envelope {
             cluster: self.seat.cluster,
             domain: self.seat.domain,
-            tenant: Tenant(0),
+            tenant: outgoing.tenant,
             source: Incarnation { node: self.seat.node, store: self.outbox.store, boot: self.outbox.journal.boot() },
             destination: outgoing.to,
-            next_hop: outgoing.to,
-            ttl: 1,
+            next_hop: outgoing.via.unwrap_or(outgoing.to),
+            ttl: outgoing.ttl,
             class: outgoing.class,
             sequence: outgoing.sequence,
             cause,
@@ -203,15 +203,16 @@ impl<A: Application> Node<A> {
         if startup.is_complete() {
             let Phase::Reading(startup) = core::mem::replace(&mut self.phase, Phase::Stopped) else { return };
             match startup.finish() {
-                Ok(recovered) => self.found(ctx, recovered, scratch),
+                Ok((recovered, given_up)) => self.found(ctx, recovered, given_up, scratch),
                 Err(damage) => self.stop(ctx, damage.into(), scratch),
             }
         }
     }
 
     /// Makes what was recovered durable, and this boot with it.
-    fn found(&mut self, ctx: &Ctx<'_>, mut recovered: Recovered, scratch: &mut Scratch<A>) {
-        let boot = BootIncarnation(recovered.boot.0 + 1);
+    fn found(&mut self, ctx: &Ctx<'_>, mut recovered: Recovered, given_up: u64, scratch: &mut Scratch<A>) {
+        // A boot record that rotted away is among the slots given up; its number is not used again.
+        let boot = BootIncarnation(recovered.boot.0 + 1 + given_up);
         let rewrite = core::mem::take(&mut recovered.rewrite);
         scratch.observe(
             ctx.cause,
@@ -249,6 +250,10 @@ impl<A: Application> Node<A> {
 
     fn persisted(&mut self, ctx: &mut Ctx<'_>, upto: WriteNumber, scratch: &mut Scratch<A>) {
         self.outbox.persisted(upto);
+        if A::SEES_PERSISTED && matches!(self.phase, Phase::Running) {
+            let upto = self.outbox.journal.known_synced();
+            self.step(ctx, Input::Persisted { upto }, scratch);
+        }
         if matches!(self.phase, Phase::Founding(founded) if upto >= founded) {
             self.phase = Phase::Running;
             self.step(ctx, Input::Start, scratch);
@@ -298,8 +303,7 @@ impl<A: Application> Node<A> {
         if !matches!(self.phase, Phase::Running) {
             return;
         }
-        let mut late_left = self.seat.limits.gate_actions * 2;
-        loop {
+        for _ in 0..self.seat.limits.steps_per_event {
             while let Some(release) = self.outbox.gate.release(ctx.now) {
                 match release {
                     Release::Leave(effect) => scratch.effects.push(effect),
@@ -310,18 +314,24 @@ impl<A: Application> Node<A> {
                     }
                 }
             }
-            let Some(late) = scratch.late.pop_front() else { return };
-            assert!(late_left > 0, "a machine answers each late action with another late one");
-            late_left -= 1;
-            self.step(ctx, Input::Late(late), scratch);
+            if scratch.late.is_empty() {
+                return;
+            }
+            for _ in 0..scratch.late.len() {
+                let Some(late) = scratch.late.pop_front() else { break };
+                self.step(ctx, Input::Late(late), scratch);
+            }
         }
+        panic!("a machine answers each late action with another late one");
     }
 
     // --- bounds and ends ----------------------------------------------------------------------------------------
 
     fn is_overloaded(&self) -> bool {
         let limits = &self.seat.limits;
-        self.outbox.gate.len() >= limits.gate_actions || self.outbox.unsynced_writes() >= limits.unsynced_writes
+        self.outbox.gate.len() >= limits.gate_actions
+            || self.outbox.unsynced_writes() >= limits.unsynced_writes
+            || self.outbox.unsynced_bytes >= limits.unsynced_bytes
     }
 
     fn refuse_overloaded(&self, ctx: &Ctx<'_>, id: RequestId, scratch: &mut Scratch<A>) {

@@ -19,7 +19,7 @@ mod observation;
 mod outbox;
 mod startup;
 
-pub use application::{Application, Delivery, Gating, Input, LoadError, Message, Output, Visible};
+pub use application::{Application, Delivery, Gating, Input, LoadError, Message, Output, Route, Visible};
 pub use contract::{Action, Effect, Event, Observed, Outgoing, Refusal, Scratch, StopReason, StoreFailure};
 pub use engine::{Node, Seat};
 pub use loads::{LOADS_MAX, Ticket};

@@ -13,6 +13,8 @@ crate::observations! {
         Counter Health Count "relaymesh_requests_refused_total" => RequestRefused { held_actions: u64, unsynced_writes: u64 },
         /// A packet was shed because too much waits for the disk.
         Counter Health Count "relaymesh_packets_shed_total" => PacketShed { held_actions: u64, unsynced_writes: u64 },
+        /// An action was dropped because the gate could hold no more.
+        Counter Health Count "relaymesh_actions_dropped_total" => ActionDropped { held_actions: u64 },
         /// An action was dropped at the gate because its time limit had passed.
         Counter Health Count "relaymesh_actions_late_total" => ActionLate { held_actions: u64 },
     }

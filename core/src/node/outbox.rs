@@ -3,13 +3,14 @@
 //! Writes are numbered and framed here and leave at once; what others can see goes to the gate; what siblings tell one
 //! another goes to the inbox.
 
-use super::application::{Application, Gating, Message, Output, Visible};
+use super::application::{Application, Gating, Message, Output, Route, Visible};
 use super::contract::{Action, Effect, Observed, Outgoing, Scratch};
 use super::loads::{LOADS_MAX, Loads};
 use super::observation::NodeObservation;
 use crate::codec::Body;
 use crate::gate::{Gate, WriteNumber};
 use crate::identity::{BootIncarnation, StoreIncarnation};
+use crate::limits::Limits;
 use crate::machine::{CauseId, Sink};
 use crate::observe::{Concern, Observe};
 use crate::record::{Recovered, Sequence, Writer};
@@ -24,21 +25,27 @@ pub(super) struct Outbox<A: Application> {
     pub(super) loads: Loads,
     pub(super) store: StoreIncarnation,
     pub(super) packets: u64,
-    /// Journal position before this boot's first write, which turns write numbers into positions.
     pub(super) record_bytes: usize,
-    appended: VecDeque<(WriteNumber, Sequence)>,
+    /// Actions held at which the gate takes no more.
+    held_max: usize,
+    /// Bytes of the frames that wait for the disk.
+    pub(super) unsynced_bytes: u64,
+    /// The writes that wait for the disk: which record each stores, and its bytes.
+    appended: VecDeque<(WriteNumber, Sequence, u64)>,
 }
 
 impl<A: Application> Outbox<A> {
     /// Nothing written yet.
-    pub(super) fn new(store: StoreIncarnation, record_bytes: usize) -> Self {
+    pub(super) fn new(store: StoreIncarnation, limits: &Limits) -> Self {
         Self {
             journal: Recovered::empty().writer(BootIncarnation(0)),
             gate: Gate::new(),
             loads: Loads::default(),
             store,
             packets: 0,
-            record_bytes,
+            record_bytes: limits.record_bytes,
+            held_max: limits.gate_actions * 2,
+            unsynced_bytes: 0,
             appended: VecDeque::new(),
         }
     }
@@ -59,14 +66,17 @@ impl<A: Application> Outbox<A> {
 
     pub(super) fn append(&mut self, cause: CauseId, sequence: Sequence, start: usize, scratch: &mut Scratch<A>) {
         let write = self.gate.wrote();
-        self.appended.push_back((write, sequence));
         let frame = start..scratch.frames.len();
+        let bytes = frame.len() as u64;
+        self.unsynced_bytes += bytes;
+        self.appended.push_back((write, sequence, bytes));
         scratch.push(cause, Action::Append { write, sequence, frame });
     }
 
     pub(super) fn persisted(&mut self, upto: WriteNumber) {
         self.gate.persisted(upto);
-        while let Some((_, sequence)) = self.appended.pop_front_if(|(write, _)| *write <= upto) {
+        while let Some((_, sequence, bytes)) = self.appended.pop_front_if(|(write, ..)| *write <= upto) {
+            self.unsynced_bytes -= bytes;
             self.journal.synced(sequence);
         }
     }
@@ -106,7 +116,7 @@ impl<A: Application> Sink<Output<A>> for StepSink<'_, A> {
                 let action = Action::Observe(Observed::Application(observation));
                 match concern {
                     Concern::Health => self.scratch.push(cause, action),
-                    Concern::State => self.outbox.gate.hold(None, Effect { cause, action }),
+                    Concern::State => self.hold(None, action),
                 }
             }
         }
@@ -115,26 +125,37 @@ impl<A: Application> Sink<Output<A>> for StepSink<'_, A> {
 
 impl<A: Application> StepSink<'_, A> {
     fn show(&mut self, what: Visible<A>, not_after: Option<Time>) {
-        let cause = self.cause;
         match what {
-            Visible::Reply { id, reply } => {
-                let action = Action::Reply { id, reply, not_after };
-                self.outbox.gate.hold(not_after, Effect { cause, action });
+            Visible::Reply { id, reply } => self.hold(not_after, Action::Reply { id, reply, not_after }),
+            Visible::Message { ref message, .. } if self.is_late(message, not_after) => {
+                self.scratch.late.push_back(what)
             }
-            Visible::Message { to, class, version, message } => {
-                let gating = message.gating();
-                if gating == Gating::Ungated && not_after.is_some_and(|limit| self.now > limit) {
-                    return self.scratch.late.push_back(Visible::Message { to, class, version, message });
-                }
+            Visible::Message { route: Route { to, via, ttl, class, tenant }, version, message } => {
                 self.outbox.packets += 1;
+                let gating = message.gating();
                 let sequence = self.outbox.packets;
-                let action = Action::Send(Outgoing { to, class, version, sequence, not_after, message });
+                let outgoing = Outgoing { to, via, ttl, class, tenant, version, sequence, not_after, message };
                 match gating {
-                    Gating::Gated => self.outbox.gate.hold(not_after, Effect { cause, action }),
-                    Gating::Ungated => self.scratch.push(cause, action),
+                    Gating::Gated => self.hold(not_after, Action::Send(outgoing)),
+                    Gating::Ungated => self.scratch.push(self.cause, Action::Send(outgoing)),
                 }
             }
         }
+    }
+
+    /// What does not wait at the gate is held against its limit here.
+    fn is_late(&self, message: &A::Message, not_after: Option<Time>) -> bool {
+        message.gating() == Gating::Ungated && not_after.is_some_and(|limit| self.now > limit)
+    }
+
+    fn hold(&mut self, not_after: Option<Time>, action: Action<A>) {
+        let cause = self.cause;
+        let held_actions = self.outbox.gate.len();
+        if held_actions >= self.outbox.held_max {
+            let held_actions = held_actions as u64;
+            return self.scratch.observe(cause, NodeObservation::ActionDropped { held_actions });
+        }
+        self.outbox.gate.hold(not_after, Effect { cause, action });
     }
 }
 
@@ -151,8 +172,8 @@ impl<A: Application> Scratch<A> {
 /// What the application had asked to show, as it is handed back.
 pub(super) fn visible_again<A: Application>(action: Action<A>) -> Option<Visible<A>> {
     match action {
-        Action::Send(Outgoing { to, class, version, message, .. }) => {
-            Some(Visible::Message { to, class, version, message })
+        Action::Send(Outgoing { to, via, ttl, class, tenant, version, message, .. }) => {
+            Some(Visible::Message { route: Route { to, via, ttl, class, tenant }, version, message })
         }
         Action::Reply { id, reply, .. } => Some(Visible::Reply { id, reply }),
         _ => None,

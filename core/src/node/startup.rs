@@ -81,8 +81,11 @@ impl Startup {
         self.due > self.last
     }
 
-    /// The verdict.
-    pub(super) fn finish(self) -> Result<Recovered, Damage> {
-        self.recovery.finish()
+    /// The verdict, and how many slots are given up: each may hold the boot record of a process that has spoken.
+    pub(super) fn finish(self) -> Result<(Recovered, u64), Damage> {
+        let last = self.last;
+        let recovered = self.recovery.finish()?;
+        let given_up = last.0.saturating_sub(recovered.end.0);
+        Ok((recovered, given_up))
     }
 }

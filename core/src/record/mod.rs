@@ -1,7 +1,7 @@
 //! Journal records: how they are framed, and what survives a crash.
 //!
 //! A journal is a sequence of slots, numbered from 1. A driver stores, syncs, loads and erases slots; what the bytes
-//! mean is decided here. Each [frame](frame) carries its own sequence, the boot that wrote it, the highest sequence
+//! mean is decided here. Each [frame] carries its own sequence, the boot that wrote it, the highest sequence
 //! known synced at that time (the *synced mark*), the checksum of the frame before it, and its own checksum over all
 //! of that. [Recovery](recovery) keeps the longest valid prefix and tells a crash from damage by the surviving marks.
 //!

@@ -32,6 +32,11 @@ impl Writer {
         self.boot
     }
 
+    /// The last record known synced.
+    pub const fn known_synced(&self) -> Sequence {
+        self.synced
+    }
+
     /// Everything up to `upto` is durable: later frames say so.
     pub fn synced(&mut self, upto: Sequence) {
         assert!(upto <= self.end, "a record cannot be synced before it was written");

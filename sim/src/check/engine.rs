@@ -14,7 +14,7 @@ use relaymesh_core::envelope::OpenError;
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::identity::Incarnation;
 use relaymesh_core::machine::CauseId;
-use relaymesh_core::record::Sequence;
+use relaymesh_core::record::{Sequence, read_frame};
 use relaymesh_core::time::Time;
 
 /// The engine's checkers for all hosts.
@@ -44,18 +44,32 @@ struct Watched {
     /// Slots that were written before this process got its first word of durability: its journal must be whole up to
     /// there before it speaks.
     founded: Option<usize>,
+    /// Whether this process has written since something last left the gate: only then does the gate prove anything.
+    wrote: bool,
     /// Whether this process has let anything be seen yet.
     spoke: bool,
-    /// Slots whose durable bytes were changed for good.
-    rotten: Vec<Sequence>,
     /// Whether a mark vouches for a rotten slot: this process must notice and must not speak.
     must_not_speak: bool,
     /// The process that has spoken last, and what it called itself.
     named: Option<(u32, Incarnation)>,
     /// Whether the store was replaced since then.
     renewed: bool,
+    /// Whether something durable was changed since then.
+    rotted: bool,
     /// The number of the last packet of this process that waited at the gate.
     last_gated: u64,
+}
+
+impl Watched {
+    /// The journal goes on from `at`, and what stood there is no part of it any more. That must not be a record that
+    /// was durable and sound: it continues what is kept, so recovery had no reason to drop it.
+    fn cut(&mut self, host: u32, at: Sequence, disk: &Disk, found: &mut Findings) {
+        let slot = (at.0 - 1) as usize;
+        if self.ledger.get(slot).is_some_and(|known| disk.holds(at, known)) {
+            found.fail(REC_1, &[host], format!("record {at} was durable and sound, and recovery dropped it"));
+        }
+        self.ledger.truncate(slot);
+    }
 }
 
 impl EngineChecks {
@@ -72,34 +86,34 @@ impl EngineChecks {
         watched.spoke = false;
         watched.written_to = 0;
         watched.last_gated = 0;
-        let vouched_for =
-            |rotten: &Sequence| disk.cached_slots().any(|(at, bytes)| at != *rotten && mark_of(bytes) >= *rotten);
-        watched.must_not_speak = watched.rotten.iter().any(vouched_for);
+        let marks = disk.cached_slots().filter_map(|(_, bytes)| read_frame(bytes).ok());
+        let highest = marks.map(|frame| frame.synced).max().unwrap_or_default();
+        watched.must_not_speak = disk.rotten_slots().any(|rotten| rotten <= highest);
     }
 
     /// The host's disk was replaced.
     pub fn store_replaced(&mut self, host: u32) {
         let watched = &mut self.hosts[host as usize];
         watched.ledger.clear();
-        watched.rotten.clear();
         watched.renewed = true;
     }
 
     /// A process calls the store damaged: only a store that is may be given up.
-    pub fn given_up(&mut self, host: u32, found: &mut Findings) {
-        if self.hosts[host as usize].rotten.is_empty() {
+    pub fn given_up(&mut self, host: u32, disk: &Disk, found: &mut Findings) {
+        if disk.rotten_slots().next().is_none() {
             found.fail(REC_1, &[host], "took a crash for damage: nothing durable has changed in this store".into());
         }
     }
 
-    /// A durable record was changed.
-    pub fn store_rotted(&mut self, host: u32, at: Sequence) {
-        self.hosts[host as usize].rotten.push(at);
+    /// A durable record was changed. If no mark vouches for it, the store may even look empty and be founded anew.
+    pub fn store_rotted(&mut self, host: u32) {
+        self.hosts[host as usize].rotted = true;
     }
 
     /// A process is told for how far its writes are durable.
-    pub fn persisted(&mut self, host: u32) {
+    pub fn persisted(&mut self, host: u32, disk: &Disk) {
         let watched = &mut self.hosts[host as usize];
+        while watched.unsynced.pop_front_if(|(_, write)| *write <= disk.durable()).is_some() {}
         if watched.founded.is_none() {
             // What an earlier process wrote beyond this one's boot record was never part of what this one goes by.
             watched.ledger.truncate(watched.written_to);
@@ -107,32 +121,49 @@ impl EngineChecks {
         }
     }
 
-    /// A node has asked for a frame to be stored.
-    pub fn appended(&mut self, host: u32, cause: CauseId, write: WriteNumber, at: Sequence, bytes: &Bytes) {
+    /// A node has asked for a frame to be stored. `disk` is as it was before.
+    #[allow(clippy::too_many_arguments, reason = "the facts of one write, each of another kind")]
+    pub fn appended(
+        &mut self,
+        host: u32,
+        cause: CauseId,
+        write: WriteNumber,
+        at: Sequence,
+        bytes: &Bytes,
+        disk: &Disk,
+        found: &mut Findings,
+    ) {
         let watched = &mut self.hosts[host as usize];
         watched.unsynced.push_back((cause, write));
-        watched.rotten.retain(|rotten| *rotten != at);
+        watched.wrote = true;
         watched.written_to = at.0 as usize;
         let slot = (at.0 - 1) as usize;
         if watched.ledger.get(slot).is_some_and(|known| known == bytes) {
             return;
         }
-        watched.ledger.truncate(slot);
+        watched.cut(host, at, disk, found);
         watched.ledger.push(bytes.clone());
     }
 
-    /// A node has asked for slots to be emptied.
-    pub fn erased(&mut self, host: u32, cause: CauseId, write: WriteNumber, from: Sequence) {
+    /// A node has asked for slots to be emptied. `disk` is as it was before.
+    pub fn erased(
+        &mut self,
+        host: u32,
+        cause: CauseId,
+        write: WriteNumber,
+        from: Sequence,
+        disk: &Disk,
+        found: &mut Findings,
+    ) {
         let watched = &mut self.hosts[host as usize];
         watched.unsynced.push_back((cause, write));
-        watched.rotten.retain(|rotten| *rotten < from);
-        watched.ledger.truncate((from.0 - 1) as usize);
+        watched.cut(host, from, disk, found);
     }
 
     /// Something that waits at the gate has left a node.
     pub fn left(&mut self, host: u32, cause: CauseId, disk: &Disk, found: &mut Findings) {
         let watched = &mut self.hosts[host as usize];
-        self.exercised.dur_1 += u64::from(!watched.ledger.is_empty());
+        self.exercised.dur_1 += u64::from(core::mem::take(&mut watched.wrote));
         let durable = disk.durable();
         while watched.unsynced.pop_front_if(|(_, write)| *write <= durable).is_some() {}
         if let Some((written_by, write)) = watched.unsynced.front()
@@ -156,7 +187,7 @@ impl EngineChecks {
         if watched.must_not_speak {
             found.fail(REC_1, &[host], "speaks although a record that was once synced is damaged".into());
         }
-        if watched.rotten.is_empty()
+        if !disk.is_rotten()
             && let Some(problem) = compare(&watched.ledger, watched.founded.unwrap_or(usize::MAX), disk)
         {
             found.fail(REC_1, &[host], problem);
@@ -172,6 +203,7 @@ impl EngineChecks {
             None => true,
             Some((same, known)) if same == life => name == known,
             Some((_, known)) if watched.renewed => name.store != known.store,
+            Some((_, known)) if watched.rotted && name.store != known.store => true,
             Some((_, known)) => name.store == known.store && name.boot > known.boot,
         };
         if !is_legal {
@@ -180,6 +212,7 @@ impl EngineChecks {
         if watched.named.is_none_or(|(known, _)| known != life) {
             watched.named = Some((life, name));
             watched.renewed = false;
+            watched.rotted = false;
         }
     }
 
@@ -241,9 +274,4 @@ fn compare(ledger: &[Bytes], founded: usize, disk: &Disk) -> Option<String> {
     }
     let missing = expected.next().map(|(slot, _)| slot).filter(|slot| slot.0 <= founded as u64);
     missing.map(|slot| format!("record {slot} is part of the journal but not durable"))
-}
-
-/// The synced mark of a frame, read from its place in the header; zero when there is none.
-fn mark_of(frame: &Bytes) -> Sequence {
-    Sequence(frame.get(24..32).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes))
 }

@@ -4,10 +4,11 @@ use super::engine::EngineChecks;
 use super::*;
 use crate::disk::{Bytes, Disk, DiskCondition};
 use crate::streams::{MILLION, Streams};
+use relaymesh_core::codec::BodyVersion;
 use relaymesh_core::envelope::OpenError;
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::identity::{BootIncarnation, Incarnation, StoreIncarnation};
-use relaymesh_core::record::Sequence;
+use relaymesh_core::record::{Chain, Sequence, Writer};
 use relaymesh_core::time::{Duration, Time};
 use std::string::String;
 use std::vec::Vec;
@@ -44,7 +45,7 @@ impl Watch {
     fn append_frame(&mut self, event: u64, slot: u64, frame: &[u8]) -> &mut Self {
         let bytes: Bytes = frame.into();
         let (event, write, at) = (CauseId(event), WriteNumber(event), Sequence(slot));
-        self.checks.appended(0, event, write, at, &bytes);
+        self.checks.appended(0, event, write, at, &bytes, &self.disk, &mut self.found);
         self.disk.store(&self.condition, write, at, bytes).unwrap();
         self
     }
@@ -133,7 +134,7 @@ fn rec_1_fires_when_an_erased_tail_is_still_there() {
     watch.boot().append(1, 1).append(2, 2).append(3, 3).sync();
     // The next process goes by slot 1 alone and writes its own slot 2, but nobody empties slot 3.
     watch.boot().append(4, 2).sync().leaves(5);
-    assert_eq!(watch.verdict(), [REC_1]);
+    assert_eq!(watch.verdict(), [REC_1, REC_1]);
     assert!(watch.detail().contains("slot 3 still holds a record"), "{}", watch.detail());
 }
 
@@ -155,13 +156,28 @@ fn rec_1_fires_when_a_node_speaks_before_its_boot_is_durable() {
 
 #[test]
 fn rec_1_fires_when_a_node_speaks_on_a_store_that_a_mark_knows_to_be_damaged() {
-    let mut marked = [0; 68];
-    marked[24..32].copy_from_slice(&1u64.to_le_bytes());
+    let mut writer = Writer::new(Sequence(0), Chain([0; 16]), BootIncarnation(1), Sequence(0));
     let mut watch = Watch::new();
-    watch.boot().append(1, 1).append_frame(2, 2, &marked).sync();
-    watch.checks.store_rotted(0, Sequence(1));
-    watch.boot().leaves(3);
+    watch.boot();
+    for slot in 1..=3 {
+        let mut frame = Vec::new();
+        writer.application(BodyVersion(1), &mut frame, |_| Ok(())).unwrap();
+        watch.append_frame(slot, slot, &frame).sync();
+        writer.synced(Sequence(slot));
+    }
+    // The third record vouches for the first two: most of what can rot is known to be damaged.
+    while watch.disk.rot() != Some(Sequence(1)) {}
+    watch.boot().leaves(9);
     assert_eq!(watch.verdict(), [REC_1]);
+}
+
+#[test]
+fn rec_1_fires_when_recovery_drops_a_durable_record() {
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1).append(2, 2).sync();
+    watch.boot().append(3, 2);
+    assert_eq!(watch.verdict(), [REC_1]);
+    assert!(watch.detail().contains("recovery dropped it"), "{}", watch.detail());
 }
 
 #[test]
@@ -216,7 +232,7 @@ fn ord_1_fires_when_a_packet_overtakes_another_at_the_gate() {
 #[test]
 fn rec_1_fires_when_a_sound_store_is_given_up() {
     let mut watch = Watch::new();
-    watch.checks.given_up(0, &mut watch.found);
+    watch.checks.given_up(0, &watch.disk, &mut watch.found);
     assert_eq!(watch.verdict(), [REC_1]);
 }
 
@@ -227,7 +243,8 @@ fn a_journal_ends_where_its_process_says_whatever_an_earlier_one_wrote_beyond() 
     // The first process dies before its first sync; the second begins with the very same bytes.
     watch.boot().append_frame(3, 1, b"boot of both");
     watch.disk.erase(&watch.condition, WriteNumber(4), Sequence(2)).unwrap();
-    watch.sync().checks.persisted(0);
+    watch.sync();
+    watch.checks.persisted(0, &watch.disk);
     watch.leaves(5);
     assert_eq!(watch.verdict(), [""; 0]);
 }

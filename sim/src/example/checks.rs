@@ -6,7 +6,7 @@
 
 use super::clients::entry_of;
 use super::echo::payload_of;
-use super::journal::{Entry, LogName, Refusal, Reply, Request};
+use super::journal::{Entry, LogName, Refusal, Reply, Request, limits};
 use super::node::{ExampleNode, ExampleObservation};
 use super::wire::{Message, OLDEST_VERSION};
 use crate::check::{DUR_1, DUR_2, Findings};
@@ -34,7 +34,7 @@ pub const ECHO_2: &str = "ECHO-2";
 pub const VERS_1: &str = "VERS-1";
 
 /// Completions of a node that are remembered to tell a second one of the same ping.
-const RECENT: usize = 16;
+const RECENT: usize = 64;
 
 /// The example's checkers.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ struct Exercised {
 }
 
 /// What a host has shown to others.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Shown {
     logs: BTreeMap<LogName, LogModel>,
     /// The highest number of entries that an answer has told.
@@ -73,9 +73,26 @@ struct Shown {
     suspect: bool,
     /// Counts stores, so that a request begun on an earlier one is not held against a later one.
     store: u64,
+    /// The first ping that was sent after everything was healed, and whether such a one was answered.
+    first_ping_after_healing: Option<u64>,
     answered_after_healing: bool,
     completed: [u64; RECENT],
     completions: usize,
+}
+
+impl Shown {
+    const fn nothing() -> Self {
+        Self {
+            logs: BTreeMap::new(),
+            entries_told: 0,
+            suspect: false,
+            store: 0,
+            first_ping_after_healing: None,
+            answered_after_healing: false,
+            completed: [0; RECENT],
+            completions: 0,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -102,7 +119,7 @@ impl ExampleChecks {
             payload_bytes: usize::from(scenario.echo.payload_bytes),
             entry_bytes: scenario.journal.entry_bytes,
             nodes: (0..scenario.nodes).map(node_id).collect(),
-            hosts: vec![Shown::default(); scenario.nodes as usize],
+            hosts: vec![Shown::nothing(); scenario.nodes as usize],
             told: vec![OLDEST_VERSION; (scenario.nodes as usize).pow(2)],
             activated: BTreeSet::new(),
             asked: BTreeMap::new(),
@@ -122,6 +139,9 @@ impl ExampleChecks {
                 &[host],
                 format!("position {position} of {log:?} shows other data than client {client} appended"),
             );
+        }
+        if position >= limits::ENTRIES {
+            return found.fail(LOG_1, &[host], format!("no log has a position {position}"));
         }
         let model = self.hosts[host as usize].logs.entry(log).or_default();
         let at = position as usize;
@@ -194,6 +214,11 @@ impl Checks<ExampleNode> for ExampleChecks {
                 format!("sent {} to a node that has told of {told} only", outgoing.version),
             );
         }
+        if let Message::Ping { sequence, .. } = outgoing.message
+            && self.healed
+        {
+            self.hosts[host as usize].first_ping_after_healing.get_or_insert(sequence);
+        }
         let Message::Pong { entries, not_after, .. } = outgoing.message else { return };
         let shown = &mut self.hosts[host as usize];
         self.exercised.dur_1 += 1;
@@ -215,7 +240,8 @@ impl Checks<ExampleNode> for ExampleChecks {
         if *payload != payload_of(self.nodes[host as usize], *sequence, self.payload_bytes) {
             found.fail(ECHO_1, &[host], format!("the answer to ping {sequence} does not repeat it"));
         }
-        self.hosts[host as usize].answered_after_healing |= self.healed;
+        let shown = &mut self.hosts[host as usize];
+        shown.answered_after_healing |= shown.first_ping_after_healing.is_some_and(|first| *sequence >= first);
     }
 
     fn asked(&mut self, client: u32, host: u32, request: &Request, _found: &mut Findings) {
@@ -250,14 +276,23 @@ impl Checks<ExampleNode> for ExampleChecks {
                 }
                 self.shown(host, *log, *position, entry, found);
             }
-            (Request::Read { log, .. }, Reply::Entries { from, entries, end }) => {
+            (Request::Read { log, from: asked, limit }, Reply::Entries { from, entries, end }) => {
+                let due = end.saturating_sub(*asked).min(u64::from((*limit).min(limits::READ)));
+                if entries.len() as u64 != due || *from != (*asked).min(*end) {
+                    let detail =
+                        format!("{} entries from {from} on, where {due} from {asked} on were due", entries.len());
+                    found.fail(LOG_1, &[host], detail);
+                }
                 self.still_there(client, host, *log, *end, found);
                 (*from..).zip(entries).for_each(|(position, entry)| self.shown(host, *log, position, entry, found));
             }
-            (Request::Append { entry, hash: Some(hash), .. }, Reply::Refused(Refusal::Hash)) => {
-                if blake3::hash(&entry.data) == blake3::Hash::from_bytes(*hash) {
-                    found.fail(LOG_1, &[host], "an entry with the right hash was refused".into());
-                }
+            (Request::Append { entry, hash: Some(hash), .. }, Reply::Refused(Refusal::Hash))
+                if blake3::hash(&entry.data) == blake3::Hash::from_bytes(*hash) =>
+            {
+                found.fail(LOG_1, &[host], "an entry with the right hash was refused".into());
+            }
+            (_, Reply::Refused(refusal @ (Refusal::Size | Refusal::NoRoom))) => {
+                found.fail(LOG_1, &[host], format!("refused without a reason: {refusal}"));
             }
             (_, Reply::Refused(Refusal::Damaged { position })) if !self.hosts[host as usize].suspect => {
                 found.fail(
@@ -292,6 +327,7 @@ impl Checks<ExampleNode> for ExampleChecks {
         self.told[host as usize * nodes..][..nodes].fill(OLDEST_VERSION);
         let shown = &mut self.hosts[host as usize];
         shown.completed = [0; RECENT];
+        shown.first_ping_after_healing = None;
         if core::mem::take(&mut shown.suspect) {
             self.forget(host);
         }

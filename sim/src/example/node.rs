@@ -69,11 +69,11 @@ impl Machine for ExampleNode {
             }
             Input::Full { peer, .. } => echo.handle(ctx, echo::Event::Full(peer), &mut Lift::new(out, from_echo)),
             Input::Room { peer, .. } => echo.handle(ctx, echo::Event::Room(peer), &mut Lift::new(out, from_echo)),
-            Input::Late(Visible::Message { to, message, .. }) => {
-                echo.handle(ctx, echo::Event::Late(to, message), &mut Lift::new(out, from_echo));
+            Input::Late(Visible::Message { route, message, .. }) => {
+                echo.handle(ctx, echo::Event::Late(route.to, message), &mut Lift::new(out, from_echo));
             }
-            // The journal puts no time limit on its replies.
-            Input::Late(Visible::Reply { .. }) => {}
+            // The journal puts no time limit on its replies, and neither machine counts what is durable.
+            Input::Late(Visible::Reply { .. }) | Input::Persisted { .. } => {}
             Input::Local(Local::Grew(entries)) => {
                 echo.handle(ctx, echo::Event::JournalGrew(entries), &mut Lift::new(out, from_echo));
             }
@@ -96,8 +96,8 @@ impl Machine for ExampleNode {
 
 fn from_echo(action: echo::Action) -> Output<ExampleNode> {
     match action {
-        echo::Action::Send { to, class, version, message, not_after } => {
-            Output::Show { what: Visible::Message { to, class, version, message }, not_after }
+        echo::Action::Send { route, version, message, not_after } => {
+            Output::Show { what: Visible::Message { route, version, message }, not_after }
         }
         echo::Action::Observe(observation) => Output::Observe(observation),
     }

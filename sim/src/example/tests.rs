@@ -17,7 +17,7 @@ use relaymesh_core::identity::{
     BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation, Tenant,
 };
 use relaymesh_core::machine::{CauseId, Ctx, Machine, Scripted};
-use relaymesh_core::node::{Delivery, LoadError, Outgoing};
+use relaymesh_core::node::{Delivery, LoadError, Outgoing, Route};
 use relaymesh_core::record::Sequence;
 use relaymesh_core::time::{Duration, Time, WallTime};
 use std::vec;
@@ -171,7 +171,7 @@ fn echo_between(me: u32, peer: u32) -> Echo {
 
 fn delivered(from: u32, message: Message) -> echo::Event {
     let source = Incarnation { node: node_id(from), store: StoreIncarnation(1), boot: BootIncarnation(1) };
-    echo::Event::Message(Delivery { source, class: Class::Control, speaks: NEWEST_VERSION, message })
+    echo::Event::Message(Delivery { envelope: Envelope { source, ..envelope() }, message })
 }
 
 fn sent(actions: &[echo::Action]) -> Vec<&Message> {
@@ -267,8 +267,9 @@ impl Watch {
     fn pongs(&mut self, entries: u64, limit: Option<Time>) -> &mut Self {
         let payload = payload_of(node_id(1), 1, 64);
         let message = Message::Pong { sequence: 1, entries, not_after: Time::MAX, payload };
-        let (to, class, version) = (node_id(1), Class::Control, NEWEST_VERSION);
-        let outgoing = Outgoing { to, class, version, sequence: 1, not_after: limit, message };
+        let Route { to, via, ttl, class, tenant } = Route::direct(node_id(1), Class::Priority);
+        let version = NEWEST_VERSION;
+        let outgoing = Outgoing { to, via, ttl, class, tenant, version, sequence: 1, not_after: limit, message };
         self.checks.told.fill(NEWEST_VERSION);
         self.checks.sent(0, 1, &outgoing, &mut self.found);
         self

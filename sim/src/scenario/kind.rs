@@ -19,6 +19,10 @@ pub enum Parameter {
     Links,
     /// Whether the monotonic clock counts suspended time.
     Counted,
+    /// Whether packets from the nodes, to them, or both are affected.
+    Direction,
+    /// Whether a clock step goes back.
+    Back,
 }
 
 macro_rules! kinds {
@@ -59,17 +63,17 @@ macro_rules! kinds {
 
 kinds! {
     /// Packets to and from the nodes are lost with the given share.
-    Loss = "loss" needs [Lasts, Share] may [],
+    Loss = "loss" needs [Lasts, Share] may [Direction],
     /// Packets to and from the nodes arrive twice with the given share.
-    Duplicate = "duplicate" needs [Lasts, Share] may [],
+    Duplicate = "duplicate" needs [Lasts, Share] may [Direction],
     /// Packets are held back by up to `amount`, with the given share, and so overtaken by later ones.
-    Reorder = "reorder" needs [Lasts, Share, Amount] may [],
+    Reorder = "reorder" needs [Lasts, Share, Amount] may [Direction],
     /// Every packet to and from the nodes takes `amount` longer.
-    Delay = "delay" needs [Lasts, Amount] may [],
+    Delay = "delay" needs [Lasts, Amount] may [Direction],
     /// One to three bits of a packet are flipped on the way, with the given share.
-    Corrupt = "corrupt" needs [Lasts, Share] may [],
-    /// Each link from the nodes carries `value` bytes per second; what does not fit its queue is dropped.
-    Bandwidth = "bandwidth" needs [Lasts, Value] may [],
+    Corrupt = "corrupt" needs [Lasts, Share] may [Direction],
+    /// Each lane between the nodes and others carries `value` bytes per second; what does not fit its queue is dropped.
+    Bandwidth = "bandwidth" needs [Lasts, Value] may [Direction],
     /// The nodes and the rest cannot reach one another.
     Partition = "partition" needs [Lasts] may [],
     /// The nodes hear the rest, but the rest does not hear them.
@@ -77,9 +81,11 @@ kinds! {
     /// Single links are cut both ways: each link of the nodes with the given share, or those listed.
     Partial = "partial" needs [Lasts] may [Share, Links],
     /// The wall clocks of the nodes step by `amount`, forwards or (drawn) back.
-    ClockStep = "clock_step" needs [Amount] may [],
-    /// Both clocks of the nodes run at another rate.
+    ClockStep = "clock_step" needs [Amount] may [Back],
+    /// The monotonic clocks of the nodes run at another rate.
     ClockRate = "clock_rate" needs [Rate] may [Lasts],
+    /// The wall clocks of the nodes run at another rate.
+    WallRate = "wall_rate" needs [Rate] may [Lasts],
     /// The machines of the nodes sleep; `counted = false` hides that from their monotonic clocks.
     Suspend = "suspend" needs [Lasts] may [Counted],
     /// The nodes lose power: unsynced writes survive in any subset, torn or whole; they start again after `lasts`.
@@ -96,7 +102,7 @@ kinds! {
     Version = "version" needs [Value] may [Lasts],
     /// Reads and syncs take `value` times as long.
     SlowDisk = "slow_disk" needs [Lasts, Value] may [],
-    /// No sync that begins in this time ends before it is over.
+    /// No sync ends before this time is over.
     StallDisk = "stall_disk" needs [Lasts] may [],
     /// Writes fail with the given share.
     FailingWrites = "failing_writes" needs [Lasts, Share] may [],

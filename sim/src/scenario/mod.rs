@@ -15,7 +15,7 @@ pub use kind::FaultKind;
 pub use parse::{ScenarioError, parse, parse_with, to_toml};
 pub use plan::{Plan, PlannedFault};
 pub use schema::{
-    Clocks, DiskSettings, EchoLoad, Expect, Fault, JournalLoad, NetworkSettings, Nodes, Phases, Scenario,
+    Clocks, Direction, DiskSettings, EchoLoad, Expect, Fault, JournalLoad, NetworkSettings, Nodes, Phases, Scenario,
 };
 pub use validate::Invalid;
 

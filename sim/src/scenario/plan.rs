@@ -3,7 +3,7 @@
 //! Each `[[fault]]` has its own stream, named after it, so that removing one leaves the others as they were.
 
 use super::kind::FaultKind;
-use super::schema::{All, Fault, Nodes, Scenario};
+use super::schema::{All, Direction, Fault, Nodes, Scenario};
 use super::units::{Share, Span, SpanRange};
 use crate::streams::{MILLION, Stream, Streams};
 use crate::time::TrueTime;
@@ -39,6 +39,8 @@ pub struct PlannedFault {
     pub at: TrueTime,
     /// How long; `None` where it happens at once or stays.
     pub lasts: Option<Duration>,
+    /// Packets affected.
+    pub direction: Direction,
     /// Share affected, in millionths.
     pub share: u64,
     /// Extra delay, cost, or step.
@@ -107,6 +109,7 @@ fn draw_one(nodes: u32, fault: &Fault, name: String, stream: &mut Stream) -> Pla
         links,
         at: TrueTime(stream.span(fault.at.from, fault.at.to).as_nanos()),
         lasts: fault.lasts.map(|lasts| stream.span(lasts.from, lasts.to)),
+        direction: fault.direction.unwrap_or_default(),
         share,
         amount: fault.amount.unwrap_or_default().0,
         back: fault.kind == FaultKind::ClockStep && fault.back.unwrap_or_else(|| stream.below(2) == 1),
@@ -129,7 +132,7 @@ impl PlannedFault {
     /// The `[[fault]]` that always draws just this.
     pub fn to_fault(&self) -> Fault {
         let takes = |parameter| self.kind.needs().contains(&parameter) || self.kind.may_have().contains(&parameter);
-        use super::kind::Parameter::{Amount, Counted, Links, Rate, Share as ShareOf, Value};
+        use super::kind::Parameter::{Amount, Counted, Direction as Way, Links, Rate, Share as ShareOf, Value};
         Fault {
             kind: self.kind,
             name: Some(self.name.to_string()),
@@ -137,6 +140,7 @@ impl PlannedFault {
             at: SpanRange::fixed(Duration::from_nanos(self.at.0)),
             lasts: self.lasts.map(SpanRange::fixed),
             times: 1,
+            direction: takes(Way).then_some(self.direction),
             share: (takes(ShareOf) && self.kind != FaultKind::Partial).then_some(Share(self.share)),
             amount: takes(Amount).then_some(Span(self.amount)),
             back: (self.kind == FaultKind::ClockStep).then_some(self.back),

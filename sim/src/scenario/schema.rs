@@ -202,6 +202,9 @@ pub struct Fault {
     /// How often; times and nodes are drawn anew each time.
     #[serde(default = "once")]
     pub times: u32,
+    /// Which packets a fault of the network concerns: those from the nodes (`out`), to them (`in`), or `both`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
     /// The share of packets, writes, syncs, reads or links affected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
@@ -223,6 +226,19 @@ pub struct Fault {
     /// Whether the monotonic clock counts suspended time; it does unless said otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<bool>,
+}
+
+/// Which packets a fault of the network concerns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From the nodes and to them.
+    #[default]
+    Both,
+    /// From the nodes.
+    Out,
+    /// To the nodes.
+    In,
 }
 
 fn once() -> u32 {

@@ -1,10 +1,12 @@
 //! What makes a well-formed file a scenario that can be run.
 
-use super::kind::Parameter;
+use super::kind::{FaultKind, Parameter};
 use super::schema::{Fault, Nodes, Scenario};
 use crate::example::{NEWEST_VERSION, OLDEST_VERSION, PAYLOAD_BYTES_MAX};
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use relaymesh_core::time::Duration;
 
 /// Nodes a run may have: twice what the mesh is designed for.
@@ -58,6 +60,21 @@ pub(super) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
         "must be longer than nothing".to_string()
     })?;
     require(scenario.journal.entry_bytes <= 16 << 10, "journal.entry_bytes", || "at most 16384 bytes".to_string())?;
+    let spans = [
+        scenario.network.delay.to,
+        scenario.disk.sync.to,
+        scenario.disk.read.to,
+        scenario.clocks.offset.0,
+        scenario.echo.pause.0,
+        scenario.echo.timeout.0,
+        scenario.echo.answer_within.0,
+        scenario.journal.think.to,
+        scenario.journal.timeout.0,
+    ];
+    require(spans.iter().all(|span| *span <= PHASE_MAX), "scenario", || "no span may be longer than 24h".to_string())?;
+    let names: Vec<&String> = scenario.faults.iter().filter_map(|fault| fault.name.as_ref()).collect();
+    let unique: BTreeSet<&&String> = names.iter().collect();
+    require(names.len() == unique.len(), "fault", || "two faults have the same name; name them apart".to_string())?;
     let times: u64 = scenario.faults.iter().map(|fault| u64::from(fault.times)).sum();
     require(times <= u64::from(FAULTS_MAX), "fault", || format!("{times} faults, where {FAULTS_MAX} are possible"))?;
     (0..).zip(&scenario.faults).try_for_each(|(number, fault)| validate_fault(scenario, number, fault))
@@ -87,10 +104,24 @@ fn validate_fault(scenario: &Scenario, number: usize, fault: &Fault) -> Result<(
     require(fault.at.to <= scenario.phases.safety.0, &field("at"), || {
         format!("the faults end after {}; a later one would never happen", scenario.phases.safety)
     })?;
-    require(fault.value != Some(0), &field("value"), || "must be at least 1".to_string())
+    require(concerned > 0 || matches!(fault.nodes, Nodes::All(_)), &field("nodes"), || {
+        "must name at least one node".to_string()
+    })?;
+    let (least, most) = match fault.kind {
+        FaultKind::Version => (u64::from(OLDEST_VERSION.0), u64::from(NEWEST_VERSION.0)),
+        FaultKind::SlowDisk => (1, 1_000_000),
+        _ => (1, 1 << 40),
+    };
+    require(fault.value.is_none_or(|value| (least..=most).contains(&value)), &field("value"), || {
+        format!("must be from {least} to {most}")
+    })?;
+    let spans = [fault.lasts.map(|lasts| lasts.to), fault.amount.map(|amount| amount.0)];
+    require(spans.iter().flatten().all(|span| *span <= PHASE_MAX), &field("lasts"), || {
+        "must be at most 24h".to_string()
+    })
 }
 
-fn given(fault: &Fault) -> [(Parameter, &'static str, bool); 7] {
+fn given(fault: &Fault) -> [(Parameter, &'static str, bool); 9] {
     [
         (Parameter::Lasts, "lasts", fault.lasts.is_some()),
         (Parameter::Share, "share", fault.share.is_some()),
@@ -99,5 +130,7 @@ fn given(fault: &Fault) -> [(Parameter, &'static str, bool); 7] {
         (Parameter::Value, "value", fault.value.is_some()),
         (Parameter::Links, "links", fault.links.is_some()),
         (Parameter::Counted, "counted", fault.counted.is_some()),
+        (Parameter::Direction, "direction", fault.direction.is_some()),
+        (Parameter::Back, "back", fault.back.is_some()),
     ]
 }

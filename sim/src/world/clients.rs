@@ -92,6 +92,7 @@ impl<S: Subject> World<S> {
         self.trace.bytes(&request.0.to_le_bytes());
         self.trace.note(|| format!("client {client} learns of request {request} to n{host}: {outcome:?}"));
         if let Outcome::Reply(reply) = &outcome {
+            self.answered_after_healing += u64::from(self.now >= self.timetable.heal);
             self.checks.answered(client, host, &asked, reply, &mut self.found);
         }
         self.clients.outcome(client, self.now, outcome);

@@ -32,14 +32,14 @@ impl<S: Subject> World<S> {
         if it.life != life || it.node.is_some() || it.held_down > 0 {
             return;
         }
-        if it.frozen_until > self.now {
-            let at = it.frozen_until;
-            return self.queue.schedule(at, Happening::Boots { host, life });
+        if it.asleep.is_some() {
+            // Whoever wakes the machine starts the process.
+            return;
         }
         let seat = self.host_mut(host).seat();
         let application = S::application(&self.scenario, &seat, &self.node_ids);
-        let cause = self.last_fault;
         let it = &mut self.hosts[host as usize];
+        let cause = it.start_cause;
         it.node = Some(Node::new(seat, application));
         it.disk.begin_process();
         it.store_failed = false;
@@ -66,7 +66,7 @@ impl<S: Subject> World<S> {
     /// Something reaches a process: now, or when it has time.
     pub(super) fn arrive(&mut self, host: u32, inbound: Inbound) {
         let it = &mut self.hosts[host as usize];
-        if it.frozen_until <= self.now && it.backlog.is_empty() {
+        if !it.is_frozen(self.now) && it.backlog.is_empty() {
             self.take(host, inbound);
             return;
         }
@@ -78,17 +78,17 @@ impl<S: Subject> World<S> {
 
     /// A process that was frozen or busy goes on with what waits.
     pub(super) fn resume(&mut self, host: u32) {
-        while self.host(host).frozen_until <= self.now {
+        while !self.host(host).is_frozen(self.now) {
             let Some(inbound) = self.host_mut(host).backlog.pop_front() else { return };
             self.take(host, inbound);
         }
     }
 
-    /// Freezes a process until then; what reaches it meanwhile waits.
-    pub(super) fn freeze(&mut self, host: u32, until: TrueTime) {
+    /// Stops a process until then; what reaches it meanwhile waits.
+    pub(super) fn pause(&mut self, host: u32, until: TrueTime) {
         let it = &mut self.hosts[host as usize];
-        if until > it.frozen_until {
-            it.frozen_until = until;
+        if until > it.paused_until {
+            it.paused_until = until;
             let life = it.life;
             self.queue.schedule(until, Happening::Resumes { host, life });
         }
@@ -102,12 +102,13 @@ impl<S: Subject> World<S> {
             Inbound::Request { id, place, cause } => {
                 let request = self.requests.take(place);
                 let event = self.begin(EventKind::Request, Some(host), cause);
+                self.trace.bytes(&id.0.to_le_bytes());
                 self.trace_body(&request);
                 self.trace.note(|| format!("request {id}: {request:?}"));
                 self.handle(host, event, Event::Request { id, request });
             }
             Inbound::Persisted { upto, cause } => {
-                self.engine_checks.persisted(host);
+                self.engine_checks.persisted(host, &self.hosts[host as usize].disk);
                 let event = self.begin(EventKind::Disk, Some(host), cause);
                 self.trace.bytes(&upto.0.to_le_bytes());
                 self.trace.note(|| format!("durable up to write {upto}"));
@@ -136,13 +137,17 @@ impl<S: Subject> World<S> {
                 self.trace.note(|| format!("computed {id:?}: {done:?}"));
                 self.handle(host, event, Event::Computed { id, done });
             }
-            Inbound::Full { peer, class } => {
-                let event = self.begin(EventKind::Pressure, Some(host), self.last_fault);
+            Inbound::Full { peer, class, cause } => {
+                let event = self.begin(EventKind::Pressure, Some(host), cause);
+                self.trace.bytes(&[0, class as u8]);
+                self.trace.bytes(peer.as_bytes());
                 self.trace.note(|| format!("the {class:?} queue to {peer:?} is full"));
                 self.handle(host, event, Event::Full { peer, class });
             }
-            Inbound::Room { peer, class } => {
-                let event = self.begin(EventKind::Pressure, Some(host), self.last_fault);
+            Inbound::Room { peer, class, cause } => {
+                let event = self.begin(EventKind::Pressure, Some(host), cause);
+                self.trace.bytes(&[1, class as u8]);
+                self.trace.bytes(peer.as_bytes());
                 self.trace.note(|| format!("the {class:?} queue to {peer:?} has room"));
                 self.handle(host, event, Event::Room { peer, class });
             }
@@ -150,14 +155,15 @@ impl<S: Subject> World<S> {
         let cost = self.host(host).event_cost;
         if cost > Duration::ZERO {
             self.slow_events += 1;
-            self.freeze(host, self.now + cost);
+            self.pause(host, self.now + cost);
         }
     }
 
     fn take_packet(&mut self, host: u32, place: u32) {
         let packet = self.packets.take(place);
         let event = self.begin(EventKind::Packet, Some(host), packet.sent_by);
-        self.trace.bytes(tag_of(&packet.bytes));
+        // The authenticator stands for all bytes of a packet, unless they were changed on the way.
+        self.trace.bytes(if packet.altered { &packet.bytes } else { tag_of(&packet.bytes) });
         let it = &self.hosts[host as usize];
         let opened: Result<Opened<<S::Application as Application>::Message>, OpenError> =
             open(&it.keyring, CLUSTER, it.id, it.version, &packet.bytes);
@@ -167,8 +173,7 @@ impl<S: Subject> World<S> {
                 let from = self.number_of(envelope.source.node);
                 self.trace.note(|| format!("from n{from}: {message:?}"));
                 self.checks.received(host, from, &envelope, &message, &mut self.found);
-                let (source, class, speaks) = (envelope.source, envelope.class, envelope.speaks);
-                self.handle(host, event, Event::Packet(Delivery { source, class, speaks, message }));
+                self.handle(host, event, Event::Packet(Delivery { envelope, message }));
             }
             Err(error) => {
                 self.refused_packets += 1;
@@ -203,6 +208,10 @@ impl<S: Subject> World<S> {
         let it = &mut self.hosts[host as usize];
         let Some(node) = &mut it.node else { return };
         let (now, wall) = (it.clock.monotonic(self.now), it.clock.wall(self.now));
+        assert!(now >= it.last_seen, "a monotonic clock ran backwards within one process");
+        it.last_seen = now;
+        self.trace.bytes(&now.as_nanos().to_le_bytes());
+        self.trace.bytes(&wall.as_unix_nanos().to_le_bytes());
         let draws = it.chooser.draws();
         let mut ctx = Ctx::new(now, wall, event_id, &mut it.chooser);
         node.handle(&mut ctx, event, &mut self.scratch);
@@ -261,7 +270,10 @@ impl<S: Subject> World<S> {
     pub(super) fn trace_body<B: Body + Debug>(&mut self, body: &B) {
         self.encoded.clear();
         match body.encode(B::NEWEST, usize::MAX, &mut self.encoded) {
-            Ok(()) => self.trace.bytes(&self.encoded),
+            Ok(()) => {
+                self.trace.bytes(&(self.encoded.len() as u64).to_le_bytes());
+                self.trace.bytes(&self.encoded);
+            }
             Err(error) => self.trace.printed(error),
         }
     }

@@ -25,7 +25,7 @@ impl<S: Subject> World<S> {
         if let Some(ends) = fault.ends() {
             self.active_faults.insert(number);
             self.queue.schedule(ends, Happening::FaultEnds { number });
-        } else if fault.kind == FaultKind::ClockRate {
+        } else if matches!(fault.kind, FaultKind::ClockRate | FaultKind::WallRate) {
             self.active_faults.insert(number);
         }
         if is_of_network(fault.kind) {
@@ -69,8 +69,14 @@ impl<S: Subject> World<S> {
             let it = self.host_mut(host);
             it.held_down = 0;
             it.wake_up(now);
-            it.frozen_until = it.frozen_until.min(now);
+            it.paused_until = it.paused_until.min(now);
             it.disk_stalled_until = now;
+            if it.syncing.is_some() {
+                // A sync that was stalled ends now rather than when the stall would have.
+                it.sync_number += 1;
+                let (life, number) = (it.life, it.sync_number);
+                self.queue.schedule(now, Happening::SyncEnds { host, life, number });
+            }
             self.resume(host);
             self.start(host);
         }
@@ -95,14 +101,8 @@ impl<S: Subject> World<S> {
                 self.host_mut(host).held_down += 1;
             }
             FaultKind::Version => self.change_build(host, BodyVersion(fault.value as u8)),
-            FaultKind::Pause => self.freeze(host, until),
-            FaultKind::Suspend => {
-                let it = self.host_mut(host);
-                if it.asleep.is_none() {
-                    it.asleep = Some((now, fault.counted));
-                }
-                self.freeze(host, until);
-            }
+            FaultKind::Pause => self.pause(host, until),
+            FaultKind::Suspend => self.host_mut(host).fall_asleep(now, fault.counted),
             FaultKind::ClockStep => {
                 let step = fault.amount.as_nanos() as i64;
                 self.host_mut(host).clock.step_wall(now, if fault.back { -step } else { step });
@@ -129,8 +129,9 @@ impl<S: Subject> World<S> {
             }
             FaultKind::Suspend => {
                 let now = self.now;
-                self.host_mut(host).wake_up(now);
+                self.host_mut(host).stir(now);
                 self.resume(host);
+                self.start(host);
             }
             _ => {}
         }
@@ -140,7 +141,8 @@ impl<S: Subject> World<S> {
     fn apply_condition(&mut self, host: u32) {
         let mut condition = condition_of(&self.scenario.disk);
         let mut event_cost = Duration::ZERO;
-        let mut rate_ppb = self.host(host).base_rate_ppb;
+        let base_rate_ppb = self.host(host).base_rate_ppb;
+        let (mut rate_ppb, mut wall_rate_ppb) = (base_rate_ppb, base_rate_ppb);
         let active = self.active_faults.iter().map(|number| &self.plan.faults[*number as usize]);
         for fault in active.filter(|fault| fault.nodes.contains(&host)) {
             match fault.kind {
@@ -151,6 +153,7 @@ impl<S: Subject> World<S> {
                 FaultKind::DiskFull => condition.full = true,
                 FaultKind::SlowNode => event_cost = event_cost.max(fault.amount),
                 FaultKind::ClockRate => rate_ppb = fault.rate_ppb,
+                FaultKind::WallRate => wall_rate_ppb = fault.rate_ppb,
                 _ => {}
             }
         }
@@ -159,6 +162,7 @@ impl<S: Subject> World<S> {
         it.disk_condition = condition;
         it.event_cost = event_cost;
         it.clock.set_rate(now, rate_ppb);
+        it.clock.set_wall_rate(now, wall_rate_ppb);
         // A deadline may now be due earlier than the wake that was scheduled for it.
         self.reschedule_wake(host);
     }
@@ -174,13 +178,15 @@ impl<S: Subject> World<S> {
         self.end_process(host);
         let it = self.host_mut(host);
         it.wake_up(now);
+        let uptime = it.uptime.span(Duration::from_secs(1), Duration::from_secs(60));
+        it.clock.restart(now, uptime);
         let condition = it.disk_condition.clone();
         it.disk.lose_power(&condition);
     }
 
     fn rot(&mut self, host: u32) {
-        if let Some(slot) = self.host_mut(host).disk.rot() {
-            self.engine_checks.store_rotted(host, slot);
+        if self.host_mut(host).disk.rot().is_some() {
+            self.engine_checks.store_rotted(host);
             self.checks.store_lost(host);
             self.excuse(host);
         }
@@ -216,8 +222,10 @@ impl<S: Subject> World<S> {
 
     /// Starts a host's process, unless one runs or must not.
     fn start(&mut self, host: u32) {
-        let it = self.host(host);
+        let cause = self.trace.current();
+        let it = self.host_mut(host);
         if it.node.is_none() && it.held_down == 0 {
+            it.start_cause = cause;
             let life = it.life;
             self.queue.schedule(self.now, Happening::Boots { host, life });
         }

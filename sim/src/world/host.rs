@@ -16,10 +16,18 @@ use relaymesh_core::limits::Limits;
 use relaymesh_core::machine::{CauseId, Chooser};
 use relaymesh_core::node::{Application, Node, Seat};
 use relaymesh_core::secret::SecretKey;
-use relaymesh_core::time::Duration;
+use relaymesh_core::time::{Duration, Time};
 
 /// The cluster that every simulated node belongs to.
 pub(super) const CLUSTER: ClusterId = ClusterId::from_bytes(*b"simulated mesh  ");
+
+/// A machine's sleep.
+pub(super) struct Sleep {
+    /// How many faults want it.
+    depth: u32,
+    /// What the monotonic clock showed when it began, if the clock does not count it.
+    reading: Option<Time>,
+}
 
 /// One machine.
 pub(super) struct Host<A: Application> {
@@ -49,10 +57,10 @@ pub(super) struct Host<A: Application> {
     pub(super) reads_done: TrueTime,
     /// The wake that is scheduled, and the event that asked for it.
     pub(super) wake: Option<(TrueTime, CauseId)>,
-    /// Nothing is handled before this.
-    pub(super) frozen_until: TrueTime,
-    /// Since when the machine sleeps, its network card too, and whether its monotonic clock counts that.
-    pub(super) asleep: Option<(TrueTime, bool)>,
+    /// The process handles nothing before this.
+    pub(super) paused_until: TrueTime,
+    /// The machine sleeps, its network card too.
+    pub(super) asleep: Option<Sleep>,
     /// How long handling one event takes.
     pub(super) event_cost: Duration,
     /// What waits while the process is frozen or busy.
@@ -61,6 +69,14 @@ pub(super) struct Host<A: Application> {
     pub(super) held_down: u32,
     /// A write or sync of this process has failed: nothing more is written.
     pub(super) store_failed: bool,
+    /// What the process last saw of its monotonic clock.
+    pub(super) last_seen: Time,
+    /// Draws how long the machine has been up when a process starts after a power loss.
+    pub(super) uptime: Stream,
+    /// Counts syncs: the end of one that was replaced ends nothing.
+    pub(super) sync_number: u32,
+    /// Why the process starts, or started.
+    pub(super) start_cause: CauseId,
     /// The rate of its clocks without faults, in parts per billion.
     pub(super) base_rate_ppb: i64,
 }
@@ -72,6 +88,7 @@ impl<A: Application> Host<A> {
         let rate = scenario.clocks.rate.0.unsigned_abs();
         let base_rate_ppb = signed(clocks.below(2 * rate + 1), rate);
         clock.set_rate(TrueTime(0), base_rate_ppb);
+        clock.set_wall_rate(TrueTime(0), base_rate_ppb);
         let offset = scenario.clocks.offset.0.as_nanos();
         clock.step_wall(TrueTime(0), signed(clocks.below(2 * offset + 1), offset));
         Self {
@@ -91,8 +108,12 @@ impl<A: Application> Host<A> {
             written: (WriteNumber(0), CauseId(0)),
             reads_done: TrueTime(0),
             wake: None,
-            frozen_until: TrueTime(0),
+            paused_until: TrueTime(0),
             asleep: None,
+            last_seen: Time::ZERO,
+            uptime: clocks,
+            sync_number: 0,
+            start_cause: CauseId(0),
             event_cost: Duration::ZERO,
             backlog: VecDeque::new(),
             held_down: 0,
@@ -113,13 +134,31 @@ impl<A: Application> Host<A> {
         }
     }
 
+    /// Whether the process can handle nothing now.
+    pub(super) fn is_frozen(&self, now: TrueTime) -> bool {
+        self.asleep.is_some() || self.paused_until > now
+    }
+
+    /// The machine falls asleep, perhaps once more.
+    pub(super) fn fall_asleep(&mut self, now: TrueTime, counted: bool) {
+        match &mut self.asleep {
+            Some(sleep) => sleep.depth += 1,
+            None => self.asleep = Some(Sleep { depth: 1, reading: (!counted).then(|| self.clock.monotonic(now)) }),
+        }
+    }
+
+    /// One reason to sleep is gone; with the last one the machine wakes.
+    pub(super) fn stir(&mut self, now: TrueTime) {
+        match &mut self.asleep {
+            Some(sleep) if sleep.depth > 1 => sleep.depth -= 1,
+            _ => self.wake_up(now),
+        }
+    }
+
     /// The machine wakes, if it sleeps.
     pub(super) fn wake_up(&mut self, now: TrueTime) {
-        if let Some((since, counted)) = self.asleep.take() {
-            self.frozen_until = now;
-            if !counted {
-                self.clock.forget(now, now.since(since));
-            }
+        if let Some(reading) = self.asleep.take().and_then(|sleep| sleep.reading) {
+            self.clock.resume_at(now, reading);
         }
     }
 
@@ -130,7 +169,8 @@ impl<A: Application> Host<A> {
         self.backlog.clear();
         self.wake = None;
         self.syncing = None;
-        self.frozen_until = TrueTime(0);
+        self.paused_until = TrueTime(0);
+        self.last_seen = Time::ZERO;
         self.disk.abandon();
     }
 }

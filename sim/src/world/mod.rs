@@ -32,7 +32,7 @@ enum Happening {
     /// A packet reaches a host, whoever runs there.
     Packet { host: u32, place: u32 },
     /// A sync ends.
-    SyncEnds { host: u32, life: u32 },
+    SyncEnds { host: u32, life: u32, number: u32 },
     /// A process that was frozen or busy goes on.
     Resumes { host: u32, life: u32 },
     /// A process begins.
@@ -59,8 +59,8 @@ enum Inbound {
     StoreFailed { failure: StoreFailure, cause: CauseId },
     Loaded { place: u32 },
     Computed { place: u32 },
-    Full { peer: NodeId, class: Class },
-    Room { peer: NodeId, class: Class },
+    Full { peer: NodeId, class: Class, cause: CauseId },
+    Room { peer: NodeId, class: Class, cause: CauseId },
 }
 
 /// A packet on its way.

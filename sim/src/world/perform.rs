@@ -30,14 +30,17 @@ impl<S: Subject> World<S> {
         }
         self.effects_seen += 1;
         let cause = effect.cause;
+        self.trace.bytes(&[tag_of_action(&effect.action)]);
+        self.trace.bytes(&cause.0.to_le_bytes());
         match effect.action {
             Action::Append { write, sequence, frame } => {
                 let bytes: Bytes = self.scratch.frame(&frame).into();
                 self.trace.bytes(tag_of(&bytes));
+                self.trace.bytes(&write.0.to_le_bytes());
                 self.trace.note(|| format!("write {write}: record {sequence}"));
                 let it = &mut self.hosts[host as usize];
                 it.written = (write, event);
-                self.engine_checks.appended(host, event, write, sequence, &bytes);
+                self.engine_checks.appended(host, event, write, sequence, &bytes, &it.disk, &mut self.found);
                 if !it.store_failed {
                     let result = it.disk.store(&it.disk_condition, write, sequence, bytes);
                     self.written(host, event, result);
@@ -48,7 +51,7 @@ impl<S: Subject> World<S> {
                 self.trace.note(|| format!("write {write}: erase from slot {from} on"));
                 let it = &mut self.hosts[host as usize];
                 it.written = (write, event);
-                self.engine_checks.erased(host, event, write, from);
+                self.engine_checks.erased(host, event, write, from, &it.disk, &mut self.found);
                 if !it.store_failed {
                     let result = it.disk.erase(&it.disk_condition, write, from);
                     self.written(host, event, result);
@@ -64,6 +67,7 @@ impl<S: Subject> World<S> {
             }
             Action::Send(outgoing) => self.send(host, cause, &outgoing),
             Action::Reply { id, reply, not_after } => {
+                self.trace.bytes(&id.0.to_le_bytes());
                 self.trace_body(&reply);
                 self.trace.note(|| format!("reply to {id}: {reply:?}"));
                 let it = &self.hosts[host as usize];
@@ -74,6 +78,7 @@ impl<S: Subject> World<S> {
                 self.answer(id, Outcome::Reply(reply), cause);
             }
             Action::Refuse { id, refusal } => {
+                self.trace.bytes(&id.0.to_le_bytes());
                 self.trace.printed(refusal);
                 self.trace.note(|| format!("refuse {id}: {refusal}"));
                 self.answer(id, Outcome::Refused(refusal), cause);
@@ -129,8 +134,8 @@ impl<S: Subject> World<S> {
         let route = self.network.route(self.now, host, to, outgoing.class, bytes.len());
         if let Some(until) = route.full_until {
             let (peer, class) = (outgoing.to, outgoing.class);
-            self.later(Duration::ZERO, host, Inbound::Full { peer, class });
-            self.later(until.since(self.now), host, Inbound::Room { peer, class });
+            self.later(Duration::ZERO, host, Inbound::Full { peer, class, cause });
+            self.later(until.since(self.now), host, Inbound::Room { peer, class, cause });
         }
         if let Some(flight) = route.second {
             let mut copy = self.buffers.pop().unwrap_or_default();
@@ -172,17 +177,18 @@ impl<S: Subject> World<S> {
         }
         let Some(delay) = it.disk.begin_sync(&it.disk_condition) else { return };
         it.syncing = Some(it.written);
+        it.sync_number += 1;
         let at = (self.now + delay).max(it.disk_stalled_until);
-        let life = it.life;
-        self.queue.schedule(at, Happening::SyncEnds { host, life });
+        let (life, number) = (it.life, it.sync_number);
+        self.queue.schedule(at, Happening::SyncEnds { host, life, number });
     }
 
     /// A sync ends, whether or not the process that asked has time to hear of it.
     pub(super) fn sync_ends(&mut self, host: u32) {
         let it = &mut self.hosts[host as usize];
         if it.disk_stalled_until > self.now {
-            let (at, life) = (it.disk_stalled_until, it.life);
-            return self.queue.schedule(at, Happening::SyncEnds { host, life });
+            let (at, life, number) = (it.disk_stalled_until, it.life, it.sync_number);
+            return self.queue.schedule(at, Happening::SyncEnds { host, life, number });
         }
         let Some((upto, cause)) = it.syncing.take() else { return };
         match it.disk.end_sync(&it.disk_condition) {
@@ -222,7 +228,7 @@ impl<S: Subject> World<S> {
         self.end_process(host);
         match reason {
             StopReason::Damaged(_) => {
-                self.engine_checks.given_up(host, &mut self.found);
+                self.engine_checks.given_up(host, &self.hosts[host as usize].disk, &mut self.found);
                 self.give_up_store(host);
             }
             StopReason::Unreadable { .. } => {
@@ -231,8 +237,24 @@ impl<S: Subject> World<S> {
             }
             StopReason::StoreFailed(_) => {}
         }
+        self.host_mut(host).start_cause = self.trace.current();
         let life = self.host(host).life;
         self.queue.schedule(self.now + OPERATOR_DELAY, Happening::Boots { host, life });
+    }
+}
+
+/// Tells actions apart in the trace hash.
+const fn tag_of_action<A: Application>(action: &Action<A>) -> u8 {
+    match action {
+        Action::Append { .. } => 1,
+        Action::Erase { .. } => 2,
+        Action::Load { .. } => 3,
+        Action::Compute { .. } => 4,
+        Action::Send(_) => 5,
+        Action::Reply { .. } => 6,
+        Action::Refuse { .. } => 7,
+        Action::Observe(_) => 8,
+        Action::Stop(_) => 9,
     }
 }
 

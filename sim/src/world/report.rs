@@ -3,7 +3,7 @@
 use super::run::World;
 use crate::check::{ASSERT, DRAW_1, LIVE_1, Violation};
 use crate::scenario::FaultKind;
-use crate::subject::{Checks, Clients, Subject};
+use crate::subject::{Checks, Subject};
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -75,7 +75,7 @@ impl<S: Subject> World<S> {
             Some(_) => Verdict::Safety,
         };
         let exercised = self.engine_checks.exercised().into_iter().chain(self.checks.exercised());
-        let own = [(DRAW_1, self.draw_decisions), (LIVE_1, u64::from(self.clients.count()))];
+        let own = [(DRAW_1, self.draw_decisions), (LIVE_1, self.answered_after_healing)];
         Report {
             scenario: self.scenario.name.clone(),
             seed: self.seed,

@@ -66,6 +66,7 @@ pub struct World<S: Subject> {
     pub(super) refused_packets: u64,
     pub(super) slow_events: u64,
     pub(super) effects_seen: u64,
+    pub(super) answered_after_healing: u64,
     pub(super) draw_decisions: u64,
     streams: Streams,
 }
@@ -140,6 +141,7 @@ impl<S: Subject> World<S> {
             refused_packets: 0,
             slow_events: 0,
             effects_seen: 0,
+            answered_after_healing: 0,
             draw_decisions: 0,
             scenario: scenario.clone(),
             plan,
@@ -189,9 +191,13 @@ impl<S: Subject> World<S> {
                     false => self.discard(inbound),
                 }
             }
-            Happening::SyncEnds { host, life } if self.host(host).life == life => self.sync_ends(host),
+            Happening::SyncEnds { host, life, number } => {
+                if self.host(host).life == life && self.host(host).sync_number == number {
+                    self.sync_ends(host);
+                }
+            }
             Happening::Resumes { host, life } if self.host(host).life == life => self.resume(host),
-            Happening::SyncEnds { .. } | Happening::Resumes { .. } => {}
+            Happening::Resumes { .. } => {}
             Happening::Boots { host, life } => self.boot(host, life),
             Happening::ClientTurn { client, turn } => self.client_turn(client, turn),
             Happening::Answer { client, request, place } => self.answer_arrives(client, request, place),

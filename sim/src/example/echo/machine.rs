@@ -6,10 +6,10 @@ use super::{ANSWER_WITHIN_MAX, Action, Event, Settings, payload_of};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use relaymesh_core::codec::BodyVersion;
-use relaymesh_core::envelope::Class;
+use relaymesh_core::envelope::{Class, Envelope};
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::machine::{Ctx, Machine, Sink};
-use relaymesh_core::node::Delivery;
+use relaymesh_core::node::{Delivery, Route};
 use relaymesh_core::time::Time;
 
 /// One node's part of the echo mesh.
@@ -94,8 +94,7 @@ impl Echo {
         let peer = &self.peers[ping.peer];
         let payload = payload_of(self.me, sequence, usize::from(self.settings.payload_bytes));
         out.push(Action::Send {
-            to: peer.id,
-            class: Class::Control,
+            route: Route::direct(peer.id, Class::Priority),
             version: peer.speaks.min(self.speaks),
             message: Message::Ping { sequence, answer_within: self.settings.answer_within, payload },
             not_after: None,
@@ -117,16 +116,16 @@ impl Echo {
     }
 
     fn message(&mut self, ctx: &mut Ctx<'_>, delivery: Delivery<Message>, out: &mut impl Sink<Action>) {
-        let from = delivery.source.node;
+        let Envelope { source, class, speaks, .. } = delivery.envelope;
+        let from = source.node;
         let Ok(peer) = self.peers.binary_search_by_key(&from, |peer| peer.id) else { return };
-        self.peers[peer].speaks = delivery.speaks;
+        self.peers[peer].speaks = speaks;
         match delivery.message {
             Message::Ping { sequence, answer_within, payload } => {
                 let not_after = ctx.now.saturating_add(answer_within.min(ANSWER_WITHIN_MAX));
                 out.push(Action::Send {
-                    to: from,
-                    class: delivery.class,
-                    version: delivery.speaks.min(self.speaks),
+                    route: Route::direct(from, class),
+                    version: speaks.min(self.speaks),
                     message: Message::Pong { sequence, entries: self.journal_entries, not_after, payload },
                     not_after: Some(not_after),
                 });
@@ -203,8 +202,8 @@ impl Echo {
         let Ok(peer) = self.peers.binary_search_by_key(&to, |peer| peer.id) else { return };
         let version = self.peers[peer].speaks.min(self.speaks);
         if version >= super::super::NEWEST_VERSION {
-            let message = Message::Sorry { sequence };
-            out.push(Action::Send { to, class: Class::Control, version, message, not_after: None });
+            let (route, message) = (Route::direct(to, Class::Priority), Message::Sorry { sequence });
+            out.push(Action::Send { route, version, message, not_after: None });
         }
     }
 }

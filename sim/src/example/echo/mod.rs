@@ -13,9 +13,8 @@ pub use machine::Echo;
 use super::node::ExampleObservation;
 use super::wire::{Message, PAYLOAD_BYTES_MAX, Payload};
 use relaymesh_core::codec::BodyVersion;
-use relaymesh_core::envelope::Class;
 use relaymesh_core::identity::NodeId;
-use relaymesh_core::node::Delivery;
+use relaymesh_core::node::{Delivery, Route};
 use relaymesh_core::time::{Duration, Time};
 
 /// How the machine behaves.
@@ -59,13 +58,12 @@ pub enum Event {
 
 /// What the machine asks for.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a box would be an allocation per message")]
 pub enum Action {
     /// Send a message.
     Send {
-        /// To whom.
-        to: NodeId,
-        /// On which lane.
-        class: Class,
+        /// Where to.
+        route: Route,
         /// In which version.
         version: BodyVersion,
         /// What.

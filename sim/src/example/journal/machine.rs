@@ -55,6 +55,8 @@ struct Reading {
     /// `None` until the record was read back.
     entries: Vec<Option<Entry>>,
     waits_for: VecDeque<(Sequence, usize)>,
+    /// The first position that could not be read.
+    damaged: Option<u64>,
 }
 
 impl Journal {
@@ -131,7 +133,11 @@ impl Journal {
         let no_room = self.entries >= limits::ENTRIES
             || is_new_log && self.logs.len() >= limits::LOGS
             || is_new_client && self.last_append.len() >= limits::CLIENTS;
-        if log.as_slice().is_empty() || entry.data.len() > limits::ENTRY_BYTES {
+        let is_known = self.last_append.get(&entry.client).is_some_and(|last| last.sequence == entry.sequence);
+        if is_known {
+            // Answered as it was the first time, whatever room is left by now.
+            None
+        } else if log.as_slice().is_empty() || entry.data.len() > limits::ENTRY_BYTES {
             Some(Refusal::Size)
         } else if no_room {
             Some(Refusal::NoRoom)
@@ -181,7 +187,7 @@ impl Journal {
         let entries: Vec<Option<Entry>> = (from..until).map(in_memory).collect();
         let missing = (0..).zip(&entries).filter(|(_, entry)| entry.is_none());
         let waits_for: VecDeque<_> = missing.map(|(at, _)| (log.records[from as usize + at], at)).collect();
-        let mut reading = Reading { from, end, entries, waits_for };
+        let mut reading = Reading { from, end, entries, waits_for, damaged: None };
         if reading.waits_for.is_empty() {
             out.push(Action::Reply(id, reading.reply()));
         } else if self.reading.len() >= limits::WAITING {
@@ -205,14 +211,13 @@ impl Journal {
             Some((*id, reading, at))
         });
         let Some((id, reading, at)) = waiting else { return };
-        let reply = match entry {
-            Some(entry) => {
-                reading.entries[at] = Some(entry);
-                reading.waits_for.is_empty().then(|| reading.reply())
-            }
-            None => Some(Reply::Refused(Refusal::Damaged { position: reading.from + at as u64 })),
-        };
-        if let Some(reply) = reply {
+        match entry {
+            Some(entry) => reading.entries[at] = Some(entry),
+            None => reading.damaged = reading.damaged.or(Some(reading.from + at as u64)),
+        }
+        // All loads are awaited, also when one has failed: what is under way stays within its bound.
+        if reading.waits_for.is_empty() {
+            let reply = reading.reply();
             self.reading.remove(&id);
             out.push(Action::Reply(id, reply));
         }
@@ -221,6 +226,9 @@ impl Journal {
 
 impl Reading {
     fn reply(&mut self) -> Reply {
+        if let Some(position) = self.damaged {
+            return Reply::Refused(Refusal::Damaged { position });
+        }
         Reply::Entries { from: self.from, entries: self.entries.drain(..).flatten().collect(), end: self.end }
     }
 }

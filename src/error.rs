@@ -1,0 +1,212 @@
+//! What can go wrong on the command line, what to do about it, and the exit code that scripts see.
+
+use relaymesh_sim::scenario::ScenarioError;
+use relaymesh_sim::world::Verdict;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything that was checked held.
+    Held = 0,
+    /// The command could not do its work, or what it ran proved nothing.
+    Failed = 1,
+    /// Something bad happened in a run.
+    Safety = 2,
+    /// Something good did not happen in time.
+    Liveness = 3,
+    /// Two runs of one seed differ.
+    NonDeterminism = 4,
+    /// The command or a scenario was not understood.
+    Usage = 64,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+impl From<Verdict> for Exit {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Held => Self::Held,
+            Verdict::Safety => Self::Safety,
+            Verdict::Liveness => Self::Liveness,
+        }
+    }
+}
+
+/// Why a command could not do its work. No variant leaves anything half written, unless it says so.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// There is no folder of scenarios.
+    #[error(
+        "no folder `scenarios` in {} or above it\n  \
+         run this inside a source tree of RelayMesh, or name a folder with --scenarios DIR", .from.display()
+    )]
+    NoScenarioFolder {
+        /// Where the search began.
+        from: PathBuf,
+    },
+    /// No scenario has that name.
+    #[error("no scenario `{name}` in {}{}\n  `relaymesh sim list` shows those there are; a path to a .toml file works too", .folder.display(), did_you_mean(.suggestion))]
+    UnknownScenario {
+        /// The name given.
+        name: String,
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// The closest name there is.
+        suggestion: Option<String>,
+    },
+    /// A file is no scenario.
+    #[error("{}: {problem}\n  correct the file; docs/scenarios.md lists every field", .path.display())]
+    BadScenario {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: ScenarioError,
+    },
+    /// A `--set` does not fit.
+    #[error(
+        "--set: {problem}\n  a key is a path of fields, such as `nodes`, `phases.safety` or `fault[0].times`; \
+         a value is written as in the file"
+    )]
+    BadSetting {
+        /// What is wrong.
+        problem: ScenarioError,
+    },
+    /// A scenario in the folder has another name than its file.
+    #[error("{}: the scenario is named `{name}`\n  rename the file to {name}.toml, or the scenario", .path.display())]
+    NameDiffers {
+        /// The file.
+        path: PathBuf,
+        /// The name in it.
+        name: String,
+    },
+    /// The filters leave nothing.
+    #[error(
+        "no scenario in {} {filter}\n  `relaymesh sim list` shows names and tags; a GLOB knows `*` and `?`", .folder.display()
+    )]
+    NothingSelected {
+        /// Where was looked.
+        folder: PathBuf,
+        /// What was asked for.
+        filter: String,
+    },
+    /// The run has no such event.
+    #[error("event {event} does not exist: the run has events 1 to {last}\n  `--trace FILE` writes them all")]
+    NoSuchEvent {
+        /// The event asked for.
+        event: u64,
+        /// The last one there is.
+        last: u64,
+    },
+    /// There is nothing to shrink.
+    #[error(
+        "seed {seed} of `{scenario}` holds every invariant, so there is nothing to shrink\n  `relaymesh sim chaos --scenario {scenario}` looks for seeds that fail"
+    )]
+    SeedHolds {
+        /// The scenario.
+        scenario: String,
+        /// The seed.
+        seed: u64,
+    },
+    /// What was shrunk does not fail when it is read back: a defect of ours.
+    #[error(
+        "the shrunk scenario, read back, no longer breaks {invariant}\n  this is a defect of the simulator; nothing was written"
+    )]
+    ShrunkHolds {
+        /// The invariant.
+        invariant: &'static str,
+    },
+    /// A file cannot be read.
+    #[error("cannot read {}: {problem}", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {problem}\n  what was written before it is kept", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        problem: std::io::Error,
+    },
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output: {0}")]
+    Print(std::io::Error),
+    /// A campaign of another revision would be continued.
+    #[error(
+        "the campaign in {} was last run with revision {theirs}, and this is {ours}\n  \
+         check that revision out, choose another --out, or continue with --new-revision (each summary says which seeds ran under which)",
+        .folder.display()
+    )]
+    OtherRevision {
+        /// The campaign.
+        folder: PathBuf,
+        /// The revision it was run with.
+        theirs: String,
+        /// The revision that is checked out.
+        ours: String,
+    },
+    /// A file of a campaign does not say what it should.
+    #[error("{}: not a file of a campaign: {problem}\n  restore it, or remove it to run its seeds again", .path.display())]
+    BadCampaign {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another program failed.
+    #[error("`{command}` failed:\n{problem}")]
+    Tool {
+        /// What was called.
+        command: String,
+        /// What it said.
+        problem: String,
+    },
+}
+
+impl Error {
+    /// The exit code that belongs to it.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::NoScenarioFolder { .. }
+            | Self::UnknownScenario { .. }
+            | Self::BadScenario { .. }
+            | Self::BadSetting { .. }
+            | Self::NameDiffers { .. }
+            | Self::NothingSelected { .. }
+            | Self::NoSuchEvent { .. }
+            | Self::OtherRevision { .. } => Exit::Usage,
+            Self::SeedHolds { .. }
+            | Self::ShrunkHolds { .. }
+            | Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Print(_)
+            | Self::BadCampaign { .. }
+            | Self::Tool { .. } => Exit::Failed,
+        }
+    }
+}
+
+fn did_you_mean(suggestion: &Option<String>) -> String {
+    suggestion.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verdict_has_the_exit_code_that_the_manual_promises() {
+        let code = |verdict| Exit::from(verdict) as u8;
+        assert_eq!([Verdict::Held, Verdict::Safety, Verdict::Liveness].map(code), [0, 2, 3]);
+        assert_eq!([Exit::Failed, Exit::NonDeterminism, Exit::Usage].map(|exit| exit as u8), [1, 4, 64]);
+    }
+}

@@ -1,0 +1,33 @@
+//! `relaymesh sim`: scenarios are run, searched, shrunk and compared here.
+//!
+//! The simulator itself knows no thread, clock or file; this is where those are.
+
+mod campaign;
+mod chaos;
+mod determinism;
+mod execute;
+mod files;
+mod junit;
+mod list;
+mod matrix;
+mod replay;
+mod run;
+mod shrink;
+
+use crate::cli::{Sim, SimCommand};
+use crate::error::{Error, Exit};
+use crate::output::Output;
+
+/// Does what was asked for.
+pub(crate) fn run(sim: &Sim, output: &Output) -> Result<Exit, Error> {
+    let library = files::Library::new(sim.scenarios.as_deref());
+    match &sim.command {
+        SimCommand::List => list::list(&library, output),
+        SimCommand::Run(arguments) => run::run(&library, arguments, output),
+        SimCommand::Chaos(arguments) => chaos::chaos(&library, arguments, output),
+        SimCommand::Shrink(arguments) => shrink::shrink(&library, arguments, output),
+        SimCommand::CheckDeterminism(arguments) => determinism::check(&library, arguments, output),
+        SimCommand::Campaign(arguments) => campaign::campaign(&library, arguments, output),
+        SimCommand::Hashes(arguments) => determinism::hashes(&library, arguments, output),
+    }
+}
