@@ -114,6 +114,8 @@ pub struct Disk {
     durable: WriteNumber,
     /// Whether a write of this process missed the platter for good.
     missed: bool,
+    /// Slots whose erasure was lost in a failed sync while the cache goes on showing them empty: no process can know.
+    stuck: BTreeSet<u64>,
     faults: DiskFaults,
     draws: Draws,
 }
@@ -146,6 +148,7 @@ impl Disk {
             syncing: 0,
             durable: WriteNumber(0),
             missed: false,
+            stuck: BTreeSet::new(),
             faults: DiskFaults::default(),
             draws: Draws {
                 sync_time: open("time of syncs"),
@@ -236,9 +239,12 @@ impl Disk {
                 self.miss(write);
                 if drops {
                     self.drop_from_cache(operation.slot());
+                } else if let Operation::Empty(at) = operation {
+                    self.stuck.insert(at.0);
                 }
                 continue;
             }
+            self.stuck.remove(&operation.slot().0);
             self.platter.apply(operation);
             if !self.missed {
                 self.durable = write;
@@ -291,6 +297,7 @@ impl Disk {
             }
         }
         self.cache = self.platter.clone();
+        self.stuck.clear();
     }
 
     /// The process ends, the host lives on: what was written stays in the cache, and nobody syncs it any more.
@@ -350,6 +357,7 @@ impl Disk {
         self.platter = Slots::default();
         self.cache = Slots::default();
         self.unsynced.clear();
+        self.stuck.clear();
         self.syncing = 0;
     }
 
@@ -374,6 +382,11 @@ impl Disk {
     /// Whether a slot holds these bytes both on the platter and for a reader, for checkers.
     pub fn holds(&self, at: Sequence, bytes: &Bytes) -> bool {
         [&self.platter, &self.cache].iter().all(|slots| slots.bytes.get(&at.0) == Some(bytes))
+    }
+
+    /// Whether a slot's erasure was lost without a trace that a process could see, for checkers.
+    pub fn is_stuck(&self, at: Sequence) -> bool {
+        self.stuck.contains(&at.0)
     }
 
     /// Whether anything on the platter is rotten, for checkers.

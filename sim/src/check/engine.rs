@@ -107,7 +107,10 @@ impl EngineChecks {
 
     /// A durable record was changed. If no mark vouches for it, the store may even look empty and be founded anew.
     pub fn store_rotted(&mut self, host: u32) {
-        self.hosts[host as usize].rotted = true;
+        let watched = &mut self.hosts[host as usize];
+        watched.rotted = true;
+        // The process under way may not find the marks any more that were there when it began.
+        watched.must_not_speak = false;
     }
 
     /// A process is told for how far its writes are durable.
@@ -203,7 +206,8 @@ impl EngineChecks {
             None => true,
             Some((same, known)) if same == life => name == known,
             Some((_, known)) if watched.renewed => name.store != known.store,
-            Some((_, known)) if watched.rotted && name.store != known.store => true,
+            // What no mark vouched for may be forgotten, the newest boot record included.
+            Some(_) if watched.rotted => true,
             Some((_, known)) => name.store == known.store && name.boot > known.boot,
         };
         if !is_legal {
@@ -258,9 +262,16 @@ impl EngineChecks {
 }
 
 /// The platter must hold the ledger, and nothing but the ledger; the first `founded` records of it without exception.
+///
+/// What a failed sync has kept from being erased is passed over: readers see an empty slot. Such a record does not
+/// chain to what is written in its place, so it cannot come back.
 fn compare(ledger: &[Bytes], founded: usize, disk: &Disk) -> Option<String> {
-    let mut expected = (1..).map(Sequence).zip(ledger);
+    let mut expected = (1..).map(Sequence).zip(ledger).peekable();
     for (at, bytes) in disk.durable_slots() {
+        if disk.is_stuck(at) {
+            expected.next_if(|(slot, _)| *slot == at);
+            continue;
+        }
         match expected.next() {
             None => {
                 return Some(format!("slot {at} still holds a record beyond the journal's end at {}", ledger.len()));
