@@ -9,6 +9,7 @@ use crate::streams::Streams;
 use crate::time::TrueTime;
 use alloc::string::String;
 use alloc::vec::Vec;
+use relaymesh_core::codec::BodyVersion;
 use relaymesh_core::envelope::Envelope;
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::node::{Application, Outgoing, Refusal, Seat};
@@ -91,6 +92,8 @@ pub trait Checks<A: Application> {
     fn observed(&mut self, host: u32, observation: &A::Observation, found: &mut Findings);
     /// A process has begun.
     fn booted(&mut self, host: u32);
+    /// A node has written, or written again, a record in `version`.
+    fn wrote(&mut self, host: u32, version: BodyVersion, found: &mut Findings);
     /// A process could not read what an earlier one has written.
     fn unreadable(&mut self, host: u32, found: &mut Findings);
     /// What stood in the host's store is gone or damaged, by more than one disk can survive.

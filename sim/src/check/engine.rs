@@ -9,12 +9,12 @@ use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use relaymesh_core::codec::DecodeError;
+use relaymesh_core::codec::{BodyVersion, DecodeError};
 use relaymesh_core::envelope::OpenError;
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::identity::Incarnation;
 use relaymesh_core::machine::CauseId;
-use relaymesh_core::record::{Sequence, read_frame};
+use relaymesh_core::record::{Kind, Sequence, read_frame};
 use relaymesh_core::time::Time;
 
 /// The engine's checkers for all hosts.
@@ -124,7 +124,8 @@ impl EngineChecks {
         }
     }
 
-    /// A node has asked for a frame to be stored. `disk` is as it was before.
+    /// A node has asked for a frame to be stored. `disk` is as it was before. Returns the body's version when it is a
+    /// record of the application.
     #[allow(clippy::too_many_arguments, reason = "the facts of one write, each of another kind")]
     pub fn appended(
         &mut self,
@@ -135,17 +136,23 @@ impl EngineChecks {
         bytes: &Bytes,
         disk: &Disk,
         found: &mut Findings,
-    ) {
+    ) -> Option<BodyVersion> {
         let watched = &mut self.hosts[host as usize];
         watched.unsynced.push_back((cause, write));
         watched.wrote = true;
         watched.written_to = at.0 as usize;
         let slot = (at.0 - 1) as usize;
-        if watched.ledger.get(slot).is_some_and(|known| known == bytes) {
-            return;
+        if watched.ledger.get(slot).is_none_or(|known| known != bytes) {
+            watched.cut(host, at, disk, found);
+            watched.ledger.push(bytes.clone());
         }
-        watched.cut(host, at, disk, found);
-        watched.ledger.push(bytes.clone());
+        match read_frame(bytes) {
+            Ok(frame) if frame.sequence == at => (frame.kind == Kind::Application).then_some(frame.version),
+            _ => {
+                found.fail(REC_1, &[host], format!("what was written to slot {at} is not a frame of that slot"));
+                None
+            }
+        }
     }
 
     /// A node has asked for slots to be emptied. `disk` is as it was before.

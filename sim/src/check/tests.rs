@@ -39,7 +39,7 @@ impl Watch {
     }
 
     fn append(&mut self, event: u64, slot: u64) -> &mut Self {
-        self.append_frame(event, slot, format!("record {slot} of event {event}").as_bytes())
+        self.append_frame(event, slot, &frame(slot, event))
     }
 
     fn append_frame(&mut self, event: u64, slot: u64, frame: &[u8]) -> &mut Self {
@@ -75,6 +75,14 @@ impl Watch {
     fn detail(&self) -> String {
         self.found.violations.iter().map(|violation| violation.detail.as_str()).collect()
     }
+}
+
+/// A frame for `slot` that no other `boot` writes.
+fn frame(slot: u64, boot: u64) -> Vec<u8> {
+    let mut writer = Writer::new(Sequence(slot - 1), Chain([0; 16]), BootIncarnation(boot), Sequence(0));
+    let mut bytes = Vec::new();
+    writer.application(BodyVersion(1), &mut bytes, |_| Ok(())).unwrap();
+    bytes
 }
 
 #[test]
@@ -239,12 +247,21 @@ fn rec_1_fires_when_a_sound_store_is_given_up() {
 #[test]
 fn a_journal_ends_where_its_process_says_whatever_an_earlier_one_wrote_beyond() {
     let mut watch = Watch::new();
-    watch.boot().append_frame(1, 1, b"boot of both").append(2, 2);
+    watch.boot().append_frame(1, 1, &frame(1, 9)).append(2, 2);
     // The first process dies before its first sync; the second begins with the very same bytes.
-    watch.boot().append_frame(3, 1, b"boot of both");
+    watch.boot().append_frame(3, 1, &frame(1, 9));
     watch.disk.erase(&watch.condition, WriteNumber(4), Sequence(2)).unwrap();
     watch.sync();
     watch.checks.persisted(0, &watch.disk);
     watch.leaves(5);
     assert_eq!(watch.verdict(), [""; 0]);
+}
+
+#[test]
+fn rec_1_fires_when_torn_bytes_are_written_back() {
+    let mut watch = Watch::new();
+    let mut torn = frame(1, 1);
+    torn[60] ^= 1;
+    watch.boot().append_frame(1, 1, &torn);
+    assert_eq!(watch.verdict(), [REC_1]);
 }

@@ -265,6 +265,10 @@ impl Checks<ExampleNode> for ExampleChecks {
     }
 
     fn answered(&mut self, client: u32, host: u32, request: &Request, reply: &Reply, found: &mut Findings) {
+        if self.asked.get(&client).is_some_and(|asked| asked.store != self.hosts[host as usize].store) {
+            // The answer comes from a store that was given up meanwhile.
+            return;
+        }
         match (request, reply) {
             (Request::Append { log, entry, .. }, Reply::Appended { position }) => {
                 let known = self.hosts[host as usize]
@@ -330,6 +334,13 @@ impl Checks<ExampleNode> for ExampleChecks {
         shown.first_ping_after_healing = None;
         if core::mem::take(&mut shown.suspect) {
             self.forget(host);
+        }
+    }
+
+    fn wrote(&mut self, host: u32, version: BodyVersion, found: &mut Findings) {
+        self.exercised.vers_1 += 1;
+        if version > OLDEST_VERSION && !self.activated.contains(&host) {
+            found.fail(VERS_1, &[host], format!("wrote a record in {version} before it was told to"));
         }
     }
 

@@ -1,6 +1,6 @@
 //! How machines and checkers are tested: one machine alone, told as a story; and every checker shown to fire.
 
-use super::checks::{ECHO_1, ECHO_2, ExampleChecks, LOG_1, LOG_2};
+use super::checks::{ECHO_1, ECHO_2, ExampleChecks, LOG_1, LOG_2, VERS_1};
 use super::clients::entry_of;
 use super::echo::{self, Echo, Settings, payload_of};
 use super::journal::{self, Entry, Journal, LogName, Refusal, Reply, Request};
@@ -368,4 +368,16 @@ fn echo_2_fires_for_every_node_without_an_answer_after_healing() {
     watch.checks.healed();
     watch.checks.finish(&mut watch.found);
     assert_eq!(watch.verdict(), [ECHO_2, ECHO_2]);
+}
+
+#[test]
+fn vers_1_fires_when_something_newer_is_sent_or_written_than_its_reader_understands() {
+    let mut watch = Watch::new();
+    watch.checks.wrote(0, OLDEST_VERSION, &mut watch.found);
+    watch.checks.asked(1, 1, &Request::Activate, &mut watch.found);
+    watch.checks.wrote(1, NEWEST_VERSION, &mut watch.found);
+    assert_eq!(watch.verdict(), [""; 0]);
+    watch.checks.wrote(0, NEWEST_VERSION, &mut watch.found);
+    watch.checks.unreadable(0, &mut watch.found);
+    assert_eq!(watch.verdict(), [VERS_1, VERS_1]);
 }

@@ -60,6 +60,9 @@ pub(super) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
         "must be longer than nothing".to_string()
     })?;
     require(scenario.journal.entry_bytes <= 16 << 10, "journal.entry_bytes", || "at most 16384 bytes".to_string())?;
+    require(scenario.network.delay.from > Duration::ZERO, "network.delay", || {
+        "must be longer than nothing, or time would stand still".to_string()
+    })?;
     let spans = [
         scenario.network.delay.to,
         scenario.disk.sync.to,

@@ -146,6 +146,8 @@ impl<S: Subject> World<S> {
             }
             Inbound::Room { peer, class, cause } => {
                 let event = self.begin(EventKind::Pressure, Some(host), cause);
+                let life = self.host(host).life;
+                self.full_lanes.remove(&(host, life, peer, class));
                 self.trace.bytes(&[1, class as u8]);
                 self.trace.bytes(peer.as_bytes());
                 self.trace.note(|| format!("the {class:?} queue to {peer:?} has room"));

@@ -40,7 +40,11 @@ impl<S: Subject> World<S> {
                 self.trace.note(|| format!("write {write}: record {sequence}"));
                 let it = &mut self.hosts[host as usize];
                 it.written = (write, event);
-                self.engine_checks.appended(host, event, write, sequence, &bytes, &it.disk, &mut self.found);
+                let (disk, found) = (&it.disk, &mut self.found);
+                let version = self.engine_checks.appended(host, event, write, sequence, &bytes, disk, found);
+                if let Some(version) = version {
+                    self.checks.wrote(host, version, &mut self.found);
+                }
                 if !it.store_failed {
                     let result = it.disk.store(&it.disk_condition, write, sequence, bytes);
                     self.written(host, event, result);
@@ -134,6 +138,8 @@ impl<S: Subject> World<S> {
         let route = self.network.route(self.now, host, to, outgoing.class, bytes.len());
         if let Some(until) = route.full_until {
             let (peer, class) = (outgoing.to, outgoing.class);
+            let life = self.host(host).life;
+            self.full_lanes.insert((host, life, peer, class), until);
             self.later(Duration::ZERO, host, Inbound::Full { peer, class, cause });
             self.later(until.since(self.now), host, Inbound::Room { peer, class, cause });
         }

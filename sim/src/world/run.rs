@@ -18,6 +18,7 @@ use crate::trace::{EventKind, Line, Trace};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
+use relaymesh_core::envelope::Class;
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::machine::CauseId;
 use relaymesh_core::node::{Application, Scratch};
@@ -66,6 +67,8 @@ pub struct World<S: Subject> {
     pub(super) refused_packets: u64,
     pub(super) slow_events: u64,
     pub(super) effects_seen: u64,
+    /// Lanes that a process was told are full, with the time at which it is to be told of room.
+    pub(super) full_lanes: BTreeMap<(u32, u32, NodeId, Class), TrueTime>,
     pub(super) answered_after_healing: u64,
     pub(super) draw_decisions: u64,
     streams: Streams,
@@ -141,6 +144,7 @@ impl<S: Subject> World<S> {
             refused_packets: 0,
             slow_events: 0,
             effects_seen: 0,
+            full_lanes: BTreeMap::new(),
             answered_after_healing: 0,
             draw_decisions: 0,
             scenario: scenario.clone(),
@@ -212,6 +216,13 @@ impl<S: Subject> World<S> {
         (self.found.now, self.found.event) = (self.now, self.trace.current());
         for (client, what) in self.clients.unanswered() {
             self.found.miss(LIVE_1, &[], format!("client {client} still waits for {what}"));
+        }
+        for ((host, life, peer, class), room_at) in core::mem::take(&mut self.full_lanes) {
+            if self.host(host).life == life && room_at < self.timetable.heal {
+                let detail =
+                    format!("was told that the {class:?} queue to {peer:?} is full, and never that it has room");
+                self.found.miss(LIVE_1, &[host], detail);
+            }
         }
         self.checks.finish(&mut self.found);
         self.check_draws();
