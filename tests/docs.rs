@@ -63,7 +63,7 @@ fn the_table_of_observations_is_up_to_date() {
     };
     table.extend(NodeObservation::ALL.iter().map(row));
     generated("docs/observations.md", "node", &table);
-    let mut example = String::from(table.lines().take(2).map(|line| format!("{line}\n")).collect::<String>());
+    let mut example = table.lines().take(2).map(|line| format!("{line}\n")).collect::<String>();
     example.extend(ExampleObservation::ALL.iter().map(row));
     generated("docs/observations.md", "example", &example);
 }

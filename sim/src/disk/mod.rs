@@ -7,9 +7,16 @@
 //!
 //! Sectors are smaller here (64 bytes) than on real disks, so that a single record can tear.
 
+mod condition;
+mod draws;
+mod slots;
+
+pub use condition::{DiskCondition, DiskFaults};
+
+use self::draws::Draws;
+use self::slots::{Operation, Slots};
 use crate::streams::{MILLION, Stream, Streams};
-use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
-use alloc::format;
+use alloc::collections::{BTreeSet, VecDeque};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use relaymesh_core::gate::WriteNumber;
@@ -24,83 +31,6 @@ const HALF: u64 = MILLION / 2;
 
 /// The content of a slot.
 pub type Bytes = Rc<[u8]>;
-
-/// How the disk behaves now. Faults change it for a while.
-#[derive(Clone, Debug)]
-pub struct DiskCondition {
-    /// Shortest and longest time a sync takes.
-    pub sync: (Duration, Duration),
-    /// Shortest and longest time a read takes.
-    pub read: (Duration, Duration),
-    /// Every time is multiplied by this.
-    pub slowdown: u64,
-    /// Millionths of the writes torn by a power loss, of those that survive it.
-    pub torn: u64,
-    /// Millionths of the writes that fail.
-    pub write_fails: u64,
-    /// Millionths of the syncs that fail.
-    pub sync_fails: u64,
-    /// Millionths of the reads that return changed bytes.
-    pub read_corrupts: u64,
-    /// Whether no room is left.
-    pub full: bool,
-}
-
-/// How often each thing went wrong.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DiskFaults {
-    /// Unsynced writes lost by a power loss.
-    pub lost_unsynced: u64,
-    /// Unsynced writes torn by a power loss.
-    pub torn: u64,
-    /// Writes that failed.
-    pub failed_writes: u64,
-    /// Syncs that failed.
-    pub failed_syncs: u64,
-    /// Writes refused for lack of room.
-    pub full: u64,
-    /// Reads that returned changed bytes.
-    pub corrupt_reads: u64,
-    /// Slots whose durable bytes were changed.
-    pub bit_rot: u64,
-}
-
-#[derive(Clone, Debug)]
-enum Operation {
-    Store(Sequence, Bytes),
-    /// Empties one slot. An erasure of several slots is as many operations: it may get stuck half-way.
-    Empty(Sequence),
-}
-
-impl Operation {
-    const fn slot(&self) -> Sequence {
-        match self {
-            Self::Store(at, _) | Self::Empty(at) => *at,
-        }
-    }
-}
-
-/// Slots with their bytes, and which of them hold changed ones.
-#[derive(Clone, Debug, Default)]
-struct Slots {
-    bytes: BTreeMap<u64, Bytes>,
-    rotten: BTreeSet<u64>,
-}
-
-impl Slots {
-    fn apply(&mut self, operation: Operation) {
-        self.rotten.remove(&operation.slot().0);
-        match operation {
-            Operation::Store(at, bytes) => drop(self.bytes.insert(at.0, bytes)),
-            Operation::Empty(at) => drop(self.bytes.remove(&at.0)),
-        }
-    }
-
-    fn rot(&mut self, at: u64, bytes: Bytes) {
-        self.bytes.insert(at, bytes);
-        self.rotten.insert(at);
-    }
-}
 
 /// A disk.
 #[derive(Debug)]
@@ -120,27 +50,9 @@ pub struct Disk {
     draws: Draws,
 }
 
-/// One stream for each kind of decision, so that none changes another.
-#[derive(Debug)]
-struct Draws {
-    sync_time: Stream,
-    read_time: Stream,
-    write_fails: Stream,
-    sync_fails: Stream,
-    lost_in_failed_sync: Stream,
-    shown_after_failed_sync: Stream,
-    lost_with_power: Stream,
-    torn: Stream,
-    sectors: Stream,
-    read_corrupts: Stream,
-    read_bit: Stream,
-    rot: Stream,
-}
-
 impl Disk {
     /// An empty disk, with its own streams.
     pub fn new(streams: &mut Streams, host: u32) -> Self {
-        let mut open = |purpose: &str| streams.open(format!("disk {host} {purpose}"));
         Self {
             platter: Slots::default(),
             cache: Slots::default(),
@@ -150,20 +62,7 @@ impl Disk {
             missed: false,
             stuck: BTreeSet::new(),
             faults: DiskFaults::default(),
-            draws: Draws {
-                sync_time: open("time of syncs"),
-                read_time: open("time of reads"),
-                write_fails: open("failing writes"),
-                sync_fails: open("failing syncs"),
-                lost_in_failed_sync: open("writes lost in failed syncs"),
-                shown_after_failed_sync: open("cache after failed syncs"),
-                lost_with_power: open("writes lost with power"),
-                torn: open("torn writes"),
-                sectors: open("torn sectors"),
-                read_corrupts: open("corrupt reads"),
-                read_bit: open("bits of corrupt reads"),
-                rot: open("rot"),
-            },
+            draws: Draws::open(streams, host),
         }
     }
 
@@ -416,21 +315,7 @@ impl Disk {
 
     /// The disk's streams, for DRAW-1.
     pub fn streams(&self) -> [&Stream; 12] {
-        let it = &self.draws;
-        [
-            &it.sync_time,
-            &it.read_time,
-            &it.write_fails,
-            &it.sync_fails,
-            &it.lost_in_failed_sync,
-            &it.shown_after_failed_sync,
-            &it.lost_with_power,
-            &it.torn,
-            &it.sectors,
-            &it.read_corrupts,
-            &it.read_bit,
-            &it.rot,
-        ]
+        self.draws.all()
     }
 }
 
