@@ -45,17 +45,25 @@ pub enum Class {
     Priority,
     /// Everything else.
     Bulk,
+    /// Datagrams of the gossip: may be lost, doubled or overtaken, and fit one datagram. The other classes ride streams.
+    Gossip,
 }
 
 impl Class {
-    /// All classes, most urgent first.
-    pub const ALL: [Self; 3] = [Self::Control, Self::Priority, Self::Bulk];
+    /// All classes: the streams, most urgent first, then the datagrams.
+    pub const ALL: [Self; 4] = [Self::Control, Self::Priority, Self::Bulk, Self::Gossip];
+
+    /// Whether packets of this class arrive once and in order, as long as the stream holds.
+    pub const fn is_stream(self) -> bool {
+        !matches!(self, Self::Gossip)
+    }
 
     const fn byte(self) -> u8 {
         match self {
             Self::Control => 0,
             Self::Priority => 1,
             Self::Bulk => 2,
+            Self::Gossip => 3,
         }
     }
 
@@ -64,6 +72,7 @@ impl Class {
             0 => Some(Self::Control),
             1 => Some(Self::Priority),
             2 => Some(Self::Bulk),
+            3 => Some(Self::Gossip),
             _ => None,
         }
     }

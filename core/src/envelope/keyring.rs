@@ -3,13 +3,53 @@
 use crate::secret::SecretKey;
 use alloc::vec::Vec;
 use core::fmt;
+use serde::{Deserialize, Serialize};
 
 /// Keys a ring holds at most: the one in use, the one before, the one after, and one spare.
-const KEYS_MAX: usize = 4;
+pub const KEYS_MAX: usize = 4;
 
 /// A short name of a key, which tells a receiver what to try; two keys may share one. Not secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyId(pub u16);
+
+/// The names of the keys in a ring: what a machine may know of it. The first one seals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KeyIds {
+    ids: [Option<KeyId>; KEYS_MAX],
+}
+
+impl KeyIds {
+    /// These names, the one that seals first; any past the most a ring can hold are left out.
+    pub fn new(names: impl IntoIterator<Item = KeyId>) -> Self {
+        let mut ids = [None; KEYS_MAX];
+        ids.iter_mut().zip(names).for_each(|(slot, id)| *slot = Some(id));
+        Self { ids }
+    }
+
+    /// The key that seals; `None` only where nothing is known yet.
+    pub fn sealing(&self) -> Option<KeyId> {
+        self.ids[0]
+    }
+
+    /// Whether packets sealed with `id` can be opened.
+    pub fn opens(&self, id: KeyId) -> bool {
+        self.ids.contains(&Some(id))
+    }
+
+    /// All names, the one that seals first.
+    pub fn iter(&self) -> impl Iterator<Item = KeyId> {
+        self.ids.into_iter().flatten()
+    }
+}
+
+/// What a machine may ask of the driver's keyring. Keys themselves are installed by operators, beside the machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyChange {
+    /// Seal with this key from now on.
+    Use(KeyId),
+    /// Open nothing sealed with this key any more.
+    Remove(KeyId),
+}
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,6 +130,22 @@ impl Keyring {
                 Ok(())
             }
         }
+    }
+
+    /// Does what a machine asked for.
+    ///
+    /// # Errors
+    /// [`KeyringError`]; the ring is unchanged.
+    pub fn change(&mut self, change: KeyChange) -> Result<(), KeyringError> {
+        match change {
+            KeyChange::Use(id) => self.use_key(id),
+            KeyChange::Remove(id) => self.remove(id),
+        }
+    }
+
+    /// The names of the keys.
+    pub fn ids(&self) -> KeyIds {
+        KeyIds::new(self.keys.iter().map(|(id, _)| *id))
     }
 
     /// The key that seals.

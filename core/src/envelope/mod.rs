@@ -13,7 +13,7 @@ mod keyring;
 mod seal;
 
 pub use header::{Class, Envelope, HEADER_BYTES, TAG_BYTES};
-pub use keyring::{KeyId, Keyring, KeyringError};
+pub use keyring::{KEYS_MAX, KeyChange, KeyId, KeyIds, Keyring, KeyringError};
 pub use seal::{OpenError, Opened, open, seal, tag_of};
 
 #[cfg(test)]

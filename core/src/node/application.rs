@@ -1,8 +1,9 @@
 //! What a composition of machines looks like to the engine.
 
 use crate::codec::{Body, BodyVersion};
-use crate::envelope::{Class, Envelope};
-use crate::identity::{NodeId, RequestId, Tenant};
+use crate::endpoint::Endpoint;
+use crate::envelope::{Class, Envelope, KeyChange, KeyIds};
+use crate::identity::{Incarnation, NodeId, RequestId, Tenant};
 use crate::machine::Machine;
 use crate::observe::Observe;
 use crate::record::Sequence;
@@ -92,7 +93,12 @@ impl Route {
 #[derive(Debug)]
 pub enum Input<A: Application> {
     /// The journal is recovered and this boot is durable: the node may speak.
-    Start,
+    Start {
+        /// The life that begins: what its packets name as their source.
+        life: Incarnation,
+        /// The keys that the driver holds.
+        keys: KeyIds,
+    },
     /// A deadline may have passed. May be spurious.
     Wake,
     /// A message arrived.
@@ -141,6 +147,15 @@ pub enum Input<A: Application> {
         /// The lane.
         class: Class,
     },
+    /// A node was found at the endpoint of a seed.
+    Found {
+        /// Who.
+        node: NodeId,
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// The keyring has changed.
+    Keys(KeyIds),
 }
 
 /// Why a record could not be read back.
@@ -201,6 +216,19 @@ pub enum Output<A: Application> {
     },
     /// Read a record back; [`Input::Loaded`] follows. At most [`LOADS_MAX`](super::LOADS_MAX) may be under way.
     Load(Sequence),
+    /// Ask at the endpoints of the seeds who listens there; [`Input::Found`] follows for each that answers.
+    Seek,
+    /// From now on `node` is to be reached at `endpoint`.
+    Locate {
+        /// Who.
+        node: NodeId,
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// Nothing will be sent to this node any more, until it is located again.
+    Forget(NodeId),
+    /// Change the keyring; [`Input::Keys`] follows if that was possible.
+    Keyring(KeyChange),
     /// Let operators see something.
     Observe(A::Observation),
 }

@@ -5,7 +5,8 @@ use super::loads::Ticket;
 use super::observation::NodeObservation;
 use super::{Delivery, Visible};
 use crate::codec::BodyVersion;
-use crate::envelope::Class;
+use crate::endpoint::Endpoint;
+use crate::envelope::{Class, KeyChange, KeyIds};
 use crate::gate::WriteNumber;
 use crate::identity::{NodeId, RequestId, Tenant};
 use crate::machine::CauseId;
@@ -72,6 +73,15 @@ pub enum Event<A: Application> {
         /// The lane.
         class: Class,
     },
+    /// An answer to [`Action::Seek`]: this node listens at one of the seeds' endpoints, and holds the cluster's key.
+    Found {
+        /// Who.
+        node: NodeId,
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// The keyring has changed.
+    Keys(KeyIds),
 }
 
 /// How a store failed.
@@ -148,6 +158,20 @@ pub enum Action<A: Application> {
         /// Why.
         refusal: Refusal,
     },
+    /// Ask at the endpoint of every seed who listens there. [`Event::Found`] follows for each that answers; for the
+    /// others nothing does.
+    Seek,
+    /// From now on `node` is to be reached at `endpoint`, and nowhere else.
+    Locate {
+        /// Who.
+        node: NodeId,
+        /// Where.
+        endpoint: Endpoint,
+    },
+    /// Forget where `node` is: nothing will be sent to it.
+    Forget(NodeId),
+    /// Change the keyring; [`Event::Keys`] follows if that was possible.
+    Keyring(KeyChange),
     /// Record something for operators.
     Observe(Observed<A::Observation>),
     /// End the process. Nothing follows.

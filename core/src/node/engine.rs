@@ -7,7 +7,7 @@ use super::observation::NodeObservation;
 use super::outbox::{Outbox, StepSink, visible_again};
 use super::startup::{Fed, Startup};
 use crate::codec::{Body, BodyVersion};
-use crate::envelope::{Class, Envelope};
+use crate::envelope::{Class, Envelope, KeyIds};
 use crate::gate::{Release, WriteNumber};
 use crate::identity::{BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation};
 use crate::limits::Limits;
@@ -28,6 +28,8 @@ pub struct Seat {
     pub fresh_store: StoreIncarnation,
     /// The newest body version this build understands.
     pub speaks: BodyVersion,
+    /// The keys that the driver holds when the process starts.
+    pub keys: KeyIds,
     /// Its bounds.
     pub limits: Limits,
 }
@@ -70,11 +72,12 @@ impl<A: Application> Node<A> {
             Event::Boot { last } => self.boot(ctx, last, scratch),
             Event::Loaded { ticket, sequence, bytes } => self.loaded(ctx, ticket, sequence, bytes.as_deref(), scratch),
             Event::Persisted { upto } => self.persisted(ctx, upto, scratch),
+            Event::Keys(keys) => self.rekeyed(ctx, keys, scratch),
             _ if !matches!(self.phase, Phase::Running) => {
                 self.refuse_if_request(ctx, &event, Refusal::Starting, scratch);
             }
             Event::Request { id, .. } if self.is_overloaded() => self.refuse_overloaded(ctx, id, scratch),
-            Event::Packet(delivery) if delivery.envelope.class != Class::Control && self.is_overloaded() => {
+            Event::Packet(delivery) if is_shed(delivery.envelope.class) && self.is_overloaded() => {
                 self.shed_packet(ctx, scratch);
             }
             Event::Wake => self.step(ctx, Input::Wake, scratch),
@@ -83,6 +86,7 @@ impl<A: Application> Node<A> {
             Event::Computed { id, done } => self.step(ctx, Input::Computed { id, done }, scratch),
             Event::Full { peer, class } => self.step(ctx, Input::Full { peer, class }, scratch),
             Event::Room { peer, class } => self.step(ctx, Input::Room { peer, class }, scratch),
+            Event::Found { node, endpoint } => self.step(ctx, Input::Found { node, endpoint }, scratch),
         }
         self.release(ctx, scratch);
     }
@@ -97,11 +101,11 @@ impl<A: Application> Node<A> {
 
     /// The life this process is, once its boot is durable: what its packets name as their source.
     pub fn incarnation(&self) -> Option<Incarnation> {
-        matches!(self.phase, Phase::Running).then_some(Incarnation {
-            node: self.seat.node,
-            store: self.outbox.store,
-            boot: self.outbox.journal.boot(),
-        })
+        matches!(self.phase, Phase::Running).then(|| self.life())
+    }
+
+    fn life(&self) -> Incarnation {
+        Incarnation { node: self.seat.node, store: self.outbox.store, boot: self.outbox.journal.boot() }
     }
 
     /// The envelope of a message this node was told to send. Pure: sealing is the driver's.
@@ -110,7 +114,7 @@ impl<A: Application> Node<A> {
             cluster: self.seat.cluster,
             domain: self.seat.domain,
             tenant: outgoing.tenant,
-            source: Incarnation { node: self.seat.node, store: self.outbox.store, boot: self.outbox.journal.boot() },
+            source: self.life(),
             destination: outgoing.to,
             next_hop: outgoing.via.unwrap_or(outgoing.to),
             ttl: outgoing.ttl,
@@ -256,7 +260,16 @@ impl<A: Application> Node<A> {
         }
         if matches!(self.phase, Phase::Founding(founded) if upto >= founded) {
             self.phase = Phase::Running;
-            self.step(ctx, Input::Start, scratch);
+            let (life, keys) = (self.life(), self.seat.keys);
+            self.step(ctx, Input::Start { life, keys }, scratch);
+        }
+    }
+
+    /// A keyring that changes before the node speaks is told with its start.
+    fn rekeyed(&mut self, ctx: &mut Ctx<'_>, keys: KeyIds, scratch: &mut Scratch<A>) {
+        self.seat.keys = keys;
+        if matches!(self.phase, Phase::Running) {
+            self.step(ctx, Input::Keys(keys), scratch);
         }
     }
 
@@ -355,4 +368,9 @@ impl<A: Application> Node<A> {
         self.phase = Phase::Stopped;
         scratch.push(ctx.cause, Action::Stop(reason));
     }
+}
+
+/// Whether packets of a class are dropped while the disk cannot keep up. What keeps the mesh alive is not.
+const fn is_shed(class: Class) -> bool {
+    matches!(class, Class::Priority | Class::Bulk)
 }

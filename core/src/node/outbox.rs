@@ -111,6 +111,10 @@ impl<A: Application> Sink<Output<A>> for StepSink<'_, A> {
                 Some(ticket) => self.scratch.push(cause, Action::Load { ticket, sequence }),
                 None => panic!("more than {LOADS_MAX} loads under way: the application bounds its own"),
             },
+            Output::Seek => self.scratch.push(cause, Action::Seek),
+            Output::Locate { node, endpoint } => self.scratch.push(cause, Action::Locate { node, endpoint }),
+            Output::Forget(node) => self.scratch.push(cause, Action::Forget(node)),
+            Output::Keyring(change) => self.scratch.push(cause, Action::Keyring(change)),
             Output::Observe(observation) => {
                 let concern = observation.descriptor().concern;
                 let action = Action::Observe(Observed::Application(observation));

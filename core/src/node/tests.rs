@@ -5,7 +5,7 @@
 
 use super::*;
 use crate::codec::{Body, BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
-use crate::envelope::{Class, Envelope};
+use crate::envelope::{Class, Envelope, KeyIds};
 use crate::gate::WriteNumber;
 use crate::identity::{
     BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation, Tenant,
@@ -630,7 +630,7 @@ impl Machine for Register {
     fn handle(&mut self, ctx: &mut Ctx<'_>, event: Input<Self>, out: &mut impl Sink<Output<Self>>) {
         let mut next = ctx.next_record;
         match event {
-            Input::Start => out.push(to_peer(Say::Hello)),
+            Input::Start { .. } => out.push(to_peer(Say::Hello)),
             Input::Message(Delivery { message: Say::Ping, .. }) => out.push(to_peer(Say::Pong)),
             Input::Message(_) => out.push(to_peer(Say::Fact(self.total()))),
             Input::Request { id, request } => {
@@ -642,6 +642,7 @@ impl Machine for Register {
             Input::Loaded { sequence, record } => self.read_back.push((sequence.0, record.map(|entry| entry.0))),
             Input::Late(what) => self.excuse(what, &mut next, out),
             Input::Wake | Input::Full { .. } | Input::Room { .. } | Input::Persisted { .. } => {}
+            Input::Found { .. } | Input::Keys(_) => {}
         }
     }
 
@@ -790,6 +791,7 @@ fn seat() -> Seat {
         domain: GossipDomain(0),
         node: NodeId::from_bytes([1; 16]),
         fresh_store: StoreIncarnation(42),
+        keys: KeyIds::default(),
         speaks: BodyVersion(2),
         limits: Limits::default(),
     }
@@ -978,6 +980,9 @@ impl Host {
             Action::Observe(Observed::Node(observation)) => Noted(observation),
             Action::Observe(Observed::Application(gauge)) => Measured(gauge),
             Action::Stop(reason) => Stopped(reason),
+            Action::Seek | Action::Locate { .. } | Action::Forget(_) | Action::Keyring(_) => {
+                unreachable!("a register neither seeks nor rekeys")
+            }
         })
     }
 

@@ -59,7 +59,7 @@ impl Machine for ExampleNode {
     fn handle(&mut self, ctx: &mut Ctx<'_>, event: Input<Self>, out: &mut impl Sink<Output<Self>>) {
         let Self { journal, echo } = self;
         match event {
-            Input::Start => {
+            Input::Start { .. } => {
                 out.push(Output::Local(Local::Grew(journal.entries())));
                 echo.handle(ctx, echo::Event::Start, &mut Lift::new(out, from_echo));
             }
@@ -74,6 +74,8 @@ impl Machine for ExampleNode {
             }
             // The journal puts no time limit on its replies, and neither machine counts what is durable.
             Input::Late(Visible::Reply { .. }) | Input::Persisted { .. } => {}
+            // The example knows its peers from the start, and nothing of keys.
+            Input::Found { .. } | Input::Keys(_) => {}
             Input::Local(Local::Grew(entries)) => {
                 echo.handle(ctx, echo::Event::JournalGrew(entries), &mut Lift::new(out, from_echo));
             }

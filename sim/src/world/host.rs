@@ -130,6 +130,7 @@ impl<A: Application> Host<A> {
             node: self.id,
             fresh_store: StoreIncarnation(self.founding.below(u64::MAX)),
             speaks: self.version,
+            keys: self.keyring.ids(),
             limits: Limits::default(),
         }
     }

@@ -87,6 +87,7 @@ impl<S: Subject> World<S> {
                 self.trace.note(|| format!("refuse {id}: {refusal}"));
                 self.answer(id, Outcome::Refused(refusal), cause);
             }
+            Action::Seek | Action::Locate { .. } | Action::Forget(_) | Action::Keyring(_) => {}
             Action::Observe(observed) => self.observe(host, cause, &observed),
             Action::Stop(reason) => self.process_stops(host, &reason),
         }
@@ -261,6 +262,10 @@ const fn tag_of_action<A: Application>(action: &Action<A>) -> u8 {
         Action::Refuse { .. } => 7,
         Action::Observe(_) => 8,
         Action::Stop(_) => 9,
+        Action::Seek => 10,
+        Action::Locate { .. } => 11,
+        Action::Forget(_) => 12,
+        Action::Keyring(_) => 13,
     }
 }
 
