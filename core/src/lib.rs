@@ -18,6 +18,8 @@ pub mod identity;
 pub mod inline;
 pub mod limits;
 pub mod machine;
+pub mod membership;
+pub mod mesh;
 pub mod node;
 pub mod observe;
 pub mod record;

@@ -9,10 +9,18 @@
 //! incarnation and packet sequence are here for it), and the body's meaning.
 
 mod header;
+mod hello;
+mod key_file;
 mod keyring;
 mod seal;
 
 pub use header::{Class, Envelope, HEADER_BYTES, TAG_BYTES};
+pub use hello::{
+    ANSWER_BYTES, Acceptor, Dialler, GREETING_BYTES, HelloError, NONCE_BYTES, Nonce, PROOF_BYTES, Party, Purpose,
+};
+pub use key_file::{
+    ClusterKey, KEY_TEXT_CHARACTERS, KeyPart, KeyTextError, RingTextError, SecretText, read_ring, write_ring,
+};
 pub use keyring::{KEYS_MAX, KeyChange, KeyId, KeyIds, Keyring, KeyringError};
 pub use seal::{OpenError, Opened, open, seal, tag_of};
 

@@ -1,0 +1,159 @@
+//! What a member says about itself: versioned, bounded, the same in every view once it has spread.
+
+use crate::endpoint::Endpoint;
+use crate::envelope::KeyIds;
+use crate::identity::{BootIncarnation, StoreIncarnation};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of all texts of a description together: a description always fits a datagram.
+pub const TEXT_BYTES_MAX: usize = 512;
+/// Labels, capabilities and further endpoints, each.
+pub const ENTRIES_MAX: usize = 32;
+
+/// What a member says about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Description {
+    /// Grows with every change, across restarts too; the greatest one prevails.
+    pub version: u64,
+    /// Its store: changes when it has lost its disk.
+    pub store: StoreIncarnation,
+    /// Its process.
+    pub boot: BootIncarnation,
+    /// Where datagrams and streams reach it.
+    pub endpoint: Endpoint,
+    /// How well it fares by its own account: 100 is well, less when its probes fail or it had to refute suspicions
+    /// (the local health multiplier of Lifeguard §IV-A).
+    pub health: u8,
+    /// The keys it opens packets with; the first one seals.
+    pub keys: KeyIds,
+    /// The newest wire version it understands.
+    pub speaks: u8,
+    /// What it is called by people. Need not be unique; two members of one name are both shown, and reported.
+    pub name: Box<str>,
+    /// What it shares with others of its kind.
+    pub profile: Arc<Profile>,
+}
+
+/// The part of a description that many members have in common; a view keeps each distinct one once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Profile {
+    /// What the node does, such as `worker`.
+    pub role: Box<str>,
+    /// Name of the cluster, for people.
+    pub cluster: Box<str>,
+    /// Its region.
+    pub region: Box<str>,
+    /// Its zone.
+    pub zone: Box<str>,
+    /// Its software version.
+    pub software: Box<str>,
+    /// How it guards its links, such as `loopback` or `mtls`.
+    pub posture: Box<str>,
+    /// What it can do.
+    pub capabilities: Vec<Box<str>>,
+    /// Free labels.
+    pub labels: Vec<(Box<str>, Box<str>)>,
+    /// Further endpoints, by protocol.
+    pub endpoints: Vec<(Box<str>, Endpoint)>,
+}
+
+/// Why a description is refused. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum DescriptionError {
+    /// Too much text.
+    #[error("{bytes} bytes of text, where a node's description has at most {TEXT_BYTES_MAX}; shorten its labels")]
+    TooLong {
+        /// Bytes given.
+        bytes: usize,
+    },
+    /// Too many entries.
+    #[error("{entries} labels, capabilities or endpoints, where at most {ENTRIES_MAX} of each are possible")]
+    TooMany {
+        /// Entries given.
+        entries: usize,
+    },
+}
+
+impl Description {
+    /// Checks its size.
+    ///
+    /// # Errors
+    /// [`DescriptionError`].
+    pub fn check(&self) -> Result<(), DescriptionError> {
+        let profile = &*self.profile;
+        let entries = profile.capabilities.len().max(profile.labels.len()).max(profile.endpoints.len());
+        if entries > ENTRIES_MAX {
+            return Err(DescriptionError::TooMany { entries });
+        }
+        let bytes = self.name.len() + profile.text_bytes();
+        if bytes > TEXT_BYTES_MAX { Err(DescriptionError::TooLong { bytes }) } else { Ok(()) }
+    }
+
+    /// The bytes it takes on the wire, at most.
+    pub fn wire_bytes(&self) -> usize {
+        let profile = &*self.profile;
+        let entries = profile.capabilities.len() + 2 * profile.labels.len() + profile.endpoints.len();
+        // Version, store, boot, endpoint, health, keys, the version it speaks; then a length for each text and list.
+        9 + 9
+            + 5
+            + 22
+            + 1
+            + 16
+            + 1
+            + self.name.len()
+            + profile.text_bytes()
+            + 3 * (10 + entries)
+            + 22 * profile.endpoints.len()
+    }
+}
+
+impl Profile {
+    fn text_bytes(&self) -> usize {
+        let fixed = [&self.role, &self.cluster, &self.region, &self.zone, &self.software, &self.posture];
+        let listed = self.capabilities.iter().map(|text| text.len());
+        let labels = self.labels.iter().map(|(key, value)| key.len() + value.len());
+        let endpoints = self.endpoints.iter().map(|(protocol, _)| protocol.len());
+        fixed.iter().map(|text| text.len()).sum::<usize>()
+            + listed.sum::<usize>()
+            + labels.sum::<usize>()
+            + endpoints.sum::<usize>()
+    }
+}
+
+/// Keeps each distinct profile once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Interner {
+    /// Sorted.
+    known: Vec<Arc<Profile>>,
+    /// Profiles that were last in use, so that the unused are looked for rarely.
+    used: usize,
+}
+
+/// Profiles kept before the unused ones are looked for, beyond twice the number that were in use.
+const UNUSED_MAX: usize = 16;
+
+impl Interner {
+    /// The same description, its profile shared with all equal ones.
+    pub(super) fn intern(&mut self, description: &mut Arc<Description>) {
+        match self.known.binary_search(&description.profile) {
+            Ok(at) if Arc::ptr_eq(&self.known[at], &description.profile) => {}
+            Ok(at) => Arc::make_mut(description).profile = Arc::clone(&self.known[at]),
+            Err(at) => {
+                self.known.insert(at, Arc::clone(&description.profile));
+                if self.known.len() > 2 * self.used + UNUSED_MAX {
+                    self.known.retain(|profile| Arc::strong_count(profile) > 1);
+                    self.used = self.known.len();
+                }
+            }
+        }
+    }
+
+    /// Distinct profiles kept.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
+}

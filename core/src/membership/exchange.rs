@@ -1,0 +1,202 @@
+//! Push/pull: two nodes compare digests of their views and send each other the rows that differ. It is how a node joins,
+//! how two sides of a healed partition meet, and what repairs the rare rumor that gossip lost.
+//!
+//! Four steps on a stream; the side that is asked keeps nothing between them:
+//! digests → rows of the differing digests, in short → opinions and descriptions the other lacks → those it wanted.
+
+use super::clockwork::Due;
+use super::judge::Word;
+use super::machine::{Action, Membership};
+use super::observation::MembershipObservation;
+use super::table::Row;
+use super::verdict::{Opinion, Status};
+use super::wire::{MEMBERS_MAX, Member, Message, ROWS_MAX, RowSummary};
+use crate::envelope::Class;
+use crate::identity::NodeId;
+use crate::machine::{Ctx, Sink};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// The exchanges that this node has opened and that are not over, with whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Exchanges {
+    under_way: BTreeMap<u32, NodeId>,
+    last: u32,
+}
+
+impl Membership {
+    /// It is time to compare views with somebody.
+    pub(super) fn sync(&mut self, ctx: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
+        let half = crate::time::Duration::from_nanos(self.settings.sync_interval.as_nanos() / 2);
+        self.clockwork.set(Due::Sync, ctx.now + half + self.part_of(ctx, self.settings.sync_interval));
+        if let Some(slot) = self.pick(ctx, 1, Row::is_reachable).first() {
+            let peer = self.table.at(*slot).node;
+            self.open_exchange(ctx, peer, out);
+        }
+    }
+
+    /// First step: here are my digests.
+    pub(super) fn open_exchange(&mut self, ctx: &mut Ctx<'_>, peer: NodeId, out: &mut impl Sink<Action>) {
+        let is_full = self.exchanges.under_way.len() >= self.settings.bounds.exchanges as usize;
+        let is_open = self.exchanges.under_way.values().any(|other| *other == peer);
+        let Some(opener) = self.own_member().filter(|_| !is_full && !is_open) else { return };
+        self.exchanges.last = self.exchanges.last.wrapping_add(1);
+        let exchange = self.exchanges.last;
+        self.exchanges.under_way.insert(exchange, peer);
+        self.clockwork.set(Due::ExchangeEnds(exchange), ctx.now + self.settings.sync_timeout);
+        let digests = self.table.digests(self.table.depth());
+        let message = Message::SyncDigests { exchange, opener, digests };
+        out.push(Action::Send { to: peer, class: Class::Control, message });
+    }
+
+    /// No answer came in time.
+    pub(super) fn exchange_ends(&mut self, _: &mut Ctx<'_>, exchange: u32) {
+        self.exchanges.under_way.remove(&exchange);
+    }
+
+    /// Second step: these are my rows where we differ.
+    pub(super) fn compare(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        from: NodeId,
+        exchange: u32,
+        opener: Member,
+        digests: &[u64],
+        out: &mut impl Sink<Action>,
+    ) {
+        if opener.node != from {
+            return out.push(Action::Observe(MembershipObservation::Refused { node: from }));
+        }
+        let word = self.word_of_exchange(ctx);
+        self.meet(ctx, opener, word, out);
+        let depth = digests.len().ilog2() as u8;
+        let own = self.table.digests(depth);
+        let differs = |bucket: &u8| own[usize::from(*bucket)] != digests[usize::from(*bucket)];
+        let differing: Vec<u8> = (0..=(digests.len() - 1) as u8).filter(differs).collect();
+        let rows = self.table.of_digests(depth, &differing).take(ROWS_MAX).map(summary).collect();
+        let message = Message::SyncRows { exchange, rows, differing, depth };
+        out.push(Action::Send { to: from, class: Class::Control, message });
+    }
+
+    /// Third step: this is what you lack, and what I want.
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn answer_rows(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        from: NodeId,
+        exchange: u32,
+        mut rows: Vec<RowSummary>,
+        differing: &[u8],
+        depth: u8,
+        out: &mut impl Sink<Action>,
+    ) {
+        let is_sorted = differing.is_sorted_by(|one, next| one < next);
+        if self.exchanges.under_way.get(&exchange) != Some(&from) || !is_sorted {
+            return;
+        }
+        self.exchanges.under_way.remove(&exchange);
+        self.clockwork.clear(Due::ExchangeEnds(exchange));
+        rows.sort_unstable_by_key(|row| row.node);
+        let (mut opinions, mut members, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        for row in &rows {
+            let mine = self.table.row(row.node);
+            let version = mine.map_or(0, Row::version);
+            match mine {
+                Some(mine) if mine.verdict > row.verdict => opinions.push(opinion_of(mine)),
+                _ => {}
+            }
+            if row.version > version && row.node != self.own.node() {
+                wanted.push(row.node);
+            } else if row.version < version {
+                members.extend(mine.and_then(Row::member));
+            }
+        }
+        for mine in self.table.of_digests(depth, differing) {
+            if rows.binary_search_by_key(&mine.node, |row| row.node).is_err() {
+                members.extend(mine.member());
+                if mine.verdict.status != Status::Alive {
+                    opinions.push(opinion_of(mine));
+                }
+            }
+        }
+        let differ = (rows.len().max(members.len())) as u64;
+        if differ > 0 {
+            out.push(Action::Observe(MembershipObservation::Exchanged { peer: from, rows: differ }));
+        }
+        self.answer(from, exchange, opinions, members, wanted, out);
+        let word = self.word_of_exchange(ctx);
+        for row in rows {
+            let opinion = Opinion { node: row.node, verdict: row.verdict, accuser: row.accuser.unwrap_or(row.node) };
+            self.weigh(ctx, opinion, word, out);
+        }
+        self.own.is_joining = false;
+    }
+
+    fn answer(
+        &mut self,
+        to: NodeId,
+        exchange: u32,
+        mut opinions: Vec<Opinion>,
+        members: Vec<Member>,
+        mut wanted: Vec<NodeId>,
+        out: &mut impl Sink<Action>,
+    ) {
+        opinions.truncate(ROWS_MAX);
+        wanted.truncate(ROWS_MAX);
+        if opinions.is_empty() && members.is_empty() && wanted.is_empty() {
+            return;
+        }
+        let mut parts = members.chunks(MEMBERS_MAX);
+        let members = parts.next().unwrap_or_default().to_vec();
+        let message = Message::SyncAnswer { exchange, opinions, members, wanted };
+        out.push(Action::Send { to, class: Class::Control, message });
+        for part in parts {
+            let message = Message::SyncMembers { exchange, members: part.to_vec() };
+            out.push(Action::Send { to, class: Class::Control, message });
+        }
+    }
+
+    /// Last step: here is what you wanted.
+    pub(super) fn take_answer(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        from: NodeId,
+        exchange: u32,
+        (opinions, members): (Vec<Opinion>, Vec<Member>),
+        wanted: &[NodeId],
+        out: &mut impl Sink<Action>,
+    ) {
+        let found: Vec<Member> =
+            wanted.iter().filter_map(|node| self.table.row(*node)).filter_map(Row::member).collect();
+        for part in found.chunks(MEMBERS_MAX) {
+            let message = Message::SyncMembers { exchange, members: part.to_vec() };
+            out.push(Action::Send { to: from, class: Class::Control, message });
+        }
+        self.take_members(ctx, members, out);
+        let word = self.word_of_exchange(ctx);
+        for opinion in opinions {
+            self.weigh(ctx, opinion, word, out);
+        }
+    }
+
+    /// Descriptions of members.
+    pub(super) fn take_members(&mut self, ctx: &mut Ctx<'_>, members: Vec<Member>, out: &mut impl Sink<Action>) {
+        let word = self.word_of_exchange(ctx);
+        members.into_iter().for_each(|member| self.meet(ctx, member, word, out));
+    }
+
+    /// What a newcomer learns, everybody else knows already.
+    fn word_of_exchange(&self, ctx: &Ctx<'_>) -> Word {
+        Word { arose: ctx.now, spreads: !self.own.is_joining, introduces: true }
+    }
+}
+
+fn summary(row: &Row) -> RowSummary {
+    let is_accused = row.accuser != row.node;
+    let accuser = is_accused.then_some(row.accuser);
+    RowSummary { node: row.node, verdict: row.verdict, accuser, version: row.version() }
+}
+
+fn opinion_of(row: &Row) -> Opinion {
+    Opinion { node: row.node, verdict: row.verdict, accuser: row.accuser }
+}

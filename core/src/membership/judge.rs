@@ -1,0 +1,352 @@
+//! What is made of what others say: believed, passed on without being believed, or ignored.
+//!
+//! - An opinion prevails by the order of [`verdict`](super::verdict) alone; nothing else brings a member back.
+//! - Whoever is not in good standing accuses nobody here: its word is passed on, so that its subject can answer it, and
+//!   may confirm what others say.
+//! - A member loses its standing by dying, or by being suspected by several.
+
+use super::clockwork::Due;
+use super::description::Description;
+use super::machine::{Action, Membership};
+use super::observation::MembershipObservation;
+use super::suspicion::Suspicion;
+use super::table::Slot;
+use super::verdict::{Opinion, Status, Verdict};
+use super::wire::{Member, News, Rumor};
+use crate::identity::NodeId;
+use crate::machine::{Ctx, Sink};
+use crate::time::{Duration, Time};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// Accusations remembered as passed on.
+const PASSED_ON_MAX: usize = 128;
+
+/// Which accusations were passed on without being believed, so that each is passed on once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct PassedOn {
+    opinions: Vec<Opinion>,
+    next: usize,
+}
+
+impl PassedOn {
+    /// Whether it is new, which is remembered in the place of the oldest.
+    fn is_new(&mut self, opinion: &Opinion) -> bool {
+        if self.opinions.contains(opinion) {
+            return false;
+        }
+        match self.opinions.get_mut(self.next) {
+            Some(oldest) => *oldest = *opinion,
+            None => self.opinions.push(*opinion),
+        }
+        self.next = (self.next + 1) % PASSED_ON_MAX;
+        true
+    }
+}
+
+/// How something was learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Word {
+    /// When it arose, on this node's clock.
+    pub(super) arose: Time,
+    /// Whether it is passed on when it is news here.
+    pub(super) spreads: bool,
+    /// Whether it may tell of members never heard of: a rumor of them comes with their description, or not at all.
+    pub(super) introduces: bool,
+}
+
+impl Membership {
+    /// Takes the rumors of a packet.
+    pub(super) fn hear(&mut self, ctx: &mut Ctx<'_>, rumors: Vec<Rumor>, out: &mut impl Sink<Action>) {
+        for rumor in rumors {
+            let age = Duration::from_millis(u64::from(rumor.age_ms));
+            let arose = Time::from_nanos(ctx.now.as_nanos().saturating_sub(age.as_nanos()));
+            let word = Word { arose, spreads: true, introduces: false };
+            match rumor.news {
+                News::Opinion(opinion) => self.weigh(ctx, opinion, word, out),
+                News::Member(member) => self.meet(ctx, member, word, out),
+            }
+        }
+    }
+
+    /// A member's own word that it is there.
+    pub(super) fn meet(&mut self, ctx: &mut Ctx<'_>, member: Member, word: Word, out: &mut impl Sink<Action>) {
+        if member.node == self.own.node() {
+            return self.hear_own_member(ctx, &member, out);
+        }
+        let Member { node, incarnation, mut description } = member;
+        let verdict = Verdict::alive(incarnation);
+        let known = self.table.find(node);
+        let Some(slot) = known.or_else(|| self.make_room(ctx, node, verdict, out)) else { return };
+        let row = self.table.at(slot);
+        let (is_newer, prevails) = (description.version > row.version(), verdict > row.verdict);
+        if is_newer {
+            self.interner.intern(&mut description);
+            self.take_description(slot, description, out);
+        }
+        if known.is_none() {
+            out.push(Action::Observe(MembershipObservation::Joined { node }));
+        }
+        if prevails {
+            self.adopt(ctx, slot, Opinion { node, verdict, accuser: node }, out);
+        }
+        if is_newer || prevails || known.is_none() {
+            let age = ctx.now.since(word.arose).as_nanos();
+            out.push(Action::Observe(MembershipObservation::RumorHeard { age }));
+            if let Some(news) = self.table.at(slot).member().filter(|_| word.spreads) {
+                self.spread(ctx, News::Member(Member { incarnation, ..news }), word.arose);
+            }
+        }
+    }
+
+    /// A row for a member never heard of, unless the view is full.
+    fn make_room(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        node: NodeId,
+        verdict: Verdict,
+        out: &mut impl Sink<Action>,
+    ) -> Option<Slot> {
+        if self.table.len() >= self.settings.bounds.members {
+            match self.table.oldest_gone() {
+                Some(oldest) => self.forget(oldest, out),
+                None => {
+                    out.push(Action::Observe(MembershipObservation::ViewFull { node }));
+                    return None;
+                }
+            }
+        }
+        let slot = self.table.insert(node, verdict, node, ctx.now);
+        self.probes.enlist(ctx, slot);
+        self.observe_size(out);
+        Some(slot)
+    }
+
+    fn take_description(&mut self, slot: Slot, description: Arc<Description>, out: &mut impl Sink<Action>) {
+        let row = self.table.at(slot);
+        let (node, before) = (row.node, row.description.clone());
+        if before.as_ref().is_none_or(|before| before.endpoint != description.endpoint) {
+            out.push(Action::Locate(node, description.endpoint));
+        }
+        if let Some(before) = &before {
+            if before.endpoint != description.endpoint {
+                out.push(Action::Observe(MembershipObservation::Moved { node }));
+            }
+            if before.store != description.store {
+                out.push(Action::Observe(MembershipObservation::StoreReplaced { node }));
+            }
+        }
+        let is_renamed = before.is_none_or(|before| before.name != description.name);
+        if is_renamed && !description.name.is_empty() {
+            let same = |row: &&super::table::Row| {
+                let name = row.description.as_ref().map(|other| &other.name);
+                row.node != node && row.verdict.status.is_member() && name == Some(&description.name)
+            };
+            if let Some(other) = self.table.iter().map(|(_, row)| row).find(same) {
+                out.push(Action::Observe(MembershipObservation::NameConflict { node, other: other.node }));
+            }
+        }
+        self.table.describe(slot, description);
+    }
+
+    /// An opinion of a member.
+    pub(super) fn weigh(&mut self, ctx: &mut Ctx<'_>, opinion: Opinion, word: Word, out: &mut impl Sink<Action>) {
+        if opinion.node == self.own.node() {
+            return self.hear_of_self(ctx, &opinion, out);
+        }
+        let Some(slot) = self.table.find(opinion.node) else {
+            if word.introduces && self.make_room(ctx, opinion.node, opinion.verdict, out).is_some() {
+                self.introduce(ctx, opinion);
+            }
+            return;
+        };
+        let row = self.table.at(slot);
+        let is_accusation = matches!(opinion.verdict.status, Status::Suspect | Status::Dead);
+        if opinion.verdict < row.verdict || (opinion.verdict == row.verdict && row.verdict.status != Status::Suspect) {
+            return;
+        }
+        if is_accusation && !self.believes(ctx.now, slot, &opinion) {
+            if self.passed_on.is_new(&opinion) && self.own.is_member() {
+                let (node, accuser) = (opinion.node, opinion.accuser);
+                out.push(Action::Observe(MembershipObservation::Disbelieved { node, accuser }));
+                self.rumors.pass_on(opinion, word.arose);
+                self.arm_gossip(ctx);
+            }
+            return;
+        }
+        if opinion.verdict == row.verdict {
+            return self.confirm(ctx, slot, opinion, word, out);
+        }
+        let age = ctx.now.since(word.arose).as_nanos();
+        out.push(Action::Observe(MembershipObservation::RumorHeard { age }));
+        self.adopt(ctx, slot, opinion, out);
+        if word.spreads {
+            self.spread(ctx, News::Opinion(opinion), word.arose);
+        }
+        if opinion.verdict.status == Status::Suspect {
+            self.serve_on_jury(ctx, slot, out);
+        }
+    }
+
+    /// A row of a member that somebody else knows, with what is held of it.
+    fn introduce(&mut self, ctx: &Ctx<'_>, opinion: Opinion) {
+        let Some(slot) = self.table.find(opinion.node) else { return };
+        self.table.judge(slot, opinion.verdict, opinion.accuser, ctx.now);
+        if opinion.verdict.status == Status::Suspect {
+            self.begin_suspicion(ctx, slot, opinion.accuser);
+        }
+    }
+
+    /// Whether an accusation counts here. An accuser that lost its own standing may be the one with the bad link.
+    fn believes(&self, now: Time, subject: Slot, opinion: &Opinion) -> bool {
+        if opinion.accuser == self.own.node() {
+            return true;
+        }
+        let Some(slot) = self.table.find(opinion.accuser) else { return false };
+        if self.is_in_good_standing(slot, now) {
+            return true;
+        }
+        // It is alive at least: what others have begun it may confirm.
+        let is_begun = self.table.at(subject).verdict.incarnation == opinion.verdict.incarnation
+            && self.suspicions.contains_key(&subject);
+        self.table.at(slot).verdict.status == Status::Alive && is_begun
+    }
+
+    /// One more member suspects a suspect.
+    fn confirm(&mut self, ctx: &mut Ctx<'_>, slot: Slot, opinion: Opinion, word: Word, out: &mut impl Sink<Action>) {
+        let Some(suspicion) = self.suspicions.get_mut(&slot) else { return };
+        if suspicion.confirm(opinion.accuser, &self.settings) {
+            let ends = suspicion.ends(self.table.members(), &self.settings);
+            self.clockwork.set(Due::Suspicion(slot), ends);
+            self.hold_if_corroborated(ctx, slot, out);
+            if word.spreads {
+                self.spread(ctx, News::Opinion(opinion), word.arose);
+            }
+        }
+    }
+
+    /// This node has seen for itself that a member does not answer.
+    pub(super) fn accuse(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
+        let row = self.table.at(slot);
+        if !row.verdict.status.is_member() {
+            return;
+        }
+        let verdict = Verdict { incarnation: row.verdict.incarnation, status: Status::Suspect };
+        let opinion = Opinion { node: row.node, verdict, accuser: self.own.node() };
+        let word = Word { arose: ctx.now, spreads: true, introduces: false };
+        if row.verdict.status == Status::Suspect {
+            return self.confirm(ctx, slot, opinion, word, out);
+        }
+        self.adopt(ctx, slot, opinion, out);
+        self.spread(ctx, News::Opinion(opinion), ctx.now);
+    }
+
+    /// A suspect has not refuted in time.
+    pub(super) fn suspicion_ends(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
+        let Some(suspicion) = self.suspicions.get(&slot) else { return };
+        let ends = suspicion.ends(self.table.members(), &self.settings);
+        if ends > ctx.now {
+            return self.clockwork.set(Due::Suspicion(slot), ends);
+        }
+        let row = self.table.at(slot);
+        let verdict = Verdict { incarnation: row.verdict.incarnation, status: Status::Dead };
+        let opinion = Opinion { node: row.node, verdict, accuser: self.own.node() };
+        self.adopt(ctx, slot, opinion, out);
+        self.spread(ctx, News::Opinion(opinion), ctx.now);
+    }
+
+    /// Takes over an opinion that prevails, with everything that follows from the change.
+    fn adopt(&mut self, ctx: &mut Ctx<'_>, slot: Slot, opinion: Opinion, out: &mut impl Sink<Action>) {
+        let before = self.table.at(slot).verdict.status;
+        let Opinion { node, verdict, accuser } = opinion;
+        let was_corroborated = self.is_corroborated(slot);
+        self.table.judge(slot, verdict, accuser, ctx.now);
+        if verdict.status != Status::Suspect && self.suspicions.remove(&slot).is_some() {
+            self.clockwork.clear(Due::Suspicion(slot));
+        }
+        match verdict.status {
+            Status::Suspect => {
+                self.table.local(slot).hold.prolong(ctx.now);
+                self.begin_suspicion(ctx, slot, accuser);
+                self.hold_if_corroborated(ctx, slot, out);
+            }
+            Status::Dead => {
+                self.hold(ctx, slot, self.settings.dead_recover_min, out);
+                self.count_death(ctx, out);
+            }
+            Status::Alive if before == Status::Dead || was_corroborated => self.recovering(ctx, slot),
+            Status::Alive if before == Status::Suspect => {
+                self.table.local(slot).hold.prolong(ctx.now);
+                self.recovers_in_time(slot);
+            }
+            Status::Alive | Status::Left => {}
+        }
+        if before != verdict.status {
+            let (status, incarnation) = (verdict.status, verdict.incarnation.0);
+            out.push(Action::Observe(MembershipObservation::StatusChanged { node, status, incarnation, accuser }));
+            self.observe_size(out);
+        }
+    }
+
+    fn begin_suspicion(&mut self, ctx: &Ctx<'_>, slot: Slot, accuser: NodeId) {
+        let suspicion = Suspicion::new(ctx.now, accuser);
+        self.clockwork.set(Due::Suspicion(slot), suspicion.ends(self.table.members(), &self.settings));
+        self.suspicions.insert(slot, suspicion);
+    }
+
+    // --- standing ----------------------------------------------------------------------------------------------
+
+    /// Whether the member counts as alive for placement.
+    pub(super) fn is_in_good_standing(&self, slot: Slot, now: Time) -> bool {
+        let row = self.table.at(slot);
+        row.verdict.status.is_member() && row.hold.is_over(now) && !self.is_corroborated(slot)
+    }
+
+    /// Whether enough members suspect it for that not to be one accuser's fault: two, where there are two.
+    fn is_corroborated(&self, slot: Slot) -> bool {
+        let needed = self.table.members().saturating_sub(1).clamp(1, 2);
+        self.suspicions.get(&slot).is_some_and(|suspicion| suspicion.accusers() >= needed)
+    }
+
+    fn hold_if_corroborated(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
+        if self.is_corroborated(slot) {
+            self.hold(ctx, slot, self.settings.suspect_recover_min, out);
+        }
+    }
+
+    /// The member does not count as alive until it was healthy for `dwell`, or longer after relapses.
+    fn hold(&mut self, ctx: &mut Ctx<'_>, slot: Slot, dwell: Duration, out: &mut impl Sink<Action>) {
+        let hold = &mut self.table.local(slot).hold;
+        let is_new = hold.is_over(ctx.now);
+        hold.begin(ctx.now, dwell);
+        if is_new {
+            let (node, seconds) = (self.table.at(slot).node, dwell.as_nanos() / 1_000_000_000);
+            out.push(Action::Observe(MembershipObservation::Held { node, seconds }));
+        }
+        self.recovers_in_time(slot);
+    }
+
+    /// The member is well again; its healthy while begins now.
+    fn recovering(&mut self, ctx: &Ctx<'_>, slot: Slot) {
+        self.table.local(slot).hold.restart(ctx.now);
+        self.recovers_in_time(slot);
+    }
+
+    fn recovers_in_time(&mut self, slot: Slot) {
+        let until = self.table.at(slot).hold.until();
+        if until > Time::ZERO {
+            self.clockwork.set(Due::Recovery(slot), until);
+        }
+    }
+
+    /// The healthy while may be over.
+    pub(super) fn recovered(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
+        let Some(row) = self.table.get(slot) else { return };
+        if !row.hold.is_over(ctx.now) {
+            return self.recovers_in_time(slot);
+        }
+        if self.is_in_good_standing(slot, ctx.now) {
+            out.push(Action::Observe(MembershipObservation::Recovered { node: row.node }));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The view: a row for each member that was heard of, and a digest of them all.
+//!
+//! Rows stand in slots that stay where they are; a sorted directory finds them. Digests are kept up to date row by row,
+//! so that comparing two views costs what their difference does.
+
+use super::coordinate::Coordinate;
+use super::description::Description;
+use super::replay::Window;
+use super::standing::Hold;
+use super::verdict::{Status, Verdict};
+use super::wire::{DEPTH_MAX, Member};
+use crate::identity::NodeId;
+use crate::time::{Duration, Time};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// Where a row stands. Reused once its row is forgotten.
+pub(super) type Slot = u32;
+
+/// What is known of one member.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Row {
+    pub(super) node: NodeId,
+    pub(super) verdict: Verdict,
+    /// Who stands behind the verdict.
+    pub(super) accuser: NodeId,
+    /// `None` while only its id was heard of: it cannot be reached then.
+    pub(super) description: Option<Arc<Description>>,
+    /// When its status changed last.
+    pub(super) since: Time,
+    /// What keeps it from counting as alive.
+    pub(super) hold: Hold,
+    pub(super) window: Window,
+    pub(super) round_trip: Option<Duration>,
+    pub(super) coordinate: Option<Coordinate>,
+    /// Direct probes that went unanswered in a row. Link liveness, not node liveness: others may reach it.
+    pub(super) unanswered: u8,
+}
+
+impl Row {
+    fn new(node: NodeId, verdict: Verdict, accuser: NodeId, now: Time) -> Self {
+        Self {
+            node,
+            verdict,
+            accuser,
+            description: None,
+            since: now,
+            hold: Hold::default(),
+            window: Window::default(),
+            round_trip: None,
+            coordinate: None,
+            unanswered: 0,
+        }
+    }
+
+    /// Version of the description held; zero for none.
+    pub(super) fn version(&self) -> u64 {
+        self.description.as_ref().map_or(0, |description| description.version)
+    }
+
+    /// Whether it is one of the mesh and can be spoken to.
+    pub(super) fn is_reachable(&self) -> bool {
+        self.verdict.status.is_member() && self.description.is_some()
+    }
+
+    /// Its word that it is alive, for others.
+    pub(super) fn member(&self) -> Option<Member> {
+        let description = self.description.clone()?;
+        Some(Member { node: self.node, incarnation: self.verdict.incarnation, description })
+    }
+
+    /// Stands for what others must agree on.
+    fn digest(&self) -> u64 {
+        let id = self.node.as_bytes();
+        let halves = [0, 8].map(|at| id[at..at + 8].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+        let status = self.verdict.status as u64;
+        [halves[0], halves[1], self.verdict.incarnation.0, status, self.version()].into_iter().fold(1, mix)
+    }
+}
+
+/// One step of a 64-bit mixer (splitmix64): digests need not resist forgers, who hold no key.
+fn mix(state: u64, word: u64) -> u64 {
+    let mut mixed = (state ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+/// Every row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Table {
+    rows: Vec<Option<Row>>,
+    /// Sorted by id.
+    directory: Vec<(NodeId, Slot)>,
+    free: Vec<Slot>,
+    /// By the leading bits of the id.
+    sums: Vec<u64>,
+    members: u32,
+}
+
+impl Table {
+    pub(super) fn new() -> Self {
+        let sums = vec![0; 1 << DEPTH_MAX];
+        Self { rows: Vec::new(), directory: Vec::new(), free: Vec::new(), sums, members: 0 }
+    }
+
+    /// Rows, the dead included.
+    pub(super) fn len(&self) -> u32 {
+        self.directory.len() as u32
+    }
+
+    /// Members that are alive or suspected.
+    pub(super) fn members(&self) -> u32 {
+        self.members
+    }
+
+    /// Slots, the empty ones included: what a random draw is bounded by.
+    pub(super) fn slots(&self) -> u32 {
+        self.rows.len() as u32
+    }
+
+    /// Finds a row. O(log n).
+    pub(super) fn find(&self, node: NodeId) -> Option<Slot> {
+        let at = self.directory.binary_search_by_key(&node, |(id, _)| *id).ok()?;
+        Some(self.directory[at].1)
+    }
+
+    pub(super) fn get(&self, slot: Slot) -> Option<&Row> {
+        self.rows.get(slot as usize)?.as_ref()
+    }
+
+    /// The row of a node. O(log n).
+    pub(super) fn row(&self, node: NodeId) -> Option<&Row> {
+        self.get(self.find(node)?)
+    }
+
+    /// The row in a slot that is known to be taken.
+    pub(super) fn at(&self, slot: Slot) -> &Row {
+        match self.get(slot) {
+            Some(row) => row,
+            None => panic!("slot {slot} of the view is empty"),
+        }
+    }
+
+    /// Changes what others need not agree on.
+    pub(super) fn local(&mut self, slot: Slot) -> &mut Row {
+        match self.rows.get_mut(slot as usize) {
+            Some(Some(row)) => row,
+            _ => panic!("slot {slot} of the view is empty"),
+        }
+    }
+
+    /// Adds a row. O(n) moves of directory entries.
+    pub(super) fn insert(&mut self, node: NodeId, verdict: Verdict, accuser: NodeId, now: Time) -> Slot {
+        let row = Some(Row::new(node, verdict, accuser, now));
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.rows[slot as usize] = row;
+                slot
+            }
+            None => {
+                self.rows.push(row);
+                (self.rows.len() - 1) as Slot
+            }
+        };
+        let place = self.directory.partition_point(|(id, _)| *id < node);
+        self.directory.insert(place, (node, slot));
+        self.account(slot, true);
+        slot
+    }
+
+    /// Changes what others must agree on.
+    pub(super) fn judge(&mut self, slot: Slot, verdict: Verdict, accuser: NodeId, now: Time) {
+        self.account(slot, false);
+        let row = self.local(slot);
+        if row.verdict.status != verdict.status {
+            row.since = now;
+        }
+        row.verdict = verdict;
+        row.accuser = accuser;
+        self.account(slot, true);
+    }
+
+    /// Takes a description over.
+    pub(super) fn describe(&mut self, slot: Slot, description: Arc<Description>) {
+        self.account(slot, false);
+        self.local(slot).description = Some(description);
+        self.account(slot, true);
+    }
+
+    /// Forgets a row.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        self.account(slot, false);
+        let node = self.at(slot).node;
+        self.directory.retain(|(id, _)| *id != node);
+        self.rows[slot as usize] = None;
+        self.free.push(slot);
+    }
+
+    fn account(&mut self, slot: Slot, add: bool) {
+        let row = self.at(slot);
+        let (digest, bucket, is_member) =
+            (row.digest(), row.node.as_bytes()[0] as usize, row.verdict.status.is_member());
+        let sum = &mut self.sums[bucket];
+        *sum = if add { sum.wrapping_add(digest) } else { sum.wrapping_sub(digest) };
+        match (is_member, add) {
+            (true, true) => self.members += 1,
+            (true, false) => self.members -= 1,
+            _ => {}
+        }
+    }
+
+    /// Every row with its slot, by id.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Row)> {
+        self.directory.iter().map(|(_, slot)| (*slot, self.at(*slot)))
+    }
+
+    /// How many digests suit a view of this size: about eight rows each.
+    pub(super) fn depth(&self) -> u8 {
+        let wanted = (self.len() / 8).max(1).ilog2() as u8;
+        wanted.min(DEPTH_MAX)
+    }
+
+    /// Two to the power of `depth` digests.
+    pub(super) fn digests(&self, depth: u8) -> Vec<u64> {
+        let per_digest = 1 << (DEPTH_MAX - depth.min(DEPTH_MAX));
+        self.sums.chunks(per_digest).map(|sums| sums.iter().fold(0, |all: u64, sum| all.wrapping_add(*sum))).collect()
+    }
+
+    /// The rows that the digests numbered `buckets` stand for; `buckets` is sorted.
+    pub(super) fn of_digests<'a>(&'a self, depth: u8, buckets: &'a [u8]) -> impl Iterator<Item = &'a Row> {
+        buckets.iter().flat_map(move |bucket| {
+            let shift = DEPTH_MAX - depth.min(DEPTH_MAX);
+            let (first, last) = ((u32::from(*bucket)) << shift, (u32::from(*bucket) + 1) << shift);
+            let start = self.directory.partition_point(|(id, _)| u32::from(id.as_bytes()[0]) < first);
+            let within = move |(id, _): &&(NodeId, Slot)| u32::from(id.as_bytes()[0]) < last;
+            self.directory[start..].iter().take_while(within).map(|(_, slot)| self.at(*slot))
+        })
+    }
+
+    /// Rows that are dead or gone.
+    pub(super) fn gone(&self) -> u32 {
+        self.len() - self.members
+    }
+
+    /// The row that has been dead or gone for longest.
+    pub(super) fn oldest_gone(&self) -> Option<Slot> {
+        let gone = self.iter().filter(|(_, row)| row.verdict.status >= Status::Dead);
+        gone.min_by_key(|(_, row)| (row.since, row.node)).map(|(slot, _)| slot)
+    }
+}

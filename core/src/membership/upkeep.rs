@@ -1,0 +1,188 @@
+//! Seeds and reunions, forgetting, key coverage, capacity, and what operators see.
+
+use super::clockwork::Due;
+use super::machine::{Action, Membership};
+use super::observation::MembershipObservation;
+use super::table::{Row, Slot};
+use super::verdict::Status;
+use super::view::{Link, MemberView, Refusal, Reply};
+use crate::endpoint::Endpoint;
+use crate::envelope::{KeyChange, KeyId};
+use crate::identity::{NodeId, RequestId};
+use crate::machine::{Ctx, Sink};
+use crate::time::Time;
+use alloc::vec::Vec;
+
+/// A bound counts as nearly reached at this many percent.
+const CAPACITY_PERCENT: u64 = 80;
+
+impl Membership {
+    /// Looks for the seeds: often while alone, rarely otherwise.
+    pub(super) fn seek(&mut self, ctx: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
+        let pause = match self.is_alone() {
+            true => self.settings.seek_interval,
+            false => self.settings.reseek_interval,
+        };
+        let wait = self.part_of(ctx, pause);
+        let half = crate::time::Duration::from_nanos(pause.as_nanos() / 2);
+        self.clockwork.set(Due::Seek, ctx.now + half + wait);
+        out.push(Action::Seek);
+    }
+
+    fn is_alone(&self) -> bool {
+        self.table.members() <= 1
+    }
+
+    /// A node listens at the endpoint of a seed.
+    pub(super) fn found(&mut self, ctx: &mut Ctx<'_>, node: NodeId, endpoint: Endpoint, out: &mut impl Sink<Action>) {
+        if node == self.own.node() || !self.own.is_member() {
+            return;
+        }
+        let row = self.table.row(node);
+        let known = row.and_then(|row| row.description.as_ref()).map(|description| description.endpoint);
+        if row.is_some_and(Row::is_reachable) && known == Some(endpoint) && !self.own.is_joining {
+            return;
+        }
+        out.push(Action::Locate(node, endpoint));
+        self.open_exchange(ctx, node, out);
+    }
+
+    /// Whoever speaks is there. If it is held dead here, each side has news for the other.
+    pub(super) fn heard_from(&mut self, ctx: &mut Ctx<'_>, from: NodeId, out: &mut impl Sink<Action>) {
+        let is_back = self.table.row(from).is_some_and(|row| row.verdict.status == Status::Dead);
+        if is_back && self.own.is_member() {
+            self.open_exchange(ctx, from, out);
+        }
+    }
+
+    /// Forgets what is old, tells how the node fares, and looks at how full things are.
+    pub(super) fn upkeep(&mut self, ctx: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
+        self.clockwork.set(Due::Upkeep, ctx.now + self.settings.sync_interval);
+        self.forget_old(ctx.now, out);
+        self.tell_health(ctx, out);
+        self.observe_capacity(out);
+    }
+
+    fn forget_old(&mut self, now: Time, out: &mut impl Sink<Action>) {
+        let settings = &self.settings;
+        let is_old = |row: &Row| match row.verdict.status {
+            Status::Dead => now.since(row.since) >= settings.dead_retention,
+            Status::Left => now.since(row.since) >= settings.left_retention,
+            Status::Alive | Status::Suspect => false,
+        };
+        if self.table.gone() == 0 {
+            return;
+        }
+        let mut old: Vec<Slot> = self.table.iter().filter(|(_, row)| is_old(row)).map(|(slot, _)| slot).collect();
+        let excess = (self.table.gone() as usize - old.len()).saturating_sub(settings.bounds.dead as usize);
+        if excess > 0 {
+            let kept = self.table.iter().filter(|(_, row)| row.verdict.status >= Status::Dead && !is_old(row));
+            let mut kept: Vec<(Time, NodeId, Slot)> = kept.map(|(slot, row)| (row.since, row.node, slot)).collect();
+            kept.sort_unstable();
+            old.extend(kept.into_iter().take(excess).map(|(.., slot)| slot));
+        }
+        let rows = old.len() as u64;
+        old.into_iter().for_each(|slot| self.forget(slot, out));
+        if rows > 0 {
+            out.push(Action::Observe(MembershipObservation::Pruned { rows }));
+        }
+    }
+
+    /// Nothing is known of the member any more.
+    pub(super) fn forget(&mut self, slot: Slot, out: &mut impl Sink<Action>) {
+        let node = self.table.at(slot).node;
+        self.suspicions.remove(&slot);
+        self.clockwork.clear(Due::Suspicion(slot));
+        self.clockwork.clear(Due::Recovery(slot));
+        self.rumors.forget(node);
+        self.table.remove(slot);
+        out.push(Action::Forget(node));
+    }
+
+    fn observe_capacity(&self, out: &mut impl Sink<Action>) {
+        let bounds = &self.settings.bounds;
+        let uses = [
+            ("members", u64::from(self.table.len()), bounds.members),
+            ("dead members", u64::from(self.table.gone()), bounds.dead),
+            ("rumors", self.rumors.len() as u64, bounds.members),
+            ("packets per second", self.bucket.used(), bounds.packets_per_second),
+        ];
+        for (what, used, limit) in uses {
+            let limit = u64::from(limit);
+            if used * 100 >= limit * CAPACITY_PERCENT {
+                out.push(Action::Observe(MembershipObservation::Capacity { used, limit, what }));
+            }
+        }
+    }
+
+    pub(super) fn observe_size(&self, out: &mut impl Sink<Action>) {
+        let (members, rows) = (u64::from(self.table.members()), u64::from(self.table.len()));
+        out.push(Action::Observe(MembershipObservation::Members { members, rows }));
+    }
+
+    // --- keys ---------------------------------------------------------------------------------------------------
+
+    /// Seals with another key once everybody can open what it seals. The unreachable count: they would be lost.
+    pub(super) fn use_key(&mut self, id: RequestId, key: KeyId, force: bool, out: &mut impl Sink<Action>) {
+        if !self.own.keys().opens(key) {
+            return out.push(Action::Reply(id, Reply::Refused(Refusal::UnknownKey(key))));
+        }
+        let missing = self.count_present(|row| row.description.as_ref().is_none_or(|it| !it.keys.opens(key)));
+        if missing > 0 && !force {
+            return out.push(Action::Reply(id, Reply::Refused(Refusal::NotCovered { id: key, missing })));
+        }
+        out.push(Action::Keyring(KeyChange::Use(key)));
+        out.push(Action::Reply(id, Reply::KeyChanged));
+    }
+
+    /// Drops a key once nobody seals with it.
+    pub(super) fn remove_key(&mut self, id: RequestId, key: KeyId, force: bool, out: &mut impl Sink<Action>) {
+        if !self.own.keys().opens(key) {
+            return out.push(Action::Reply(id, Reply::Refused(Refusal::UnknownKey(key))));
+        }
+        let seals = |row: &Row| row.description.as_ref().is_none_or(|it| it.keys.sealing() == Some(key));
+        let users = self.count_present(seals);
+        let is_own = self.own.keys().sealing() == Some(key);
+        if is_own || (users > 0 && !force) {
+            return out.push(Action::Reply(id, Reply::Refused(Refusal::InUse { id: key, users: users.max(1) })));
+        }
+        out.push(Action::Keyring(KeyChange::Remove(key)));
+        out.push(Action::Reply(id, Reply::KeyChanged));
+    }
+
+    fn count_present(&self, holds: impl Fn(&Row) -> bool) -> u32 {
+        let present = self.table.iter().filter(|(_, row)| row.verdict.status != Status::Left);
+        present.filter(|(_, row)| holds(row)).count() as u32
+    }
+
+    // --- view ---------------------------------------------------------------------------------------------------
+
+    /// Everyone, as operators see them. O(n).
+    pub(super) fn members_seen(&self, now: Time) -> Vec<MemberView> {
+        self.table.iter().map(|(slot, row)| self.member_seen(slot, row, now)).collect()
+    }
+
+    fn member_seen(&self, slot: Slot, row: &Row, now: Time) -> MemberView {
+        let is_own = slot == self.own.slot();
+        let is_member = row.verdict.status.is_member();
+        let in_good_standing = self.is_in_good_standing(slot, now);
+        let link = match (is_own, row.unanswered, row.round_trip) {
+            (true, ..) => Link::Own,
+            (_, 0, None) => Link::Untried,
+            (_, 0, Some(_)) => Link::Direct,
+            _ => Link::Indirect,
+        };
+        MemberView {
+            node: row.node,
+            status: row.verdict.status,
+            incarnation: row.verdict.incarnation,
+            since: now.since(row.since),
+            in_good_standing,
+            counts_in: (is_member && !in_good_standing).then(|| row.hold.until().since(now)),
+            link,
+            round_trip: row.round_trip,
+            predicted: row.coordinate.filter(|_| !is_own).map(|other| self.coordinate.distance(&other)),
+            description: row.description.clone(),
+        }
+    }
+}

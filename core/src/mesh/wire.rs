@@ -1,0 +1,75 @@
+//! Everything the production node says, stores and answers, by machine.
+
+use crate::codec::{Body, BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
+use crate::membership;
+use crate::node::{self, Gating};
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// The oldest version this build understands.
+pub const OLDEST_VERSION: BodyVersion = BodyVersion(1);
+/// The version this build introduces.
+pub const NEWEST_VERSION: BodyVersion = BodyVersion(1);
+
+/// What nodes say to one another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// Who is there.
+    Membership(membership::Message),
+}
+
+impl node::Message for Message {
+    fn gating(&self) -> Gating {
+        match self {
+            // Probes and gossip: a node's own incarnation is durable before it is used.
+            Self::Membership(_) => Gating::Ungated,
+        }
+    }
+}
+
+/// What the journal keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// Of membership.
+    Membership(membership::Record),
+}
+
+/// What operators and clients ask.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Of membership.
+    Membership(membership::Request),
+}
+
+/// What they are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// By membership.
+    Membership(membership::Reply),
+}
+
+macro_rules! bodies {
+    ($($type:ty),+) => {$(
+        impl Body for $type {
+            const OLDEST: BodyVersion = OLDEST_VERSION;
+            const NEWEST: BodyVersion = NEWEST_VERSION;
+
+            fn encode(&self, version: BodyVersion, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+                match (OLDEST_VERSION..=NEWEST_VERSION).contains(&version) {
+                    true => encode_value(self, limit, out),
+                    false => Err(EncodeError::NotInVersion { version }),
+                }
+            }
+
+            fn decode(version: BodyVersion, bytes: &[u8]) -> Result<Self, DecodeError> {
+                let (found, oldest, newest) = (version, OLDEST_VERSION, NEWEST_VERSION);
+                match (oldest..=newest).contains(&found) {
+                    true => decode_value(bytes),
+                    false => Err(DecodeError::UnknownVersion { found, oldest, newest }),
+                }
+            }
+        }
+    )+};
+}
+
+bodies!(Message, Record, Request, Reply);
