@@ -6,8 +6,9 @@
 #![allow(clippy::disallowed_macros, reason = "what the host wrote stays between its calls")]
 #![allow(unsafe_code, reason = "a function that a host calls by name needs the unsafe attribute no_mangle")]
 
-use relaymesh_sim::example::Example;
-use relaymesh_sim::scenario;
+use relaymesh_sim::scenario::{self, Scenario};
+use relaymesh_sim::subject::Subject;
+use relaymesh_sim::subjects::{Visit, with_subject};
 use relaymesh_sim::world::{Options, World};
 use std::cell::RefCell;
 use std::fmt::Write;
@@ -33,7 +34,9 @@ pub extern "C" fn input(length: usize) -> *mut u8 {
 pub extern "C" fn run(seed: u64, keep_lines: u32) -> usize {
     let text = INPUT.with_borrow(|input| String::from_utf8_lossy(input).into_owned());
     let result = match scenario::parse(&text) {
-        Ok(scenario) => trace(&scenario, seed, keep_lines != 0),
+        Ok(scenario) => {
+            with_subject(scenario.subject, Trace { scenario: &scenario, seed, keep_lines: keep_lines != 0 })
+        }
         Err(problem) => format!("not a scenario: {problem}\n"),
     };
     OUTPUT.with_borrow_mut(|output| {
@@ -49,13 +52,25 @@ pub extern "C" fn output() -> *const u8 {
     OUTPUT.with_borrow(|output| output.as_ptr())
 }
 
-fn trace(scenario: &scenario::Scenario, seed: u64, keep_lines: bool) -> String {
-    let mut world = World::<Example>::new(scenario, seed, Options { keep_lines, ..Options::default() });
-    world.run();
-    let mut result = format!("{}\n", world.report().trace_hash);
-    for line in world.take_lines() {
-        // Writing to memory cannot fail.
-        let _ = writeln!(result, "{line}");
+/// A run of which the trace is wanted.
+struct Trace<'a> {
+    scenario: &'a Scenario,
+    seed: u64,
+    keep_lines: bool,
+}
+
+impl Visit for Trace<'_> {
+    type Out = String;
+
+    fn visit<S: Subject>(self) -> String {
+        let options = Options { keep_lines: self.keep_lines, ..Options::default() };
+        let mut world = World::<S>::new(self.scenario, self.seed, options);
+        world.run();
+        let mut result = format!("{}\n", world.report().trace_hash);
+        for line in world.take_lines() {
+            // Writing to memory cannot fail.
+            let _ = writeln!(result, "{line}");
+        }
+        result
     }
-    result
 }

@@ -5,7 +5,7 @@
 //! means the same after the code has changed.
 
 use crate::scenario::units::{Span, SpanRange};
-use crate::scenario::{Fault, Nodes, Plan, Scenario};
+use crate::scenario::{Fault, Nodes, Plan, Scenario, validate};
 use crate::streams::Streams;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -50,7 +50,7 @@ struct Search<F> {
 impl<F: FnMut(&Scenario) -> bool> Search<F> {
     /// Keeps `candidate` if it still fails.
     fn try_out(&mut self, candidate: Scenario) -> bool {
-        if candidate == self.best || self.runs >= self.runs_max {
+        if candidate == self.best || self.runs >= self.runs_max || validate(&candidate).is_err() {
             return false;
         }
         self.runs += 1;
@@ -137,6 +137,14 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
     }
 
     fn drop_load(&mut self) {
+        if self.best.mesh.is_given() {
+            self.try_out(self.with(|it| it.mesh.strangers = 0));
+            self.try_out(self.with(|it| it.mesh.late = Nodes::Some(0)));
+            self.try_out(self.with(|it| it.mesh.start = SpanRange::default()));
+        }
+        if !self.best.echo.is_given() {
+            return;
+        }
         self.try_out(self.with(|it| it.echo.window = 0));
         self.try_out(self.with(|it| it.journal.clients = 0));
         for clients in [1, 2, 4] {

@@ -29,6 +29,22 @@ impl<T> Slab<T> {
         }
     }
 
+    /// The value in a place.
+    ///
+    /// # Panics
+    /// When the place is empty.
+    pub fn get(&self, place: u32) -> &T {
+        self.places[place as usize].as_ref().expect("the place is taken")
+    }
+
+    /// The value in a place, to be changed.
+    ///
+    /// # Panics
+    /// When the place is empty.
+    pub fn get_mut(&mut self, place: u32) -> &mut T {
+        self.places[place as usize].as_mut().expect("the place is taken")
+    }
+
     /// Takes the value out of its place.
     ///
     /// # Panics

@@ -4,13 +4,14 @@
 //! traits.
 
 use crate::check::Findings;
-use crate::scenario::Scenario;
+use crate::scenario::{Plan, PlannedFault, Scenario};
 use crate::streams::Streams;
 use crate::time::TrueTime;
 use alloc::string::String;
 use alloc::vec::Vec;
 use relaymesh_core::codec::BodyVersion;
-use relaymesh_core::envelope::Envelope;
+use relaymesh_core::endpoint::Endpoint;
+use relaymesh_core::envelope::{Class, Envelope};
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::node::{Application, Outgoing, Refusal, Seat};
 use relaymesh_core::time::Duration;
@@ -24,12 +25,33 @@ pub trait Subject: Sized {
     /// Who watches.
     type Checks: Checks<Self::Application>;
 
-    /// The application of one process. `nodes` are all nodes of the mesh, in the order of their numbers.
-    fn application(scenario: &Scenario, seat: &Seat, nodes: &[NodeId]) -> Self::Application;
+    /// Whether its nodes find one another by endpoint, and whether the classes that are streams ride streams. Without
+    /// that, packets of every class are datagrams, and reach the host of the node that they are for.
+    const STREAMS: bool;
+    /// The sections of a scenario that are its own.
+    const SECTIONS: &'static [&'static str];
+
+    /// The application of one process.
+    fn application(around: &Surroundings<'_>) -> Self::Application;
     /// The clients of one run.
-    fn clients(scenario: &Scenario, streams: &mut Streams) -> Self::Clients;
+    fn clients(scenario: &Scenario, plan: &Plan, streams: &mut Streams) -> Self::Clients;
     /// The checkers of one run.
     fn checks(scenario: &Scenario) -> Self::Checks;
+}
+
+/// What a process finds around itself when it starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// Its node's seat.
+    pub seat: &'a Seat,
+    /// All nodes there are, in the order of their numbers, those of another cluster included.
+    pub nodes: &'a [NodeId],
+    /// Its host's number.
+    pub host: u32,
+    /// Where its host is.
+    pub endpoint: Endpoint,
 }
 
 /// The clients of a run. They live outside the nodes and never fail.
@@ -91,7 +113,17 @@ pub trait Checks<A: Application> {
     /// A node has let operators see something.
     fn observed(&mut self, host: u32, observation: &A::Observation, found: &mut Findings);
     /// A process has begun.
-    fn booted(&mut self, host: u32);
+    fn booted(&mut self, host: u32, now: TrueTime);
+    /// A process has ended, for whatever reason.
+    fn ended(&mut self, _host: u32, _now: TrueTime) {}
+    /// A fault begins. Its consequences follow.
+    fn began_fault(&mut self, _fault: &PlannedFault, _now: TrueTime) {}
+    /// A fault that lasts ends. Its consequences follow.
+    fn ended_fault(&mut self, _fault: &PlannedFault, _now: TrueTime) {}
+    /// A sealed packet from `host` for `to` was handed to the network, or once more: each try on a stream counts.
+    fn carried(&mut self, _host: u32, _to: u32, _class: Class, _bytes: usize) {}
+    /// A packet that `from` has sent reached a process of host `to`, which has not opened it yet.
+    fn crossed(&mut self, _from: u32, _to: u32, _now: TrueTime) {}
     /// A node has written, or written again, a record in `version`.
     fn wrote(&mut self, host: u32, version: BodyVersion, found: &mut Findings);
     /// A process could not read what an earlier one has written.
@@ -99,7 +131,7 @@ pub trait Checks<A: Application> {
     /// What stood in the host's store is gone or damaged, by more than one disk can survive.
     fn store_lost(&mut self, host: u32);
     /// Everything was healed.
-    fn healed(&mut self);
+    fn healed(&mut self, now: TrueTime);
     /// The run is over; `done` tells whether it ran to its end.
     fn finish(&mut self, found: &mut Findings);
     /// How often each invariant was put to the test.

@@ -48,26 +48,29 @@ at = "100ms..300ms"
 fn story_of(kind: FaultKind) -> String {
     let parameters = match kind {
         FaultKind::Loss | FaultKind::Duplicate | FaultKind::Corrupt => "share = \"30%\"",
-        FaultKind::Reorder => "share = \"30%\"\namount = \"30ms\"",
+        FaultKind::Intrude => "share = \"30%\"",
+        FaultKind::Reorder | FaultKind::Replay => "share = \"30%\"\namount = \"30ms\"",
+        FaultKind::FlipFlop => "amount = \"20ms\"",
         FaultKind::Delay | FaultKind::SlowNode => "amount = \"1ms\"",
         FaultKind::Bandwidth => "value = 100",
         FaultKind::Partial => "share = \"100%\"",
         FaultKind::ClockStep => "amount = \"1h\"",
         FaultKind::ClockRate | FaultKind::WallRate => "rate = \"10%\"",
         FaultKind::Suspend => "counted = false",
-        FaultKind::Version => "value = 1",
+        FaultKind::Version | FaultKind::KeyInstall => "value = 1",
         FaultKind::SlowDisk => "value = 10",
         FaultKind::FailingWrites | FaultKind::FailingSyncs | FaultKind::CorruptReads => "share = \"20%\"",
         _ => "",
     };
-    let at_once = matches!(kind, FaultKind::ClockStep | FaultKind::BitRot);
+    let at_once = matches!(kind, FaultKind::ClockStep | FaultKind::BitRot | FaultKind::KeyInstall);
     let lasts = if at_once { "" } else { "lasts = \"250ms\"" };
     format!("kind = \"{}\"\nnodes = 2\n{lasts}\n{parameters}\n", kind.name())
 }
 
 #[test]
 fn every_fault_fires_and_is_survived() {
-    for kind in FaultKind::ALL {
+    // Only the mesh has nodes that come late.
+    for kind in FaultKind::ALL.iter().filter(|kind| **kind != FaultKind::Join) {
         suffers(&story_of(*kind));
     }
 }

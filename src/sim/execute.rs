@@ -3,17 +3,15 @@
 use crate::wall::Stopwatch;
 use relaymesh_core::machine::CauseId;
 use relaymesh_sim::check::{ASSERT, Violation};
-use relaymesh_sim::example::Example;
 use relaymesh_sim::scenario::{Plan, Scenario};
+use relaymesh_sim::subject::Subject;
+use relaymesh_sim::subjects::{Visit, with_subject};
 use relaymesh_sim::time::TrueTime;
 use relaymesh_sim::trace::{EventKind, Line};
 use relaymesh_sim::world::{Options, Report, Verdict, World};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Once;
-
-/// What is simulated.
-type Subject = Example;
 
 /// A run that is over.
 #[derive(Debug)]
@@ -40,19 +38,35 @@ pub(crate) fn idle_wakes(report: &Report) -> u64 {
     report.events_by_kind.get(EventKind::IdleWake.name()).copied().unwrap_or(0)
 }
 
-/// Runs `scenario` from `seed`.
+/// Runs `scenario` from `seed`, whatever its subject.
 pub(crate) fn execute(scenario: &Scenario, seed: u64, keep_lines: bool) -> Executed {
-    let watch = Stopwatch::start();
     let options = Options { keep_lines, ..Options::default() };
-    let mut world = match quietly(|| World::<Subject>::new(scenario, seed, options)) {
-        Ok(world) => world,
-        Err(message) => return stillborn(scenario, seed, message, watch),
-    };
-    let report = match quietly(|| world.run()) {
-        Ok(()) => world.report(),
-        Err(message) => world.report_panic(&message),
-    };
-    Executed { report, plan: world.plan().clone(), lines: world.take_lines(), wall_seconds: watch.seconds() }
+    with_subject(scenario.subject, Execution { scenario, seed, options })
+}
+
+/// A run to be done.
+struct Execution<'a> {
+    scenario: &'a Scenario,
+    seed: u64,
+    options: Options,
+}
+
+impl Visit for Execution<'_> {
+    type Out = Executed;
+
+    fn visit<S: Subject>(self) -> Executed {
+        let Self { scenario, seed, options } = self;
+        let watch = Stopwatch::start();
+        let mut world = match quietly(|| World::<S>::new(scenario, seed, options)) {
+            Ok(world) => world,
+            Err(message) => return stillborn(scenario, seed, message, watch),
+        };
+        let report = match quietly(|| world.run()) {
+            Ok(()) => world.report(),
+            Err(message) => world.report_panic(&message),
+        };
+        Executed { report, plan: world.plan().clone(), lines: world.take_lines(), wall_seconds: watch.seconds() }
+    }
 }
 
 /// A run whose world could not even be built.

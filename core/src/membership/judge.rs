@@ -77,18 +77,16 @@ impl Membership {
         let Member { node, incarnation, mut description } = member;
         let verdict = Verdict::alive(incarnation);
         let known = self.table.find(node);
-        let Some(slot) = known.or_else(|| self.make_room(ctx, node, verdict, out)) else { return };
+        let opinion = Opinion { node, verdict, accuser: node };
+        let Some(slot) = known.or_else(|| self.make_room(ctx, opinion, out)) else { return };
         let row = self.table.at(slot);
         let (is_newer, prevails) = (description.version > row.version(), verdict > row.verdict);
         if is_newer {
             self.interner.intern(&mut description);
             self.take_description(slot, description, out);
         }
-        if known.is_none() {
-            out.push(Action::Observe(MembershipObservation::Joined { node }));
-        }
         if prevails {
-            self.adopt(ctx, slot, Opinion { node, verdict, accuser: node }, out);
+            self.adopt(ctx, slot, opinion, out);
         }
         if is_newer || prevails || known.is_none() {
             let age = ctx.now.since(word.arose).as_nanos();
@@ -103,10 +101,10 @@ impl Membership {
     fn make_room(
         &mut self,
         ctx: &mut Ctx<'_>,
-        node: NodeId,
-        verdict: Verdict,
+        opinion: Opinion,
         out: &mut impl Sink<Action>,
     ) -> Option<Slot> {
+        let Opinion { node, verdict, accuser } = opinion;
         if self.table.len() >= self.settings.bounds.members {
             match self.table.oldest_gone() {
                 Some(oldest) => self.forget(oldest, out),
@@ -116,8 +114,10 @@ impl Membership {
                 }
             }
         }
-        let slot = self.table.insert(node, verdict, node, ctx.now);
+        let slot = self.table.insert(node, verdict, accuser, ctx.now);
         self.probes.enlist(ctx, slot);
+        let (status, incarnation) = (verdict.status, verdict.incarnation.0);
+        out.push(Action::Observe(MembershipObservation::Joined { node, status, incarnation }));
         self.observe_size(out);
         Some(slot)
     }
@@ -155,8 +155,9 @@ impl Membership {
             return self.hear_of_self(ctx, &opinion, out);
         }
         let Some(slot) = self.table.find(opinion.node) else {
-            if word.introduces && self.make_room(ctx, opinion.node, opinion.verdict, out).is_some() {
-                self.introduce(ctx, opinion);
+            let introduced = if word.introduces { self.make_room(ctx, opinion, out) } else { None };
+            if let Some(slot) = introduced.filter(|_| opinion.verdict.status == Status::Suspect) {
+                self.begin_suspicion(ctx, slot, opinion.accuser);
             }
             return;
         };
@@ -185,15 +186,6 @@ impl Membership {
         }
         if opinion.verdict.status == Status::Suspect {
             self.serve_on_jury(ctx, slot, out);
-        }
-    }
-
-    /// A row of a member that somebody else knows, with what is held of it.
-    fn introduce(&mut self, ctx: &Ctx<'_>, opinion: Opinion) {
-        let Some(slot) = self.table.find(opinion.node) else { return };
-        self.table.judge(slot, opinion.verdict, opinion.accuser, ctx.now);
-        if opinion.verdict.status == Status::Suspect {
-            self.begin_suspicion(ctx, slot, opinion.accuser);
         }
     }
 

@@ -11,7 +11,7 @@ crate::observations! {
         /// A member is held to be something else than before.
         Counter Health Count "relaymesh_member_status_changes_total" => StatusChanged { node: NodeId, status: Status, incarnation: u64, accuser: NodeId },
         /// A member was heard of for the first time.
-        Counter Health Count "relaymesh_members_joined_total" => Joined { node: NodeId },
+        Counter Health Count "relaymesh_members_joined_total" => Joined { node: NodeId, status: Status, incarnation: u64 },
         /// A member came back on another store: it has lost its disk.
         Counter Health Count "relaymesh_member_stores_replaced_total" => StoreReplaced { node: NodeId },
         /// A member is to be reached at another endpoint.
@@ -40,8 +40,8 @@ crate::observations! {
         Gauge Health Nanoseconds "relaymesh_gossip_rtt_seconds" => RoundTrip { nanoseconds: u64, node: NodeId },
         /// A message was refused as malformed.
         Counter Health Count "relaymesh_gossip_malformed_total" => Refused { node: NodeId },
-        /// Rows of members that died or left were forgotten.
-        Counter Health Count "relaymesh_mesh_nodes_pruned_total" => Pruned { rows: u64 },
+        /// The row of a member that died or left long ago was forgotten.
+        Counter Health Count "relaymesh_mesh_nodes_pruned_total" => Forgotten { node: NodeId },
         /// A bound is used to four fifths or more.
         Gauge Health Count "relaymesh_capacity_used" => Capacity { used: u64, limit: u64, what: &'static str },
         /// A member could not be taken into the view, which is full.

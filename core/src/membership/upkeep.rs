@@ -81,11 +81,7 @@ impl Membership {
             kept.sort_unstable();
             old.extend(kept.into_iter().take(excess).map(|(.., slot)| slot));
         }
-        let rows = old.len() as u64;
         old.into_iter().for_each(|slot| self.forget(slot, out));
-        if rows > 0 {
-            out.push(Action::Observe(MembershipObservation::Pruned { rows }));
-        }
     }
 
     /// Nothing is known of the member any more.
@@ -97,6 +93,7 @@ impl Membership {
         self.rumors.forget(node);
         self.table.remove(slot);
         out.push(Action::Forget(node));
+        out.push(Action::Observe(MembershipObservation::Forgotten { node }));
     }
 
     fn observe_capacity(&self, out: &mut impl Sink<Action>) {

@@ -10,12 +10,42 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use relaymesh_core::codec::{BodyVersion, DecodeError};
-use relaymesh_core::envelope::OpenError;
+use relaymesh_core::envelope::{KeyIds, OpenError};
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::identity::Incarnation;
 use relaymesh_core::machine::CauseId;
 use relaymesh_core::record::{Sequence, read_frame};
 use relaymesh_core::time::Time;
+
+/// What must become of a packet that arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// It is as it was sealed, for this node, with a key that this node holds.
+    Accepted,
+    /// Bits of it were flipped.
+    Changed,
+    /// Somebody without a key has made it.
+    Forged,
+    /// Its sender belongs to another cluster.
+    ForeignCluster,
+    /// It was sealed with a key that this node does not hold.
+    UnknownKey,
+    /// It is for another node.
+    Misdelivered,
+}
+
+impl Expected {
+    const fn subject(self) -> &'static str {
+        match self {
+            Self::Accepted => "an unchanged packet",
+            Self::Changed => "a packet with flipped bits",
+            Self::Forged => "a packet of somebody without a key",
+            Self::ForeignCluster => "a packet of another cluster",
+            Self::UnknownKey => "a packet sealed with a key that the node does not hold",
+            Self::Misdelivered => "a packet for another node",
+        }
+    }
+}
 
 /// The engine's checkers for all hosts.
 #[derive(Debug)]
@@ -247,16 +277,30 @@ impl EngineChecks {
         }
     }
 
-    /// A packet has arrived: one that was changed on the way must be refused, any other is authentic.
-    pub fn opened(&mut self, host: u32, altered: bool, refused: Option<OpenError>, found: &mut Findings) {
-        self.exercised.wire_1 += u64::from(altered);
-        match refused {
-            None if altered => found.fail(WIRE_1, &[host], "a packet with flipped bits was accepted".into()),
+    /// A packet has arrived: what must become of it is the world's own knowledge.
+    pub fn opened(&mut self, host: u32, expected: Expected, refused: Option<OpenError>, found: &mut Findings) {
+        self.exercised.wire_1 += u64::from(expected != Expected::Accepted);
+        let is_right = match (expected, refused) {
             // A build that was set back meets packets meant for the one before it.
-            None | Some(OpenError::Body(DecodeError::UnknownVersion { .. })) => {}
-            Some(error) if !altered => found.fail(WIRE_1, &[host], format!("an unchanged packet was refused: {error}")),
-            Some(_) => {}
+            (Expected::Accepted, None | Some(OpenError::Body(DecodeError::UnknownVersion { .. }))) => true,
+            (Expected::Changed | Expected::Forged, Some(_)) => true,
+            (Expected::ForeignCluster, Some(OpenError::ForeignCluster(_))) => true,
+            // Two keys may share a name.
+            (Expected::UnknownKey, Some(OpenError::UnknownKey(_) | OpenError::Forged)) => true,
+            (Expected::Misdelivered, Some(OpenError::Misdelivered(_))) => true,
+            _ => false,
+        };
+        if is_right {
+            return;
         }
+        let became = refused.map_or_else(|| "was accepted".into(), |error| format!("was refused: {error}"));
+        found.fail(WIRE_1, &[host], format!("{} {became}", expected.subject()));
+    }
+
+    /// A keyring holds other keys, or in another order, than what was asked of it comes to.
+    pub fn keyring_differs(&mut self, host: u32, holds: KeyIds, expected: KeyIds, found: &mut Findings) {
+        let detail = format!("the keyring holds {holds:?}, where {expected:?} is what was asked for");
+        found.fail(WIRE_1, &[host], detail);
     }
 
     /// How often each invariant was put to the test.

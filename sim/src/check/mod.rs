@@ -20,7 +20,7 @@ pub const ORD_1: &str = "ORD-1";
 pub const INC_1: &str = "INC-1";
 /// A node that speaks stands on a durable journal that is whole and has nothing beyond its end.
 pub const REC_1: &str = "REC-1";
-/// A packet that was changed on the way is never accepted, and any other is.
+/// Only what a member sealed for this node with a key it holds is accepted, unchanged, and all of that is.
 pub const WIRE_1: &str = "WIRE-1";
 /// Each decision draws once, from its own stream.
 pub const DRAW_1: &str = "DRAW-1";

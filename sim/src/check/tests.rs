@@ -1,13 +1,13 @@
 //! Every checker of the engine is shown to fire: each test breaks one promise.
 
-use super::engine::EngineChecks;
+use super::engine::{EngineChecks, Expected};
 use super::*;
 use crate::disk::{Bytes, Disk, DiskCondition};
 use crate::streams::{MILLION, Streams};
 use relaymesh_core::codec::BodyVersion;
-use relaymesh_core::envelope::OpenError;
+use relaymesh_core::envelope::{KeyId, KeyIds, OpenError};
 use relaymesh_core::gate::WriteNumber;
-use relaymesh_core::identity::{BootIncarnation, Incarnation, StoreIncarnation};
+use relaymesh_core::identity::{BootIncarnation, ClusterId, Incarnation, StoreIncarnation};
 use relaymesh_core::record::{Chain, Sequence, Writer};
 use relaymesh_core::time::{Duration, Time};
 use std::string::String;
@@ -189,19 +189,39 @@ fn rec_1_fires_when_recovery_drops_a_durable_record() {
 }
 
 #[test]
-fn wire_1_fires_when_a_changed_packet_is_accepted() {
-    let mut watch = Watch::new();
-    watch.checks.opened(0, true, Some(OpenError::Forged), &mut watch.found);
-    watch.checks.opened(0, false, None, &mut watch.found);
-    assert_eq!(watch.verdict(), [""; 0]);
-    watch.checks.opened(0, true, None, &mut watch.found);
-    assert_eq!(watch.verdict(), [WIRE_1]);
+fn wire_1_fires_when_a_packet_is_accepted_that_must_be_refused() {
+    use Expected::{Accepted, Changed, ForeignCluster, Forged, Misdelivered, UnknownKey};
+    let refusals = [
+        (Changed, OpenError::Format),
+        (Forged, OpenError::UnknownKey(KeyId(1))),
+        (ForeignCluster, OpenError::ForeignCluster(ClusterId::from_bytes([1; 16]))),
+        (UnknownKey, OpenError::UnknownKey(KeyId(1))),
+        (Misdelivered, OpenError::Misdelivered(crate::world::node_id(1))),
+    ];
+    for (expected, refusal) in refusals {
+        let mut watch = Watch::new();
+        watch.checks.opened(0, expected, Some(refusal), &mut watch.found);
+        watch.checks.opened(0, Accepted, None, &mut watch.found);
+        assert_eq!(watch.verdict(), [""; 0]);
+        watch.checks.opened(0, expected, None, &mut watch.found);
+        assert_eq!(watch.verdict(), [WIRE_1], "{expected:?}");
+    }
 }
 
 #[test]
-fn wire_1_fires_when_an_unchanged_packet_is_refused() {
+fn wire_1_fires_when_a_packet_is_refused_for_a_reason_that_is_not_true() {
+    for expected in [Expected::Accepted, Expected::ForeignCluster, Expected::UnknownKey, Expected::Misdelivered] {
+        let mut watch = Watch::new();
+        watch.checks.opened(0, expected, Some(OpenError::Format), &mut watch.found);
+        assert_eq!(watch.verdict(), [WIRE_1], "{expected:?}");
+    }
+}
+
+#[test]
+fn wire_1_fires_when_a_keyring_does_not_hold_what_was_asked_for() {
     let mut watch = Watch::new();
-    watch.checks.opened(0, false, Some(OpenError::Forged), &mut watch.found);
+    let ids = KeyIds::new([KeyId(1), KeyId(2)]);
+    watch.checks.keyring_differs(0, ids, KeyIds::new([KeyId(2), KeyId(1)]), &mut watch.found);
     assert_eq!(watch.verdict(), [WIRE_1]);
 }
 

@@ -12,6 +12,7 @@ use super::wire::{Message, OLDEST_VERSION};
 use crate::check::{DUR_1, DUR_2, Findings};
 use crate::scenario::Scenario;
 use crate::subject::Checks;
+use crate::time::TrueTime;
 use crate::world::node_id;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
@@ -323,7 +324,7 @@ impl Checks<ExampleNode> for ExampleChecks {
         shown.completions += 1;
     }
 
-    fn booted(&mut self, host: u32) {
+    fn booted(&mut self, host: u32, _now: TrueTime) {
         let nodes = self.hosts.len();
         self.told[host as usize * nodes..][..nodes].fill(OLDEST_VERSION);
         let shown = &mut self.hosts[host as usize];
@@ -352,7 +353,7 @@ impl Checks<ExampleNode> for ExampleChecks {
         self.hosts[host as usize].suspect = true;
     }
 
-    fn healed(&mut self) {
+    fn healed(&mut self, _now: TrueTime) {
         self.healed = true;
     }
 

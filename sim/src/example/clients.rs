@@ -55,7 +55,7 @@ impl JournalClients {
         let operator = u32::from(scenario.journal.activate_at.is_some());
         let auditor = u32::from(scenario.journal.clients > 0);
         Self {
-            load: scenario.journal,
+            load: *scenario.journal,
             nodes: scenario.nodes,
             stream: streams.open("journal clients"),
             clients: (0..scenario.journal.clients + operator + auditor).map(|_| Client::default()).collect(),

@@ -20,11 +20,9 @@ mod tests;
 pub use checks::{ECHO_1, ECHO_2, LOG_1, LOG_2, VERS_1};
 pub use wire::{NEWEST_VERSION, OLDEST_VERSION, PAYLOAD_BYTES_MAX};
 
-use crate::scenario::Scenario;
+use crate::scenario::{Plan, Scenario};
 use crate::streams::Streams;
-use crate::subject::Subject;
-use relaymesh_core::identity::NodeId;
-use relaymesh_core::node::Seat;
+use crate::subject::{Subject, Surroundings};
 
 /// The example as something to be simulated.
 #[derive(Debug)]
@@ -35,8 +33,11 @@ impl Subject for Example {
     type Clients = clients::JournalClients;
     type Checks = checks::ExampleChecks;
 
-    fn application(scenario: &Scenario, seat: &Seat, nodes: &[NodeId]) -> Self::Application {
-        let load = scenario.echo;
+    const STREAMS: bool = false;
+    const SECTIONS: &'static [&'static str] = &["echo", "journal"];
+
+    fn application(around: &Surroundings<'_>) -> Self::Application {
+        let load = *around.scenario.echo;
         let settings = echo::Settings {
             window: load.window,
             payload_bytes: load.payload_bytes,
@@ -45,10 +46,10 @@ impl Subject for Example {
             retries: load.retries,
             answer_within: load.answer_within.0,
         };
-        node::ExampleNode::new(seat, nodes, settings)
+        node::ExampleNode::new(around.seat, around.nodes, settings)
     }
 
-    fn clients(scenario: &Scenario, streams: &mut Streams) -> Self::Clients {
+    fn clients(scenario: &Scenario, _plan: &Plan, streams: &mut Streams) -> Self::Clients {
         clients::JournalClients::new(scenario, streams)
     }
 

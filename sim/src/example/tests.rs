@@ -10,6 +10,7 @@ use super::{NEWEST_VERSION, OLDEST_VERSION};
 use crate::check::{DUR_1, DUR_2, Findings};
 use crate::scenario::parse;
 use crate::subject::Checks;
+use crate::time::TrueTime;
 use crate::world::node_id;
 use relaymesh_core::codec::{Body, BodyVersion};
 use relaymesh_core::envelope::{Class, Envelope};
@@ -339,7 +340,7 @@ fn a_lost_store_excuses_what_stood_in_it() {
     let mut watch = Watch::new();
     watch.appends(1, 1, 0).pongs(5, Some(Time::MAX));
     watch.checks.store_lost(0);
-    watch.checks.booted(0);
+    watch.checks.booted(0, TrueTime(0));
     watch.reads(vec![], 0).pongs(0, Some(Time::MAX));
     assert_eq!(watch.verdict(), [""; 0]);
 }
@@ -365,7 +366,7 @@ fn echo_1_fires_on_a_wrong_payload_and_on_a_second_completion() {
 #[test]
 fn echo_2_fires_for_every_node_without_an_answer_after_healing() {
     let mut watch = Watch::new();
-    watch.checks.healed();
+    watch.checks.healed(TrueTime(0));
     watch.checks.finish(&mut watch.found);
     assert_eq!(watch.verdict(), [ECHO_2, ECHO_2]);
 }

@@ -9,11 +9,11 @@ pub enum Parameter {
     Lasts,
     /// The share of packets, writes, syncs or reads affected.
     Share,
-    /// A span: extra delay, the size of a clock step.
+    /// A span: extra delay, the size of a clock step, the length of a phase.
     Amount,
     /// A clock's rate.
     Rate,
-    /// A number without unit: slow-down, version, bytes per second.
+    /// A number without unit: slow-down, version, bytes per second, key.
     Value,
     /// The links cut.
     Links,
@@ -80,6 +80,12 @@ kinds! {
     OneWay = "one_way" needs [Lasts] may [],
     /// Single links are cut both ways: each link of the nodes with the given share, or those listed.
     Partial = "partial" needs [Lasts] may [Share, Links],
+    /// A cut that comes and goes each `amount`: nobody hears the nodes (`out`), they hear nobody (`in`), or neither.
+    FlipFlop = "flip_flop" needs [Lasts, Amount] may [Direction],
+    /// Datagrams to and from the nodes are delivered once more, up to `amount` later, with the given share.
+    Replay = "replay" needs [Lasts, Share, Amount] may [Direction],
+    /// Somebody without a key sends copies of datagrams, sealed anew or of another cluster, with the given share.
+    Intrude = "intrude" needs [Lasts, Share] may [Direction],
     /// The wall clocks of the nodes step by `amount`, forwards or (drawn) back.
     ClockStep = "clock_step" needs [Amount] may [Back],
     /// The monotonic clocks of the nodes run at another rate.
@@ -92,6 +98,12 @@ kinds! {
     Crash = "crash" needs [Lasts] may [],
     /// The processes of the nodes are killed and start again after `lasts`; the page cache survives.
     Kill = "kill" needs [Lasts] may [],
+    /// The processes of the nodes are killed and start again at new endpoints after `lasts`.
+    Move = "move" needs [Lasts] may [],
+    /// The nodes of `mesh.late` start.
+    Join = "join" needs [] may [],
+    /// The operator puts key `value` into the keyrings of the nodes; key 0 is the one all start with.
+    KeyInstall = "key_install" needs [Value] may [],
     /// The processes of the nodes are stopped for `lasts` and go on where they were.
     Pause = "pause" needs [Lasts] may [],
     /// Handling one event takes the nodes `amount`.

@@ -2,22 +2,27 @@
 //!
 //! [`schema`] says what can be written, [`units`] how times, shares and rates are spelled, [`parse`] turns text into a
 //! validated [`Scenario`] or into an error with line and suggestion, and [`plan`] draws from the seed what the file
-//! leaves open. Running one is not done here.
+//! leaves open. [`Section`] is one that belongs to a single subject. Running one is not done here.
 
 pub mod kind;
+mod mesh;
 mod parse;
 mod plan;
 mod schema;
+mod section;
 pub mod units;
 mod validate;
 
 pub use kind::FaultKind;
+pub use mesh::{MeshLoad, Profile};
 pub use parse::{ScenarioError, parse, parse_with, to_toml};
 pub use plan::{Plan, PlannedFault};
 pub use schema::{
     Clocks, Direction, DiskSettings, EchoLoad, Expect, Fault, JournalLoad, NetworkSettings, Nodes, Phases, Scenario,
 };
+pub use section::Section;
 pub use validate::Invalid;
+pub(crate) use validate::validate;
 
 #[cfg(test)]
 mod tests;

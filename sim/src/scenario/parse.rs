@@ -56,7 +56,8 @@ pub fn parse(text: &str) -> Result<Scenario, ScenarioError> {
     if text.len() > TEXT_MAX {
         return Err(ScenarioError::TooLarge { bytes: text.len() });
     }
-    let scenario: Scenario = toml::from_str(text).map_err(|error| form_error(text, &error))?;
+    let mut scenario: Scenario = toml::from_str(text).map_err(|error| form_error(text, &error))?;
+    scenario.spell_out();
     validate(&scenario)?;
     Ok(scenario)
 }
@@ -76,10 +77,11 @@ pub fn parse_with(text: &str, replacements: &[(String, String)]) -> Result<Scena
         replace(&mut table, key, value)?;
     }
     let replaced = toml::to_string(&table).map_err(|error| unexpected(&error.to_string()))?;
-    let scenario: Scenario = toml::from_str(&replaced).map_err(|error| {
+    let mut scenario: Scenario = toml::from_str(&replaced).map_err(|error| {
         let keys: Vec<_> = replacements.iter().map(|(key, _)| key.as_str()).collect();
         ScenarioError::Override { key: keys.join("`, `"), problem: first_line(error.message()) }
     })?;
+    scenario.spell_out();
     validate(&scenario)?;
     Ok(scenario)
 }

@@ -1,7 +1,10 @@
 //! What can be written in a scenario file. Every field is documented here and in `docs/scenarios.md`.
 
 use super::kind::FaultKind;
+use super::mesh::MeshLoad;
+use super::section::Section;
 use super::units::{Rate, Share, Span, SpanRange};
+use crate::subjects::SubjectName;
 use alloc::string::String;
 use alloc::vec::Vec;
 use relaymesh_core::time::Duration;
@@ -18,11 +21,14 @@ pub struct Scenario {
     /// Sets it belongs to; `quick` is run on each change.
     #[serde(default)]
     pub tags: Vec<String>,
+    /// What is simulated.
+    #[serde(default)]
+    pub subject: SubjectName,
     /// Number of nodes, 1 to 2,000.
     pub nodes: u32,
-    /// Newest body version that the nodes' build understands at the start.
-    #[serde(default = "newest_version")]
-    pub version: u8,
+    /// Newest body version that the nodes' build understands at the start; the newest there is unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u8>,
     /// Whether each `[[fault]]` is switched on or off by the seed (swarm testing).
     #[serde(default)]
     pub swarm: bool,
@@ -37,12 +43,15 @@ pub struct Scenario {
     /// The clocks without faults.
     #[serde(default)]
     pub clocks: Clocks,
-    /// What the echo machines do.
-    #[serde(default)]
-    pub echo: EchoLoad,
-    /// What clients ask of the journals.
-    #[serde(default)]
-    pub journal: JournalLoad,
+    /// What the echo machines of the example do.
+    #[serde(default, skip_serializing_if = "Section::is_absent")]
+    pub echo: Section<EchoLoad>,
+    /// What clients ask of the example's journals.
+    #[serde(default, skip_serializing_if = "Section::is_absent")]
+    pub journal: Section<JournalLoad>,
+    /// Who takes part in the mesh.
+    #[serde(default, skip_serializing_if = "Section::is_absent")]
+    pub mesh: Section<MeshLoad>,
     /// What goes wrong.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
@@ -51,8 +60,25 @@ pub struct Scenario {
     pub expect: Expect,
 }
 
-fn newest_version() -> u8 {
-    2
+impl Scenario {
+    /// Fills in what follows from the subject, so that what is written down leaves nothing to a later build.
+    pub(super) fn spell_out(&mut self) {
+        let terms = self.subject.terms();
+        self.version.get_or_insert(terms.newest.0);
+        for section in terms.sections {
+            match *section {
+                "echo" => self.echo.spell_out(),
+                "journal" => self.journal.spell_out(),
+                "mesh" => self.mesh.spell_out(),
+                unknown => panic!("a scenario has no section `{unknown}`"),
+            }
+        }
+    }
+
+    /// The sections that belong to a subject, each with whether it is given.
+    pub(super) fn sections(&self) -> [(&'static str, bool); 3] {
+        [("echo", self.echo.is_given()), ("journal", self.journal.is_given()), ("mesh", self.mesh.is_given())]
+    }
 }
 
 /// The two phases of a run.
@@ -208,7 +234,7 @@ pub struct Fault {
     /// The share of packets, writes, syncs, reads or links affected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<Share>,
-    /// Extra delay, time an event takes, or size of a clock step.
+    /// Extra delay, time an event takes, size of a clock step, or length of a phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<Span>,
     /// Whether a clock step goes back; drawn unless given.
@@ -217,7 +243,7 @@ pub struct Fault {
     /// Rate of a clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// Slow-down of a disk, bytes per second of a link, or version of a build.
+    /// Slow-down of a disk, bytes per second of a link, version of a build, or number of a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<u64>,
     /// The links cut, as pairs of nodes.

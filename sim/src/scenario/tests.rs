@@ -79,3 +79,29 @@ fn a_fault_that_is_removed_leaves_the_others_as_they_were() {
     };
     assert_eq!(kill(both), kill(one));
 }
+
+#[test]
+fn a_section_of_another_subject_is_refused() {
+    let error = parse(&alloc::format!("{SMALL}\n[mesh]\nseeds = 2\n")).unwrap_err().to_string();
+    assert_eq!(error, "mesh: has no meaning for the subject `example`; remove it");
+}
+
+#[test]
+fn what_a_scenario_leaves_to_its_subject_is_written_down() {
+    let scenario = parse(SMALL).unwrap();
+    assert_eq!(scenario.version, Some(scenario.subject.terms().newest.0));
+    let text = to_toml(&scenario);
+    assert!(text.contains("subject = \"example\"") && text.contains("[echo]") && !text.contains("[mesh]"), "{text}");
+}
+
+#[test]
+fn a_build_that_nobody_has_is_refused() {
+    let error = parse(&SMALL.replace("nodes = 2", "nodes = 2\nversion = 3")).unwrap_err().to_string();
+    assert_eq!(error, "version: no build understands version 3; use 1 to 2");
+}
+
+#[test]
+fn a_flip_flop_needs_phases_of_some_length() {
+    let text = SMALL.replace("times = 3", "amount = \"0s\"").replace("crash", "flip_flop");
+    assert_eq!(parse(&text).unwrap_err().to_string(), "fault[0] (flip_flop).amount: must be longer than nothing");
+}

@@ -2,7 +2,7 @@
 
 use super::kind::{FaultKind, Parameter};
 use super::schema::{Fault, Nodes, Scenario};
-use crate::example::{NEWEST_VERSION, OLDEST_VERSION, PAYLOAD_BYTES_MAX};
+use crate::example::PAYLOAD_BYTES_MAX;
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -31,7 +31,7 @@ fn require(holds: bool, field: &str, problem: impl FnOnce() -> String) -> Result
 }
 
 /// Checks everything the file's form cannot express.
-pub(super) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
+pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
     let name = &scenario.name;
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     require(!name.is_empty() && name.len() <= 64 && name.chars().all(is_name), "name", || {
@@ -40,9 +40,20 @@ pub(super) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
     require((1..=NODES_MAX).contains(&scenario.nodes), "nodes", || {
         format!("{} nodes, where 1 to {NODES_MAX} are possible", scenario.nodes)
     })?;
-    require((OLDEST_VERSION.0..=NEWEST_VERSION.0).contains(&scenario.version), "version", || {
-        format!("no build understands version {}; use {} or {}", scenario.version, OLDEST_VERSION.0, NEWEST_VERSION.0)
+    let terms = scenario.subject.terms();
+    let version = scenario.version.unwrap_or(terms.newest.0);
+    require((terms.oldest.0..=terms.newest.0).contains(&version), "version", || {
+        format!("no build understands version {version}; use {} to {}", terms.oldest.0, terms.newest.0)
     })?;
+    for (section, is_given) in scenario.sections() {
+        require(!is_given || terms.sections.contains(&section), section, || {
+            format!("has no meaning for the subject `{}`; remove it", scenario.subject.name())
+        })?;
+    }
+    let strange = scenario.mesh.problem(scenario.nodes).filter(|_| scenario.mesh.is_given());
+    if let Some((field, problem)) = strange {
+        return Err(Invalid { field: format!("mesh.{field}"), problem: problem.to_string() });
+    }
     let phases = scenario.phases;
     require(phases.safety.0 > Duration::ZERO && phases.safety.0 <= PHASE_MAX, "phases.safety", || {
         "must be longer than nothing and at most 24h".to_string()
@@ -73,6 +84,7 @@ pub(super) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
         scenario.echo.answer_within.0,
         scenario.journal.think.to,
         scenario.journal.timeout.0,
+        scenario.mesh.start.to,
     ];
     require(spans.iter().all(|span| *span <= PHASE_MAX), "scenario", || "no span may be longer than 24h".to_string())?;
     let names: Vec<&String> = scenario.faults.iter().filter_map(|fault| fault.name.as_ref()).collect();
@@ -111,13 +123,21 @@ fn validate_fault(scenario: &Scenario, number: usize, fault: &Fault) -> Result<(
         "must name at least one node".to_string()
     })?;
     let (least, most) = match fault.kind {
-        FaultKind::Version => (u64::from(OLDEST_VERSION.0), u64::from(NEWEST_VERSION.0)),
+        FaultKind::Version => {
+            let terms = scenario.subject.terms();
+            (u64::from(terms.oldest.0), u64::from(terms.newest.0))
+        }
         FaultKind::SlowDisk => (1, 1_000_000),
         _ => (1, 1 << 40),
     };
     require(fault.value.is_none_or(|value| (least..=most).contains(&value)), &field("value"), || {
         format!("must be from {least} to {most}")
     })?;
+    require(
+        fault.kind != FaultKind::FlipFlop || fault.amount.unwrap_or_default().0 > Duration::ZERO,
+        &field("amount"),
+        || "must be longer than nothing".to_string(),
+    )?;
     let spans = [fault.lasts.map(|lasts| lasts.to), fault.amount.map(|amount| amount.0)];
     require(spans.iter().flatten().all(|span| *span <= PHASE_MAX), &field("lasts"), || {
         "must be at most 24h".to_string()

@@ -45,11 +45,15 @@ pub enum EventKind {
     Client,
     /// A fault began or ended.
     Fault,
+    /// A seed has answered.
+    Found,
+    /// The keyring has changed.
+    Keys,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Boot,
         Self::Packet,
         Self::Wake,
@@ -61,6 +65,8 @@ impl EventKind {
         Self::Pressure,
         Self::Client,
         Self::Fault,
+        Self::Found,
+        Self::Keys,
     ];
 
     /// Its name in figures.
@@ -77,6 +83,8 @@ impl EventKind {
             Self::Pressure => "pressure",
             Self::Client => "client",
             Self::Fault => "fault",
+            Self::Found => "found",
+            Self::Keys => "keys",
         }
     }
 }

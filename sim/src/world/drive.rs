@@ -2,10 +2,10 @@
 //!
 //! The same duties as the production shell has, and like there no branch on what a message says.
 
-use super::host::CLUSTER;
 use super::run::World;
+use super::wires::Origin;
 use super::{Happening, Inbound};
-use crate::subject::{Checks, Outcome, Subject};
+use crate::subject::{Checks, Outcome, Subject, Surroundings};
 use crate::time::TrueTime;
 use crate::trace::EventKind;
 use alloc::format;
@@ -29,7 +29,7 @@ impl<S: Subject> World<S> {
     /// A process begins on `host`.
     pub(super) fn boot(&mut self, host: u32, life: u32) {
         let it = self.host(host);
-        if it.life != life || it.node.is_some() || it.held_down > 0 {
+        if it.life != life || it.node.is_some() || it.held_down > 0 || it.is_absent {
             return;
         }
         if it.asleep.is_some() {
@@ -37,7 +37,13 @@ impl<S: Subject> World<S> {
             return;
         }
         let seat = self.host_mut(host).seat();
-        let application = S::application(&self.scenario, &seat, &self.node_ids);
+        let application = S::application(&Surroundings {
+            scenario: &self.scenario,
+            seat: &seat,
+            nodes: &self.node_ids,
+            host,
+            endpoint: self.host(host).endpoint,
+        });
         let it = &mut self.hosts[host as usize];
         let cause = it.start_cause;
         it.node = Some(Node::new(seat, application));
@@ -47,20 +53,11 @@ impl<S: Subject> World<S> {
         it.reads_done = self.now;
         let last = it.disk.last_slot();
         self.engine_checks.booted(host, &self.hosts[host as usize].disk);
-        self.checks.booted(host);
+        self.checks.booted(host, self.now);
         let event = self.begin(EventKind::Boot, Some(host), cause);
         self.trace.bytes(&last.0.to_le_bytes());
         self.trace.note(|| format!("the process starts on a store of {last} slots"));
         self.handle(host, event, Event::Boot { last });
-    }
-
-    /// A packet reaches a host: into the process, or nowhere.
-    pub(super) fn packet_arrives(&mut self, host: u32, place: u32) {
-        if self.host(host).asleep.is_some() || self.host(host).node.is_none() {
-            self.drop_packet(place);
-            return;
-        }
-        self.arrive(host, Inbound::Packet { place });
     }
 
     /// Something reaches a process: now, or when it has time.
@@ -71,7 +68,10 @@ impl<S: Subject> World<S> {
             return;
         }
         match inbound {
-            Inbound::Packet { place } if it.backlog.len() >= BACKLOG_MAX => self.drop_packet(place),
+            // What a stream carries waits: the stream has its own bound.
+            Inbound::Packet { place } if it.backlog.len() >= BACKLOG_MAX && !self.packets.get(place).rides() => {
+                self.drop_packet(place);
+            }
             other => it.backlog.push_back(other),
         }
     }
@@ -153,6 +153,20 @@ impl<S: Subject> World<S> {
                 self.trace.note(|| format!("the {class:?} queue to {peer:?} has room"));
                 self.handle(host, event, Event::Room { peer, class });
             }
+            Inbound::Found { place } => {
+                let (node, endpoint, cause) = self.discoveries.take(place);
+                let event = self.begin(EventKind::Found, Some(host), cause);
+                self.trace.bytes(node.as_bytes());
+                self.trace.printed(endpoint);
+                self.trace.note(|| format!("{node:?} was found at {endpoint}"));
+                self.handle(host, event, Event::Found { node, endpoint });
+            }
+            Inbound::Keys { keys, cause } => {
+                let event = self.begin(EventKind::Keys, Some(host), cause);
+                keys.iter().for_each(|key| self.trace.bytes(&key.0.to_le_bytes()));
+                self.trace.note(|| format!("the keyring holds {keys:?}"));
+                self.handle(host, event, Event::Keys(keys));
+            }
         }
         let cost = self.host(host).event_cost;
         if cost > Duration::ZERO {
@@ -162,14 +176,15 @@ impl<S: Subject> World<S> {
     }
 
     fn take_packet(&mut self, host: u32, place: u32) {
-        let packet = self.packets.take(place);
-        let event = self.begin(EventKind::Packet, Some(host), packet.sent_by);
+        let packet = self.take_from_wire(place);
+        let event = self.begin(EventKind::Packet, Some(host), packet.seal.cause);
         // The authenticator stands for all bytes of a packet, unless they were changed on the way.
-        self.trace.bytes(if packet.altered { &packet.bytes } else { tag_of(&packet.bytes) });
+        self.trace.bytes(if packet.origin == Origin::Altered { &packet.bytes } else { tag_of(&packet.bytes) });
         let it = &self.hosts[host as usize];
         let opened: Result<Opened<<S::Application as Application>::Message>, OpenError> =
-            open(&it.keyring, CLUSTER, it.id, it.version, &packet.bytes);
-        self.engine_checks.opened(host, packet.altered, opened.as_ref().err().copied(), &mut self.found);
+            open(&it.keys.ring, it.cluster, it.id, it.version, &packet.bytes);
+        let expected = self.expected(host, &packet);
+        self.engine_checks.opened(host, expected, opened.as_ref().err().copied(), &mut self.found);
         match opened {
             Ok(Opened { envelope, message }) => {
                 let from = self.number_of(envelope.source.node);
@@ -250,17 +265,13 @@ impl<S: Subject> World<S> {
         self.queue.schedule(self.now + delay, Happening::Arrives { host, life, inbound });
     }
 
-    pub(super) fn drop_packet(&mut self, place: u32) {
-        let packet = self.packets.take(place);
-        self.buffers.push(packet.bytes);
-    }
-
     /// Frees what stands in a slab for an input that reaches nobody any more.
     pub(super) fn discard(&mut self, inbound: Inbound) {
         match inbound {
             Inbound::Packet { place } => self.drop_packet(place),
             Inbound::Loaded { place } => drop(self.reads.take(place)),
             Inbound::Computed { place } => drop(self.work.take(place)),
+            Inbound::Found { place } => drop(self.discoveries.take(place)),
             Inbound::Request { id, place, cause } => {
                 self.requests.take(place);
                 self.answer(id, Outcome::Unreachable, cause);

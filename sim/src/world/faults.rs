@@ -4,7 +4,7 @@
 //! active, so that overlapping faults end one by one.
 
 use super::Happening;
-use super::host::condition_of;
+use super::host::{condition_of, first_version};
 use super::run::World;
 use crate::check::EXCUSE_1;
 use crate::scenario::{FaultKind, PlannedFault};
@@ -21,6 +21,7 @@ impl<S: Subject> World<S> {
         let fault = self.plan.faults[number as usize].clone();
         self.last_fault = self.begin(EventKind::Fault, None, CauseId(0));
         self.trace.printed(&fault.name);
+        self.checks.began_fault(&fault, self.now);
         self.trace.note(|| format!("{} begins: {} on {:?}", fault.name, fault.kind.help(), fault.nodes));
         if let Some(ends) = fault.ends() {
             self.active_faults.insert(number);
@@ -45,6 +46,7 @@ impl<S: Subject> World<S> {
         let fault = self.plan.faults[number as usize].clone();
         self.last_fault = self.begin(EventKind::Fault, None, CauseId(0));
         self.trace.printed(&fault.name);
+        self.checks.ended_fault(&fault, self.now);
         self.trace.note(|| format!("{} ends", fault.name));
         if is_of_network(fault.kind) {
             self.network.end(number as usize);
@@ -63,7 +65,7 @@ impl<S: Subject> World<S> {
         }
         self.last_fault = self.begin(EventKind::Fault, None, CauseId(0));
         self.trace.note(|| "everything is healed".into());
-        self.checks.healed();
+        self.checks.healed(self.now);
         for host in 0..self.scenario.nodes {
             let now = self.now;
             let it = self.host_mut(host);
@@ -85,7 +87,7 @@ impl<S: Subject> World<S> {
     fn break_host(&mut self, host: u32, fault: &PlannedFault) {
         let now = self.now;
         let until = now + fault.lasts.unwrap_or(Duration::ZERO);
-        *self.fired.entry(fault.kind).or_default() += 1;
+        let mut has_fired = true;
         match fault.kind {
             FaultKind::Crash => {
                 self.lose_power(host);
@@ -94,6 +96,19 @@ impl<S: Subject> World<S> {
             FaultKind::Kill => {
                 self.end_process(host);
                 self.host_mut(host).held_down += 1;
+            }
+            FaultKind::Move => {
+                self.end_process(host);
+                self.move_host(host);
+                self.host_mut(host).held_down += 1;
+            }
+            FaultKind::Join => {
+                has_fired = core::mem::take(&mut self.host_mut(host).is_absent);
+                self.start(host);
+            }
+            FaultKind::KeyInstall => {
+                has_fired = self.host_mut(host).keys.install(fault.value);
+                self.look_at_keys(host, has_fired, self.trace.current());
             }
             FaultKind::DiskLost => {
                 self.lose_power(host);
@@ -114,17 +129,18 @@ impl<S: Subject> World<S> {
             FaultKind::BitRot => self.rot(host),
             _ => {}
         }
+        *self.fired.entry(fault.kind).or_default() += u64::from(has_fired);
     }
 
     fn mend_host(&mut self, host: u32, fault: &PlannedFault) {
         match fault.kind {
-            FaultKind::Crash | FaultKind::Kill | FaultKind::DiskLost => {
+            FaultKind::Crash | FaultKind::Kill | FaultKind::Move | FaultKind::DiskLost => {
                 let it = self.host_mut(host);
                 it.held_down = it.held_down.saturating_sub(1);
                 self.start(host);
             }
             FaultKind::Version => {
-                let version = BodyVersion(self.scenario.version);
+                let version = first_version::<S::Application>(&self.scenario);
                 self.change_build(host, version);
             }
             FaultKind::Suspend => {
@@ -217,6 +233,12 @@ impl<S: Subject> World<S> {
     pub(super) fn end_process(&mut self, host: u32) {
         let waiting: Vec<_> = self.host_mut(host).backlog.drain(..).collect();
         waiting.into_iter().for_each(|inbound| self.discard(inbound));
+        if self.host(host).node.is_some() {
+            self.checks.ended(host, self.now);
+        }
+        if S::STREAMS {
+            self.break_connections_of(host);
+        }
         self.host_mut(host).end_process();
     }
 
@@ -224,7 +246,7 @@ impl<S: Subject> World<S> {
     fn start(&mut self, host: u32) {
         let cause = self.trace.current();
         let it = self.host_mut(host);
-        if it.node.is_none() && it.held_down == 0 {
+        if it.node.is_none() && it.held_down == 0 && !it.is_absent {
             it.start_cause = cause;
             let life = it.life;
             self.queue.schedule(self.now, Happening::Boots { host, life });
@@ -245,5 +267,8 @@ const fn is_of_network(kind: FaultKind) -> bool {
             | FaultKind::Partition
             | FaultKind::OneWay
             | FaultKind::Partial
+            | FaultKind::FlipFlop
+            | FaultKind::Replay
+            | FaultKind::Intrude
     )
 }

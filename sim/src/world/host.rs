@@ -1,25 +1,28 @@
 //! One machine of the world: its process, disk, clocks and condition.
 
 use super::Inbound;
+use super::addresses::endpoint_of;
+use super::keys::HostKeys;
 use crate::clock::HostClock;
 use crate::disk::{Disk, DiskCondition};
 use crate::scenario::{DiskSettings, Scenario};
 use crate::streams::{Stream, Streams};
 use crate::time::TrueTime;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
-use relaymesh_core::codec::BodyVersion;
-use relaymesh_core::envelope::Keyring;
+use relaymesh_core::codec::{Body, BodyVersion};
+use relaymesh_core::endpoint::Endpoint;
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::identity::{ClusterId, GossipDomain, NodeId, StoreIncarnation};
 use relaymesh_core::limits::Limits;
 use relaymesh_core::machine::{CauseId, Chooser};
 use relaymesh_core::node::{Application, Node, Seat};
-use relaymesh_core::secret::SecretKey;
 use relaymesh_core::time::{Duration, Time};
 
-/// The cluster that every simulated node belongs to.
+/// The cluster that the simulated nodes belong to, unless they are strangers.
 pub(super) const CLUSTER: ClusterId = ClusterId::from_bytes(*b"simulated mesh  ");
+/// The cluster of the strangers.
+pub(super) const STRANGERS: ClusterId = ClusterId::from_bytes(*b"strangers' mesh ");
 
 /// A machine's sleep.
 pub(super) struct Sleep {
@@ -37,7 +40,15 @@ pub(super) struct Host<A: Application> {
     pub(super) life: u32,
     pub(super) id: NodeId,
     pub(super) version: BodyVersion,
-    pub(super) keyring: Keyring,
+    pub(super) cluster: ClusterId,
+    /// Its keys: an operator's, so that they outlive processes and stores.
+    pub(super) keys: HostKeys,
+    /// Where it is.
+    pub(super) endpoint: Endpoint,
+    /// How often it has moved.
+    pub(super) moves: u32,
+    /// Where its process believes others to be.
+    pub(super) book: BTreeMap<NodeId, Endpoint>,
     pub(super) clock: HostClock,
     pub(super) disk: Disk,
     pub(super) disk_condition: DiskCondition,
@@ -67,6 +78,8 @@ pub(super) struct Host<A: Application> {
     pub(super) backlog: VecDeque<Inbound>,
     /// Faults that keep the process from starting.
     pub(super) held_down: u32,
+    /// It has not joined yet.
+    pub(super) is_absent: bool,
     /// A write or sync of this process has failed: nothing more is written.
     pub(super) store_failed: bool,
     /// What the process last saw of its monotonic clock.
@@ -91,12 +104,18 @@ impl<A: Application> Host<A> {
         clock.set_wall_rate(TrueTime(0), base_rate_ppb);
         let offset = scenario.clocks.offset.0.as_nanos();
         clock.step_wall(TrueTime(0), signed(clocks.below(2 * offset + 1), offset));
+        let is_stranger = scenario.mesh.is_stranger(scenario.nodes, number);
+        let cluster = if is_stranger { STRANGERS } else { CLUSTER };
         Self {
             node: None,
             life: 0,
             id: node_id(number),
-            version: BodyVersion(scenario.version),
-            keyring: Keyring::new(SecretKey::derive("relaymesh simulated cluster key", CLUSTER.as_bytes())),
+            version: first_version::<A>(scenario),
+            cluster,
+            keys: HostKeys::new(cluster),
+            endpoint: endpoint_of(number, 0),
+            moves: 0,
+            book: BTreeMap::new(),
             clock,
             disk: Disk::new(streams, number),
             disk_condition: condition_of(&scenario.disk),
@@ -117,6 +136,7 @@ impl<A: Application> Host<A> {
             event_cost: Duration::ZERO,
             backlog: VecDeque::new(),
             held_down: 0,
+            is_absent: scenario.mesh.is_late(scenario.nodes, number),
             store_failed: false,
             base_rate_ppb,
         }
@@ -125,12 +145,12 @@ impl<A: Application> Host<A> {
     /// Where the next process of this host sits.
     pub(super) fn seat(&mut self) -> Seat {
         Seat {
-            cluster: CLUSTER,
+            cluster: self.cluster,
             domain: GossipDomain(0),
             node: self.id,
             fresh_store: StoreIncarnation(self.founding.below(u64::MAX)),
             speaks: self.version,
-            keys: self.keyring.ids(),
+            keys: self.keys.ring.ids(),
             limits: Limits::default(),
         }
     }
@@ -168,12 +188,18 @@ impl<A: Application> Host<A> {
         self.node = None;
         self.life += 1;
         self.backlog.clear();
+        self.book.clear();
         self.wake = None;
         self.syncing = None;
         self.paused_until = TrueTime(0);
         self.last_seen = Time::ZERO;
         self.disk.abandon();
     }
+}
+
+/// The body version of the builds that a scenario starts with.
+pub(super) fn first_version<A: Application>(scenario: &Scenario) -> BodyVersion {
+    scenario.version.map_or(<A::Message as Body>::NEWEST, BodyVersion)
 }
 
 /// The disk as the scenario has it without faults.

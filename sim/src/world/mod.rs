@@ -3,22 +3,31 @@
 //! One event queue drives everything. [`host`] is what a machine room would hold: process, disk, clocks. [`drive`] is
 //! the driver: it hands a node what happens, and [`perform`] does what the node asks, without looking at the content
 //! of any message.
-//! [`faults`] breaks things and heals them, [`clients`] lets clients speak.
+//! [`wires`] is what leaves a host and comes of it on the way, [`addresses`] who lives where, [`keys`] what each host can
+//! open. [`faults`] breaks things and heals them, [`clients`] lets clients speak.
 
+mod addresses;
 mod clients;
 mod drive;
 mod faults;
 mod host;
+mod keys;
 mod perform;
 mod report;
 mod run;
+mod wires;
+
+#[cfg(test)]
+mod tests;
 
 pub use host::node_id;
+pub use keys::key_name;
 pub use report::{Report, Verdict};
 pub use run::{Options, World, run};
 
+use crate::network::connection::Lane;
 use crate::time::TrueTime;
-use relaymesh_core::envelope::Class;
+use relaymesh_core::envelope::{Class, KeyIds};
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::identity::{NodeId, RequestId};
 use relaymesh_core::machine::CauseId;
@@ -31,6 +40,10 @@ enum Happening {
     Arrives { host: u32, life: u32, inbound: Inbound },
     /// A packet reaches a host, whoever runs there.
     Packet { host: u32, place: u32 },
+    /// What a stream has lost is to be sent again.
+    Retries { lane: Lane, number: u32 },
+    /// A question reaches the endpoint of a seed.
+    Inquiry { place: u32 },
     /// A sync ends.
     SyncEnds { host: u32, life: u32, number: u32 },
     /// A process that was frozen or busy goes on.
@@ -61,14 +74,8 @@ enum Inbound {
     Computed { place: u32 },
     Full { peer: NodeId, class: Class, cause: CauseId },
     Room { peer: NodeId, class: Class, cause: CauseId },
-}
-
-/// A packet on its way.
-#[derive(Debug)]
-struct Packet {
-    bytes: alloc::vec::Vec<u8>,
-    altered: bool,
-    sent_by: CauseId,
+    Found { place: u32 },
+    Keys { keys: KeyIds, cause: CauseId },
 }
 
 /// The bound between a client and a node, one way.

@@ -3,14 +3,13 @@
 //! Every checker that watches what leaves a node stands at the points where it leaves.
 
 use super::run::World;
-use super::{Happening, Inbound, Packet};
+use super::wires::Seal;
+use super::{Happening, Inbound};
 use crate::disk::Bytes;
-use crate::network::Flight;
 use crate::subject::{Checks, Outcome, Subject};
 use alloc::format;
-use alloc::vec::Vec;
 use relaymesh_core::codec::Body;
-use relaymesh_core::envelope::{seal, tag_of};
+use relaymesh_core::envelope::{KeyChange, seal, tag_of};
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::machine::CauseId;
 use relaymesh_core::node::{Action, Application, Effect, Observed, Outgoing, StopReason, StoreFailure, Ticket};
@@ -87,7 +86,22 @@ impl<S: Subject> World<S> {
                 self.trace.note(|| format!("refuse {id}: {refusal}"));
                 self.answer(id, Outcome::Refused(refusal), cause);
             }
-            Action::Seek | Action::Locate { .. } | Action::Forget(_) | Action::Keyring(_) => {}
+            Action::Seek => {
+                self.trace.note(|| "ask the seeds who is there".into());
+                self.seek(host, event);
+            }
+            Action::Locate { node, endpoint } => {
+                self.trace.bytes(node.as_bytes());
+                self.trace.printed(endpoint);
+                self.trace.note(|| format!("{node:?} is at {endpoint}"));
+                self.host_mut(host).book.insert(node, endpoint);
+            }
+            Action::Forget(node) => {
+                self.trace.bytes(node.as_bytes());
+                self.trace.note(|| format!("forget {node:?}"));
+                self.host_mut(host).book.remove(&node);
+            }
+            Action::Keyring(change) => self.change_keys(host, event, change),
             Action::Observe(observed) => self.observe(host, cause, &observed),
             Action::Stop(reason) => self.process_stops(host, &reason),
         }
@@ -119,49 +133,33 @@ impl<S: Subject> World<S> {
         self.engine_checks.named(host, it.life, envelope.source, &mut self.found);
         let mut bytes = self.buffers.pop().unwrap_or_default();
         bytes.clear();
-        if let Err(error) = seal(&it.keyring, &envelope, &outgoing.message, node.seat().limits.packet_bytes, &mut bytes)
-        {
+        let packet_bytes = node.seat().limits.packet_bytes;
+        if let Err(error) = seal(&it.keys.ring, &envelope, &outgoing.message, packet_bytes, &mut bytes) {
             panic!("a machine sent a message that cannot be sealed: {error}");
         }
         self.trace.bytes(tag_of(&bytes));
         self.trace.note(|| format!("send to n{to}: {:?}", outgoing.message));
-        self.dispatch(host, to, outgoing, cause, bytes);
+        let sealed = Seal { from: host, to, key: self.host(host).keys.sealing(), cause };
+        self.dispatch(sealed, &envelope, &outgoing.message, bytes);
     }
 
-    fn dispatch(
-        &mut self,
-        host: u32,
-        to: u32,
-        outgoing: &Outgoing<<S::Application as Application>::Message>,
-        cause: CauseId,
-        bytes: Vec<u8>,
-    ) {
-        let route = self.network.route(self.now, host, to, outgoing.class, bytes.len());
-        if let Some(until) = route.full_until {
-            let (peer, class) = (outgoing.to, outgoing.class);
-            let life = self.host(host).life;
-            self.full_lanes.insert((host, life, peer, class), until);
-            self.later(Duration::ZERO, host, Inbound::Full { peer, class, cause });
-            self.later(until.since(self.now), host, Inbound::Room { peer, class, cause });
-        }
-        if let Some(flight) = route.second {
-            let mut copy = self.buffers.pop().unwrap_or_default();
-            copy.clear();
-            copy.extend_from_slice(&bytes);
-            self.fly(to, flight, cause, copy);
-        }
-        match route.first {
-            Some(flight) => self.fly(to, flight, cause, bytes),
-            None => self.buffers.push(bytes),
-        }
+    fn change_keys(&mut self, host: u32, cause: CauseId, change: KeyChange) {
+        self.trace.printed(format_args!("{change:?}"));
+        self.trace.note(|| format!("change the keyring: {change:?}"));
+        let is_done = self.host_mut(host).keys.change(change);
+        self.look_at_keys(host, is_done, cause);
     }
 
-    fn fly(&mut self, to: u32, flight: Flight, sent_by: CauseId, mut bytes: Vec<u8>) {
-        if flight.corrupt {
-            self.network.flip_bits(&mut bytes);
+    /// Holds a keyring against what it must hold, and lets the process know if it has changed.
+    pub(super) fn look_at_keys(&mut self, host: u32, has_changed: bool, cause: CauseId) {
+        let ring = &self.hosts[host as usize].keys;
+        let (keys, expected) = (ring.ring.ids(), ring.expected());
+        if keys != expected {
+            self.engine_checks.keyring_differs(host, keys, expected, &mut self.found);
         }
-        let place = self.packets.put(Packet { bytes, altered: flight.corrupt, sent_by });
-        self.queue.schedule(flight.at, Happening::Packet { host: to, place });
+        if has_changed {
+            self.later(Duration::ZERO, host, Inbound::Keys { keys, cause });
+        }
     }
 
     fn load(&mut self, host: u32, event: CauseId, ticket: Ticket, sequence: Sequence) {

@@ -129,6 +129,12 @@ impl<S: Subject> World<S> {
         }
         add(FaultKind::SlowNode.name(), self.slow_events);
         add("refused_packet", self.refused_packets);
+        add("misdirected_packet", self.misdirected_packets);
+        add("unlocated_packet", self.unlocated_packets);
+        add("unanswered_endpoint", self.unanswered_endpoints);
+        add("retransmitted", self.retransmitted);
+        add("broken_connection", self.broken_connections);
+        add("stream_overflow", self.overflows);
         self.stops.iter().chain(&self.observations).for_each(|(name, count)| add(name, *count));
         fired.retain(|name, count| *count > 0 || self.plan.faults.iter().any(|fault| fault.kind.name() == name));
         fired

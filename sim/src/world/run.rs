@@ -1,13 +1,16 @@
 //! One run from beginning to end, and what it reports.
 
+use super::addresses::{Addresses, Discovery, Inquiry};
 use super::clients::ClientSeat;
 use super::drive::Read;
 use super::host::{Host, node_id};
 use super::report::Report;
-use super::{Happening, Packet, Timetable};
+use super::wires::Packet;
+use super::{Happening, Timetable};
 use crate::check::engine::EngineChecks;
 use crate::check::{DRAW_1, Findings, LIVE_1};
 use crate::network::Network;
+use crate::network::connection::{Connection, Lane};
 use crate::queue::Queue;
 use crate::scenario::{FaultKind, Plan, Scenario};
 use crate::slab::Slab;
@@ -43,6 +46,9 @@ pub struct World<S: Subject> {
     pub(super) node_ids: Vec<NodeId>,
     directory: Vec<(NodeId, u32)>,
     pub(super) network: Network,
+    pub(super) addresses: Addresses,
+    pub(super) connections: BTreeMap<Lane, Connection>,
+    pub(super) connections_opened: u32,
     pub(super) compute_delay: Stream,
     pub(super) clients: S::Clients,
     pub(super) client_seats: Vec<ClientSeat<Request<S>>>,
@@ -53,6 +59,8 @@ pub struct World<S: Subject> {
     pub(super) requests: Slab<Request<S>>,
     pub(super) answers: Slab<Answer<S>>,
     pub(super) reads: Slab<Read>,
+    pub(super) inquiries: Slab<Inquiry>,
+    pub(super) discoveries: Slab<Discovery>,
     pub(super) work: Slab<Work<S>>,
     pub(super) active_faults: BTreeSet<u32>,
     pub(super) last_fault: CauseId,
@@ -65,6 +73,16 @@ pub struct World<S: Subject> {
     pub(super) stops: BTreeMap<&'static str, u64>,
     pub(super) excuses: u64,
     pub(super) refused_packets: u64,
+    /// Packets that went to another host than the one of the node that they were for.
+    pub(super) misdirected_packets: u64,
+    /// Packets for nodes that nobody had located.
+    pub(super) unlocated_packets: u64,
+    /// Packets to endpoints where nobody lived.
+    pub(super) unanswered_endpoints: u64,
+    pub(super) retransmitted: u64,
+    pub(super) broken_connections: u64,
+    /// Messages for which a stream had no room.
+    pub(super) overflows: u64,
     pub(super) slow_events: u64,
     pub(super) effects_seen: u64,
     /// Lanes that a process was told are full, with the time at which it is to be told of room.
@@ -102,7 +120,7 @@ impl<S: Subject> World<S> {
         let mut streams = Streams::new(seed);
         let plan = Plan::draw(scenario, &mut streams);
         let network = Network::new(scenario.network, &mut streams);
-        let clients = S::clients(scenario, &mut streams);
+        let clients = S::clients(scenario, &plan, &mut streams);
         let heal = TrueTime(0) + scenario.phases.safety.0;
         let end = heal + scenario.phases.liveness.0;
         let offering_until = heal + Duration::from_nanos(scenario.phases.liveness.0.as_nanos() / 2);
@@ -120,6 +138,9 @@ impl<S: Subject> World<S> {
             node_ids,
             directory,
             network,
+            addresses: Addresses::new(scenario.nodes),
+            connections: BTreeMap::new(),
+            connections_opened: 0,
             compute_delay: streams.open("compute delay"),
             client_seats: (0..clients.count()).map(|_| ClientSeat::new()).collect(),
             clients,
@@ -130,6 +151,8 @@ impl<S: Subject> World<S> {
             requests: Slab::new(),
             answers: Slab::new(),
             reads: Slab::new(),
+            inquiries: Slab::new(),
+            discoveries: Slab::new(),
             work: Slab::new(),
             active_faults: BTreeSet::new(),
             last_fault: CauseId(0),
@@ -142,6 +165,12 @@ impl<S: Subject> World<S> {
             stops: BTreeMap::new(),
             excuses: 0,
             refused_packets: 0,
+            misdirected_packets: 0,
+            unlocated_packets: 0,
+            unanswered_endpoints: 0,
+            retransmitted: 0,
+            broken_connections: 0,
+            overflows: 0,
             slow_events: 0,
             effects_seen: 0,
             full_lanes: BTreeMap::new(),
@@ -156,8 +185,11 @@ impl<S: Subject> World<S> {
     }
 
     fn set_the_stage(&mut self) {
+        let start = self.scenario.mesh.start;
+        let mut starts = self.streams.open("first starts");
         for host in 0..self.scenario.nodes {
-            self.queue.schedule(TrueTime(0), Happening::Boots { host, life: 0 });
+            let at = TrueTime(0) + starts.span(start.from, start.to);
+            self.queue.schedule(at, Happening::Boots { host, life: 0 });
         }
         for client in 0..self.clients.count() {
             self.schedule_turn(client, TrueTime(0));
@@ -171,22 +203,30 @@ impl<S: Subject> World<S> {
     /// Runs to the end, or to the first broken promise.
     pub fn run(&mut self) {
         while self.found.violations.is_empty() && self.trace.events() < self.events_max {
-            match self.queue.pop() {
-                Some((at, happening)) if at <= self.timetable.end => {
-                    self.now = at;
-                    self.happens(happening);
-                }
-                _ => {
-                    self.now = self.timetable.end;
-                    return self.finish();
-                }
+            if !self.step() {
+                self.now = self.timetable.end;
+                return self.finish();
             }
+        }
+    }
+
+    /// Lets the next thing happen; `false` when the run is over.
+    pub(super) fn step(&mut self) -> bool {
+        match self.queue.pop() {
+            Some((at, happening)) if at <= self.timetable.end => {
+                self.now = at;
+                self.happens(happening);
+                true
+            }
+            _ => false,
         }
     }
 
     fn happens(&mut self, happening: Happening) {
         match happening {
             Happening::Packet { host, place } => self.packet_arrives(host, place),
+            Happening::Retries { lane, number } => self.retry(lane, number),
+            Happening::Inquiry { place } => self.inquiry_arrives(place),
             Happening::Arrives { host, life, inbound } => {
                 let it = self.host(host);
                 let is_request = matches!(inbound, super::Inbound::Request { .. });
@@ -261,6 +301,11 @@ impl<S: Subject> World<S> {
             }
         }
         self.found = found;
+    }
+
+    /// The checkers, which may have gathered figures.
+    pub fn checks(&self) -> &S::Checks {
+        &self.checks
     }
 
     /// The lines kept, if they were asked for.

@@ -1,27 +1,55 @@
 //! The network between hosts: what becomes of each packet, directed link by directed link.
 //!
 //! Without faults a packet takes a drawn delay and arrives. Each active fault may change that; each kind of fault draws
-//! from its own stream, and only for packets it concerns.
+//! from its own stream, and only for packets it concerns. Datagrams are routed one by one; of a stream the network
+//! carries segments, and [`connection`] makes messages of them that arrive once and in order.
 
-use crate::scenario::{Direction, FaultKind, NetworkSettings, PlannedFault};
+mod condition;
+pub mod connection;
+
+use crate::scenario::{FaultKind, NetworkSettings, PlannedFault};
 use crate::streams::{Stream, Streams};
 use crate::time::TrueTime;
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use condition::Condition;
 use relaymesh_core::envelope::Class;
 use relaymesh_core::machine::Chooser;
 use relaymesh_core::time::Duration;
 
-/// What becomes of one packet.
+/// What becomes of one datagram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Route {
     /// When it arrives, and whether its bytes are changed on the way.
     pub first: Option<Flight>,
     /// When it arrives once more.
     pub second: Option<Flight>,
+    /// When somebody who kept a copy delivers it.
+    pub replayed: Option<TrueTime>,
+    /// Somebody without a key sends a copy, too.
+    pub intruder: Option<Intruder>,
     /// The sender's queue is full: until when.
     pub full_until: Option<TrueTime>,
+}
+
+/// A copy of a packet that somebody without a key has made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intruder {
+    /// When it arrives.
+    pub at: TrueTime,
+    /// Whether it claims another cluster rather than being sealed with a key that nobody holds.
+    pub is_foreign: bool,
+}
+
+/// What becomes of one segment of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// It takes that long.
+    Across(Duration),
+    /// It gets lost, or is changed on the way, which comes to the same.
+    Lost,
+    /// The link has no room for it before then.
+    NotBefore(TrueTime),
 }
 
 /// One copy of a packet on its way.
@@ -53,38 +81,8 @@ pub struct Network {
     reorder: Stream,
     corrupt: Stream,
     flip: Stream,
-}
-
-#[derive(Clone, Debug)]
-struct Condition {
-    kind: FaultKind,
-    concerned: Vec<bool>,
-    /// Cut both ways; the lower number stands first.
-    links: BTreeSet<(u32, u32)>,
-    direction: Direction,
-    share: u64,
-    amount: Duration,
-    bytes_per_second: u64,
-}
-
-impl Condition {
-    fn touches(&self, from: u32, to: u32) -> bool {
-        match self.direction {
-            Direction::Both => self.concerned[from as usize] || self.concerned[to as usize],
-            Direction::Out => self.concerned[from as usize],
-            Direction::In => self.concerned[to as usize],
-        }
-    }
-
-    fn cuts(&self, from: u32, to: u32) -> bool {
-        let (from_inside, to_inside) = (self.concerned[from as usize], self.concerned[to as usize]);
-        match self.kind {
-            FaultKind::Partition => from_inside != to_inside,
-            FaultKind::OneWay => from_inside && !to_inside,
-            FaultKind::Partial => self.links.contains(&(from.min(to), from.max(to))),
-            _ => false,
-        }
-    }
+    replay: Stream,
+    intrude: Stream,
 }
 
 impl Network {
@@ -106,23 +104,14 @@ impl Network {
             reorder: streams.open("network reorder"),
             corrupt: streams.open("network corrupt"),
             flip: streams.open("network flipped bits"),
+            replay: streams.open("network replay"),
+            intrude: streams.open("network intruder"),
         }
     }
 
     /// A fault of the network begins.
     pub fn begin(&mut self, number: usize, fault: &PlannedFault, nodes: u32) {
-        let mut concerned = vec![false; nodes as usize];
-        fault.nodes.iter().for_each(|node| concerned[*node as usize] = true);
-        let condition = Condition {
-            kind: fault.kind,
-            concerned,
-            links: fault.links.iter().map(|(one, other)| (*one.min(other), *one.max(other))).collect(),
-            direction: fault.direction,
-            share: fault.share,
-            amount: fault.amount,
-            bytes_per_second: fault.value,
-        };
-        self.active.push((number, condition));
+        self.active.push((number, Condition::of(fault, nodes)));
     }
 
     /// A fault of the network ends.
@@ -130,7 +119,7 @@ impl Network {
         self.active.retain(|(active, _)| *active != number);
     }
 
-    /// What becomes of a packet of `bytes` bytes sent now.
+    /// What becomes of a datagram of `bytes` bytes sent now.
     pub fn route(&mut self, now: TrueTime, from: u32, to: u32, class: Class, bytes: usize) -> Route {
         let mut flight = Flight { at: now + self.draw_delay(), corrupt: false };
         if self.active.is_empty() {
@@ -138,17 +127,18 @@ impl Network {
         }
         let mut route = Route::default();
         let mut copies = 1;
+        let (mut replayed, mut intruder) = (None, None);
         for at in 0..self.active.len() {
             let condition = &self.active[at].1;
             let (kind, share, amount) = (condition.kind, condition.share, condition.amount);
-            if condition.cuts(from, to) {
+            if condition.cuts(now, from, to) {
                 self.fire(kind);
                 return route;
             }
             if !condition.touches(from, to) {
                 continue;
             }
-            *self.judged.entry(kind).or_default() += 1;
+            self.judge(kind);
             match kind {
                 FaultKind::Loss if self.loss.decide().happens(share) => {
                     self.fire(kind);
@@ -178,15 +168,79 @@ impl Network {
                         return route;
                     }
                 },
+                FaultKind::Replay if self.replay.decide().happens(share) => {
+                    self.fire(kind);
+                    replayed = Some(self.replay.decide().span(Duration::ZERO, amount));
+                }
+                FaultKind::Intrude if self.intrude.decide().happens(share) => {
+                    self.fire(kind);
+                    intruder = Some(self.draw_intruder(now));
+                }
                 _ => {}
             }
         }
         route.first = Some(flight);
+        route.replayed = replayed.map(|later| flight.at + later);
+        route.intruder = intruder;
         if copies == 2 {
             let at = now + self.copy_delay.decide().span(self.settings.delay.from, self.settings.delay.to);
             route.second = Some(Flight { at, corrupt: false });
         }
         route
+    }
+
+    /// What becomes of a segment of `bytes` bytes of a stream, tried now. What would double a datagram does nothing to it,
+    /// and what would let others overtake it holds up those behind it.
+    pub fn carry(&mut self, now: TrueTime, from: u32, to: u32, class: Class, bytes: usize) -> Carried {
+        let mut delay = self.draw_delay();
+        for at in 0..self.active.len() {
+            let condition = &self.active[at].1;
+            let (kind, share, amount) = (condition.kind, condition.share, condition.amount);
+            if condition.cuts(now, from, to) {
+                self.fire(kind);
+                return Carried::Lost;
+            }
+            if !condition.touches(from, to) {
+                continue;
+            }
+            match kind {
+                FaultKind::Loss if self.judge(kind).loss.decide().happens(share) => {
+                    self.fire(kind);
+                    return Carried::Lost;
+                }
+                FaultKind::Corrupt if self.judge(kind).corrupt.decide().happens(share) => {
+                    self.fire(kind);
+                    return Carried::Lost;
+                }
+                FaultKind::Reorder if self.judge(kind).reorder.decide().happens(share) => {
+                    self.fire(kind);
+                    delay = delay + self.reorder.decide().span(Duration::ZERO, amount);
+                }
+                FaultKind::Delay => {
+                    self.fire(kind);
+                    delay = delay + amount;
+                }
+                FaultKind::Bandwidth => match self.queue(at, now, (from, to, class), bytes) {
+                    Ok(wait) => delay = delay + wait,
+                    Err(until) => {
+                        self.fire(kind);
+                        return Carried::NotBefore(until);
+                    }
+                },
+                _ => {}
+            }
+        }
+        Carried::Across(delay)
+    }
+
+    fn judge(&mut self, kind: FaultKind) -> &mut Self {
+        *self.judged.entry(kind).or_default() += 1;
+        self
+    }
+
+    fn draw_intruder(&mut self, now: TrueTime) -> Intruder {
+        let at = now + self.intrude.decide().span(self.settings.delay.from, self.settings.delay.to);
+        Intruder { at, is_foreign: self.intrude.decide().below(2) == 1 }
     }
 
     fn draw_delay(&mut self) -> Duration {
@@ -245,10 +299,10 @@ impl Network {
     }
 
     /// The network's streams with the draws that each must have given, for DRAW-1.
-    pub fn draws_expected(&self) -> [(&'static str, &Stream, u64); 8] {
+    pub fn draws_expected(&self) -> [(&'static str, &Stream, u64); 10] {
         let count = |counts: &BTreeMap<FaultKind, u64>, kind| counts.get(&kind).copied().unwrap_or(0);
         let judged = |kind| count(&self.judged, kind);
-        let held_back = count(&self.fired, FaultKind::Reorder);
+        let fired = |kind| count(&self.fired, kind);
         let tails = if self.settings.tail.0 > 0 { self.delays } else { 0 };
         [
             ("delay", &self.delay, self.delays),
@@ -256,9 +310,11 @@ impl Network {
             ("loss", &self.loss, judged(FaultKind::Loss)),
             ("duplicate", &self.duplicate, judged(FaultKind::Duplicate)),
             ("delay of copies", &self.copy_delay, self.copy_delay.decisions()),
-            ("reorder", &self.reorder, judged(FaultKind::Reorder) + held_back),
+            ("reorder", &self.reorder, judged(FaultKind::Reorder) + fired(FaultKind::Reorder)),
             ("corrupt", &self.corrupt, judged(FaultKind::Corrupt)),
             ("flipped bits", &self.flip, self.flip.decisions()),
+            ("replay", &self.replay, judged(FaultKind::Replay) + fired(FaultKind::Replay)),
+            ("intruder", &self.intrude, judged(FaultKind::Intrude) + 2 * fired(FaultKind::Intrude)),
         ]
     }
 }

@@ -1,0 +1,305 @@
+//! Slots in a sled tree.
+//!
+//! A slot's key is its number, eight bytes, most significant first. A frame is cut into pieces of at most
+//! [`PIECE_BYTES`]; the first has the slot's own key, the others that key and their number in two bytes, so that a slot's
+//! pieces stand together and in order. The reason: a leaf of sled 0.34 that outgrows a quarter of a segment becomes a
+//! file of its own, which sled never syncs. With pieces this small no leaf does.
+//!
+//! What `flush` of sled 0.34 promises it does not keep: it writes the log with `sync_file_range`, which leaves the
+//! drive's cache and the file's length alone (spacejam/sled#1452). So [`SledStore::sync`] follows it with fdatasync of
+//! the log.
+
+use crate::folder::file::sync_folder;
+use relaymesh_core::node::StoreFailure;
+use relaymesh_core::record::Sequence;
+use sled::{Batch, Db, IVec, Tree};
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// Bytes of one piece. A leaf holds some 27 pieces at most, and 128 KiB are too much for it.
+const PIECE_BYTES: usize = 4 << 10;
+/// Memory for pages that were read or written lately.
+const CACHE_BYTES: u64 = 64 << 20;
+/// Bytes of a frame that its pieces' numbers reach for.
+const FRAME_BYTES_MAX: usize = PIECE_BYTES << 16;
+const KEY_BYTES: usize = 8;
+const SLOTS: &str = "slots";
+
+/// Why a store cannot be used. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be made or opened.
+    #[error("cannot open the store in {}: {problem}", .path.display())]
+    Open {
+        /// Where it is.
+        path: PathBuf,
+        /// Why it failed.
+        problem: sled::Error,
+    },
+    /// Its files cannot be made durable.
+    #[error("cannot sync the store in {}: {problem}", .path.display())]
+    Sync {
+        /// Where it is.
+        path: PathBuf,
+        /// Why it failed.
+        problem: io::Error,
+    },
+    /// It holds keys that are no slots.
+    #[error("the store in {} was not written by this program; give the node a folder of its own", .0.display())]
+    Foreign(PathBuf),
+    /// A slot cannot be read, which is not the same as an empty one: what it holds may have been promised to others.
+    #[error("slot {slot} cannot be read: {problem}; the disk may be failing; keep a copy of the store for inspection")]
+    Read {
+        /// The slot.
+        slot: Sequence,
+        /// Why it failed.
+        problem: sled::Error,
+    },
+}
+
+/// The slots of one journal. Every call blocks on the disk.
+pub(super) struct SledStore {
+    // Kept so that the database is closed after the tree.
+    tree: Tree,
+    db: Db,
+    log: File,
+    staged: Batch,
+    is_staged: bool,
+    last: Sequence,
+}
+
+impl SledStore {
+    /// Opens the store at `path`, or makes one there, durably.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed = |problem| StoreError::Open { path: path.to_owned(), problem };
+        // Without a flusher of its own: an idle store must not wake the machine.
+        let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
+        let db = config.open().map_err(failed)?;
+        let tree = db.open_tree(SLOTS).map_err(failed)?;
+        db.flush().map_err(failed)?;
+        let log = made_durable(path).map_err(|problem| StoreError::Sync { path: path.to_owned(), problem })?;
+        let last = match tree.last().map_err(failed)? {
+            None => Sequence(0),
+            Some((key, _)) => slot_of(&key).ok_or_else(|| StoreError::Foreign(path.to_owned()))?,
+        };
+        Ok(Self { tree, db, log, staged: Batch::default(), is_staged: false, last })
+    }
+
+    /// The last slot that is not empty, zero when all are.
+    pub(super) const fn last(&self) -> Sequence {
+        self.last
+    }
+
+    /// Replaces what a slot holds. To be seen after [`apply`](Self::apply), durable after [`sync`](Self::sync).
+    pub(super) fn stage(&mut self, slot: Sequence, frame: &[u8]) -> Result<(), StoreFailure> {
+        assert!(frame.len() <= FRAME_BYTES_MAX, "a frame of {} bytes: lower `record_bytes`", frame.len());
+        if slot <= self.last {
+            // Pieces of what stood there before must not stay behind the new ones.
+            self.stage_removal(slot, slot.next())?;
+        }
+        self.last = self.last.max(slot);
+        self.is_staged = true;
+        let mut pieces = frame.chunks(PIECE_BYTES);
+        self.staged.insert(&key_of(slot), pieces.next().unwrap_or_default());
+        for (number, piece) in (1..=u16::MAX).zip(pieces) {
+            self.staged.insert(&piece_key(slot, number)[..], piece);
+        }
+        Ok(())
+    }
+
+    /// Empties every slot from `from` on.
+    pub(super) fn stage_erase(&mut self, from: Sequence) -> Result<(), StoreFailure> {
+        self.stage_removal(from, Sequence(u64::MAX))?;
+        self.last = self.last.min(Sequence(from.0.saturating_sub(1)));
+        Ok(())
+    }
+
+    /// Stages the removal of the slots from `from` to before `to`, those staged but not applied included.
+    fn stage_removal(&mut self, from: Sequence, to: Sequence) -> Result<(), StoreFailure> {
+        self.apply()?;
+        for key in self.tree.range(key_of(from)..key_of(to)).keys() {
+            self.staged.remove(key.map_err(|problem| failure_of(&problem))?);
+            self.is_staged = true;
+        }
+        Ok(())
+    }
+
+    /// Writes what was staged, so that it is read from now on.
+    pub(super) fn apply(&mut self) -> Result<(), StoreFailure> {
+        if !self.is_staged {
+            return Ok(());
+        }
+        self.is_staged = false;
+        self.tree.apply_batch(std::mem::take(&mut self.staged)).map_err(|problem| failure_of(&problem))
+    }
+
+    /// Makes durable what was applied.
+    pub(super) fn sync(&mut self) -> Result<(), StoreFailure> {
+        self.db.flush().map_err(|problem| failure_of(&problem))?;
+        self.log.sync_data().map_err(|problem| match is_full(&problem) {
+            true => StoreFailure::Full,
+            false => StoreFailure::Sync,
+        })
+    }
+
+    /// What a slot holds, `None` when it is empty.
+    pub(super) fn read(&self, slot: Sequence) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut frame: Option<Vec<u8>> = None;
+        for piece in self.tree.range(key_of(slot)..key_of(slot.next())) {
+            let (_, piece) = piece.map_err(|problem| StoreError::Read { slot, problem })?;
+            frame.get_or_insert_default().extend_from_slice(&piece);
+        }
+        Ok(frame)
+    }
+}
+
+/// Syncs all that sled made when it opened the store, names included, and returns its log.
+fn made_durable(path: &Path) -> io::Result<File> {
+    File::open(path.join("conf"))?.sync_all()?;
+    let log = File::open(path.join("db"))?;
+    log.sync_all()?;
+    sync_folder(&path.join("blobs"))?;
+    sync_folder(path)?;
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent)?,
+        _ => sync_folder(Path::new("."))?,
+    }
+    Ok(log)
+}
+
+fn failure_of(problem: &sled::Error) -> StoreFailure {
+    match problem {
+        sled::Error::Io(problem) if is_full(problem) => StoreFailure::Full,
+        _ => StoreFailure::Write,
+    }
+}
+
+fn is_full(problem: &io::Error) -> bool {
+    matches!(problem.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
+fn key_of(slot: Sequence) -> [u8; KEY_BYTES] {
+    slot.0.to_be_bytes()
+}
+
+fn piece_key(slot: Sequence, number: u16) -> [u8; KEY_BYTES + 2] {
+    let mut key = [0; KEY_BYTES + 2];
+    key[..KEY_BYTES].copy_from_slice(&key_of(slot));
+    key[KEY_BYTES..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn slot_of(key: &IVec) -> Option<Sequence> {
+    let slot = key.first_chunk().map(|slot| Sequence(u64::from_be_bytes(*slot)));
+    slot.filter(|_| matches!(key.len(), KEY_BYTES) || key.len() == KEY_BYTES + 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(place: &tempfile::TempDir) -> SledStore {
+        SledStore::open(&place.path().join("store")).unwrap()
+    }
+
+    fn frame(seed: u64, bytes: usize) -> Vec<u8> {
+        (0..bytes).map(|at| (seed as usize * 31 + at * 7 + at / 251) as u8).collect()
+    }
+
+    #[test]
+    fn slots_come_back_as_they_were_written_also_after_a_restart() {
+        let place = tempfile::tempdir().unwrap();
+        let sizes = [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES, 1 << 20];
+        let mut store = open(&place);
+        assert_eq!(store.last(), Sequence(0));
+        for (slot, bytes) in (1..).zip(sizes) {
+            store.stage(Sequence(slot), &frame(slot, bytes)).unwrap();
+        }
+        store.apply().unwrap();
+        store.sync().unwrap();
+        drop(store);
+        let store = open(&place);
+        assert_eq!(store.last(), Sequence(sizes.len() as u64));
+        for (slot, bytes) in (1..).zip(sizes) {
+            assert!(store.read(Sequence(slot)).unwrap() == Some(frame(slot, bytes)), "{bytes} bytes");
+        }
+        assert_eq!(store.read(Sequence(99)).unwrap(), None);
+    }
+
+    #[test]
+    fn what_replaces_a_long_frame_leaves_nothing_of_it_behind() {
+        let place = tempfile::tempdir().unwrap();
+        let mut store = open(&place);
+        store.stage(Sequence(1), &frame(1, 4 * PIECE_BYTES)).unwrap();
+        store.stage(Sequence(2), &frame(2, 10)).unwrap();
+        store.stage(Sequence(1), &frame(3, 2 * PIECE_BYTES)).unwrap();
+        store.apply().unwrap();
+        assert!(store.read(Sequence(1)).unwrap() == Some(frame(3, 2 * PIECE_BYTES)));
+        assert_eq!(store.read(Sequence(2)).unwrap(), Some(frame(2, 10)));
+        assert_eq!(store.last(), Sequence(2));
+    }
+
+    #[test]
+    fn erased_slots_are_empty_and_can_be_written_again() {
+        let place = tempfile::tempdir().unwrap();
+        let mut store = open(&place);
+        for slot in 1..=5 {
+            store.stage(Sequence(slot), &frame(slot, 2 * PIECE_BYTES)).unwrap();
+        }
+        store.stage_erase(Sequence(3)).unwrap();
+        assert_eq!(store.last(), Sequence(2));
+        store.stage(Sequence(3), &frame(9, 5)).unwrap();
+        store.apply().unwrap();
+        store.sync().unwrap();
+        drop(store);
+        let store = open(&place);
+        assert_eq!(store.last(), Sequence(3));
+        assert_eq!(store.read(Sequence(3)).unwrap(), Some(frame(9, 5)));
+        assert_eq!(store.read(Sequence(4)).unwrap(), None);
+    }
+
+    #[test]
+    fn sled_never_moves_a_piece_to_a_file_that_it_does_not_sync() {
+        let place = tempfile::tempdir().unwrap();
+        let mut store = open(&place);
+        for slot in 1..=12 {
+            store.stage(Sequence(slot), &frame(slot, 1 << 20)).unwrap();
+            store.apply().unwrap();
+        }
+        for slot in 13..=2_000 {
+            store.stage(Sequence(slot), &frame(slot, 1_000 + slot as usize % 5_000)).unwrap();
+        }
+        store.apply().unwrap();
+        store.sync().unwrap();
+        let blobs = std::fs::read_dir(place.path().join("store/blobs")).unwrap();
+        assert_eq!(blobs.count(), 0);
+    }
+
+    #[test]
+    fn a_store_is_opened_once() {
+        let place = tempfile::tempdir().unwrap();
+        let _first = open(&place);
+        let refused = SledStore::open(&place.path().join("store")).err().unwrap();
+        assert!(matches!(&refused, StoreError::Open { .. }) && refused.to_string().contains("lock"), "{refused}");
+    }
+
+    #[test]
+    fn a_full_disk_has_a_name_of_its_own() {
+        let io = |kind| sled::Error::Io(io::Error::from(kind));
+        assert_eq!(failure_of(&io(ErrorKind::StorageFull)), StoreFailure::Full);
+        assert_eq!(failure_of(&io(ErrorKind::QuotaExceeded)), StoreFailure::Full);
+        assert_eq!(failure_of(&io(ErrorKind::PermissionDenied)), StoreFailure::Write);
+    }
+
+    #[test]
+    fn a_sync_that_fails_is_reported() {
+        let place = tempfile::tempdir().unwrap();
+        let mut store = open(&place);
+        // Nothing can be synced to it.
+        store.log = File::open("/dev/null").unwrap();
+        store.stage(Sequence(1), b"frame").unwrap();
+        store.apply().unwrap();
+        assert_eq!(store.sync(), Err(StoreFailure::Sync));
+    }
+}

@@ -1,0 +1,132 @@
+//! Which hosts are well, in truth: what checkers hold the views against.
+
+use crate::scenario::{Direction, FaultKind, MeshLoad, PlannedFault};
+use crate::time::TrueTime;
+use alloc::vec;
+use alloc::vec::Vec;
+use relaymesh_core::time::Duration;
+
+/// Loss up to this share is what the mesh must bear without taking anyone for dead, in millionths.
+const LOSS_BORNE: u64 = 50_000;
+/// Links cut up to this share leave every node within reach of most, in millionths.
+const CUTS_BORNE: u64 = 300_000;
+
+/// One host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Host {
+    /// Since when its process runs, or has not been running.
+    up: Option<TrueTime>,
+    down_since: TrueTime,
+    /// Faults that keep it from behaving as a healthy one.
+    disturbances: u32,
+    calm_since: TrueTime,
+    has_left: bool,
+}
+
+/// All hosts.
+#[derive(Clone, Debug)]
+pub struct Truth {
+    hosts: Vec<Host>,
+    members: u32,
+    /// Milliseconds of delay that nobody may take for an absence.
+    delay_borne: Duration,
+}
+
+impl Truth {
+    /// Nobody runs yet.
+    pub fn new(nodes: u32, load: &MeshLoad, probe_timeout: Duration) -> Self {
+        let host =
+            Host { up: None, down_since: TrueTime(0), disturbances: 0, calm_since: TrueTime(0), has_left: false };
+        let delay_borne = Duration::from_nanos(probe_timeout.as_nanos() / 4);
+        Self { hosts: vec![host; nodes as usize], members: load.members(nodes), delay_borne }
+    }
+
+    /// Hosts of the cluster.
+    pub fn members(&self) -> u32 {
+        self.members
+    }
+
+    /// Whether the host belongs to the cluster.
+    pub fn is_of_cluster(&self, host: u32) -> bool {
+        host < self.members
+    }
+
+    pub(super) fn booted(&mut self, host: u32, now: TrueTime) {
+        let it = &mut self.hosts[host as usize];
+        (it.up, it.has_left) = (Some(now), false);
+    }
+
+    pub(super) fn ended(&mut self, host: u32, now: TrueTime) {
+        let it = &mut self.hosts[host as usize];
+        (it.up, it.down_since) = (None, now);
+    }
+
+    pub(super) fn left(&mut self, host: u32) {
+        self.hosts[host as usize].has_left = true;
+    }
+
+    pub(super) fn fault(&mut self, fault: &PlannedFault, begins: bool, now: TrueTime) {
+        if !self.disturbs(fault) {
+            return;
+        }
+        let everyone: Vec<u32> = (0..self.hosts.len() as u32).collect();
+        let concerned = if fault.kind == FaultKind::Partition { &everyone } else { &fault.nodes };
+        for host in concerned {
+            let it = &mut self.hosts[*host as usize];
+            if begins && fault.lasts.is_some() {
+                it.disturbances += 1;
+            } else if !begins {
+                it.disturbances = it.disturbances.saturating_sub(1);
+            }
+            it.calm_since = now;
+        }
+    }
+
+    /// Whether hosts under a fault may be taken for absent, or may take others so.
+    fn disturbs(&self, fault: &PlannedFault) -> bool {
+        match fault.kind {
+            FaultKind::Loss | FaultKind::Corrupt => fault.share > LOSS_BORNE,
+            FaultKind::Partial => fault.share > CUTS_BORNE,
+            FaultKind::Delay | FaultKind::Reorder => fault.amount > self.delay_borne,
+            FaultKind::Partition
+            | FaultKind::OneWay
+            | FaultKind::FlipFlop
+            | FaultKind::Bandwidth
+            | FaultKind::Pause
+            | FaultKind::Suspend
+            | FaultKind::SlowNode
+            | FaultKind::ClockRate
+            | FaultKind::Move => true,
+            // What ends a process is seen as its end; the rest leaves a node able to answer.
+            _ => fault.direction != Direction::Both && fault.share > LOSS_BORNE,
+        }
+    }
+
+    /// Whether the host's process runs and has not left.
+    pub fn is_up(&self, host: u32) -> bool {
+        let it = &self.hosts[host as usize];
+        it.up.is_some() && !it.has_left && self.is_of_cluster(host)
+    }
+
+    /// Whether it has left.
+    pub fn has_left(&self, host: u32) -> bool {
+        self.hosts[host as usize].has_left
+    }
+
+    /// Since when the process runs, if it does.
+    pub fn up_since(&self, host: u32) -> Option<TrueTime> {
+        self.hosts[host as usize].up
+    }
+
+    /// Since when no process runs, if none does.
+    pub fn down_since(&self, host: u32) -> Option<TrueTime> {
+        let it = &self.hosts[host as usize];
+        it.up.is_none().then_some(it.down_since)
+    }
+
+    /// Whether the host was up and undisturbed from `since` on.
+    pub fn is_well_since(&self, host: u32, since: TrueTime) -> bool {
+        let it = &self.hosts[host as usize];
+        self.is_up(host) && it.up.is_some_and(|up| up <= since) && it.disturbances == 0 && it.calm_since <= since
+    }
+}
