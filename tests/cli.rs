@@ -228,6 +228,10 @@ fn what_is_not_understood_ends_with_64_and_says_what_to_do() {
         ("chaos --scenario big*", "is called `big*`"),
         ("chaos --tag slow", "has the tag `slow`"),
         ("chaos --jobs 0", "0 is not in 1..=1024"),
+        ("measure membership", "--nodes <N,…>"),
+        ("measure membership --nodes 7", "7 is not in 8..=2000"),
+        ("measure membership --nodes 8 --experiment noise", "changes, quiet, lossy-node, flip-flop"),
+        ("measure membership --nodes 8 --profile moon", "local, lan, wan"),
     ];
     for (line, said) in cases {
         let done = place.run(line);
@@ -325,6 +329,45 @@ fn a_campaign_of_another_revision_is_not_continued_by_mistake() {
     assert_eq!(refused.code(), 64);
     assert!(refused.stderr().contains("revision another"), "{}", refused.stderr());
     assert_eq!(place.run("campaign --out results --scenario small --seeds 2 --new-revision").code(), 0);
+}
+
+/// A small mesh in which one thing after another changes, from two seeds.
+const CHANGES: &str = "measure membership --nodes 8 --seeds 2 --experiment changes";
+
+#[test]
+fn a_measurement_has_a_row_for_each_figure() {
+    let done = Place::new("measure").run(CHANGES);
+    assert_eq!(done.code(), 0, "{}", done.stderr());
+    let lines: Vec<String> = done.stdout().lines().map(without_values).collect();
+    insta::assert_snapshot!(lines.join("\n"), @"");
+}
+
+/// A line of a measurement up to its unit: what was measured is not the command line's business.
+fn without_values(line: &str) -> String {
+    match line.split_whitespace().collect::<Vec<_>>()[..] {
+        ["changes", figure, unit, came_about, "of", runs, ..] => {
+            assert_eq!((came_about, runs), ("2", "2"), "{line}");
+            format!("changes {figure} {unit}")
+        }
+        _ => without_numbers(line),
+    }
+}
+
+#[test]
+fn a_measurement_as_json_has_the_same_figures() {
+    let place = Place::new("measure-json");
+    let measured = place.run(&format!("{CHANGES} --metadata 40,300 --from-seed 5 --jobs 1 --json")).json();
+    assert_eq!((&measured["verdict"], &measured["runs"], &measured["first_seed"]), (&"held".into(), &4.into(), &5.into()));
+    assert_eq!((&measured["profile"], &measured["broken"]), (&"lan".into(), &Value::Array(Vec::new())));
+    let sizes: Vec<(u64, u64)> =
+        measured["sizes"].as_array().unwrap().iter().map(|it| (number(it, "nodes"), number(it, "metadata_bytes"))).collect();
+    assert_eq!(sizes, [(8, 40), (8, 300)]);
+    let figure = &measured["sizes"][1]["figures"][0];
+    assert_eq!((&figure["experiment"], &figure["figure"], &figure["unit"]), (&"changes".into(), &"formed".into(), &"ms".into()));
+    assert_eq!((number(figure, "runs"), number(figure, "came_about")), (2, 2));
+    assert!(figure["median"].as_f64() <= figure["max"].as_f64() && figure["p99"] == figure["max"], "{figure}");
+    let one_by_one = place.run(&format!("{CHANGES} --from-seed 5 --jobs 2 --json")).json();
+    assert_eq!(one_by_one["sizes"][0], measured["sizes"][0], "however many run at once");
 }
 
 #[test]

@@ -45,15 +45,16 @@ pub(crate) struct Detection {
 /// What one node sends in a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Rates {
-    /// With the headers of UDP and IPv4.
+    /// With all headers from IPv4 up.
     pub(crate) bytes: f64,
-    pub(crate) datagrams: f64,
+    /// Datagrams, and messages on streams.
+    pub(crate) messages: f64,
 }
 
-/// A contender's column: its name, and its runs if it has any.
+/// A contender's column: its name, and its runs.
 pub(crate) struct Column {
     pub(crate) name: &'static str,
-    pub(crate) runs: Option<Vec<Figures>>,
+    pub(crate) runs: Vec<Figures>,
 }
 
 /// How values are summed up.
@@ -106,8 +107,8 @@ const ROWS: &[Row] = &[
     Row { label: "live pairs apart at the end", sum: Sum::Total, values: |run| vec![run.apart_at_end as f64] },
     Row { label: "bytes/s per node, forming", sum: Sum::Quantiles(0), values: |run| vec![run.forming.bytes] },
     Row { label: "bytes/s per node, after that", sum: Sum::Quantiles(0), values: |run| vec![run.steady.bytes] },
-    Row { label: "datagrams/s per node, forming", sum: Sum::Quantiles(1), values: |run| vec![run.forming.datagrams] },
-    Row { label: "datagrams/s per node, after that", sum: Sum::Quantiles(1), values: |run| vec![run.steady.datagrams] },
+    Row { label: "messages/s per node, forming", sum: Sum::Quantiles(1), values: |run| vec![run.forming.messages] },
+    Row { label: "messages/s per node, after that", sum: Sum::Quantiles(1), values: |run| vec![run.steady.messages] },
 ];
 
 fn or_never(seconds: Option<f64>) -> f64 {
@@ -154,23 +155,16 @@ fn ratio(ours: &Cell, theirs: &Cell) -> String {
     if ratio.is_finite() { format!("{ratio:.2}") } else { "–".into() }
 }
 
-/// A table in Markdown. Contenders without runs have no column; the last column says the first contender's share of the
-/// second's, where both have runs.
+/// A table in Markdown. The last column says the first contender's share of the second's.
 pub(crate) fn table(columns: &[Column]) -> String {
-    let present: Vec<(&str, &[Figures])> =
-        columns.iter().filter_map(|column| column.runs.as_deref().map(|runs| (column.name, runs))).collect();
-    let both = columns.iter().take(2).all(|column| column.runs.is_some());
-    let mut head: Vec<String> = vec!["figure".into()];
-    head.extend(present.iter().map(|(name, _)| (*name).into()));
-    if both {
-        head.push("ratio".into());
-    }
+    let names = columns.iter().map(|column| column.name.to_string());
+    let head: Vec<String> = ["figure".into()].into_iter().chain(names).chain(["ratio".into()]).collect();
     let mut lines = vec![line(&head), line(&vec!["---".into(); head.len()])];
     for row in ROWS {
-        let cells: Vec<Cell> = present.iter().filter_map(|(_, runs)| Cell::of(row, runs)).collect();
+        let cells: Vec<Cell> = columns.iter().filter_map(|column| Cell::of(row, &column.runs)).collect();
         let mut texts = vec![row.label.to_string()];
         texts.extend(cells.iter().map(|cell| cell.text.clone()));
-        if both && let [ours, theirs, ..] = &cells[..] {
+        if let [ours, theirs, ..] = &cells[..] {
             texts.push(ratio(ours, theirs));
         }
         lines.push(line(&texts));

@@ -27,6 +27,8 @@ const CRASHES: [(u64, usize); 3] = [(40, 1), (60, 1), (80, 2)];
 pub(crate) struct Schedule {
     /// Network, faults and number of nodes.
     pub(crate) scenario: Scenario,
+    /// The faults as a scenario spells them.
+    pub(crate) faults: String,
     /// What everything that is drawn follows from.
     pub(crate) seed: u64,
 }
@@ -58,7 +60,7 @@ impl Schedule {
             END.0
         );
         let scenario = parse(&text).unwrap_or_else(|error| panic!("the schedule is no scenario: {error}\n{text}"));
-        Self { scenario, seed }
+        Self { scenario, faults: faults.into(), seed }
     }
 
     /// When each node starts.
@@ -70,16 +72,16 @@ impl Schedule {
         };
         (0..self.scenario.nodes).map(&mut start).collect()
     }
+}
 
-    /// The nodes that crash. Only the others are asked what they hold.
-    pub(crate) fn victims(&self) -> BTreeSet<u32> {
-        let crashes = self.scenario.faults.iter().filter(|fault| fault.kind == FaultKind::Crash);
-        let nodes = crashes.filter_map(|fault| match &fault.nodes {
-            Nodes::These(nodes) => Some(nodes.clone()),
-            Nodes::Some(_) | Nodes::All(_) => None,
-        });
-        nodes.flatten().collect()
-    }
+/// The nodes that crash. Only the others are asked what they hold.
+pub(crate) fn victims(scenario: &Scenario) -> BTreeSet<u32> {
+    let crashes = scenario.faults.iter().filter(|fault| fault.kind == FaultKind::Crash);
+    let nodes = crashes.filter_map(|fault| match &fault.nodes {
+        Nodes::These(nodes) => Some(nodes.clone()),
+        Nodes::Some(_) | Nodes::All(_) => None,
+    });
+    nodes.flatten().collect()
 }
 
 /// A fault that lasts longer than the run.

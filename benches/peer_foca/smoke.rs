@@ -1,5 +1,6 @@
-//! That the driver of foca does foca no wrong, and that what measures can see what it is there for.
+//! That the drivers do neither contender wrong, and that what measures can see what it is there for.
 
+use crate::ours;
 use crate::schedule::Schedule;
 use crate::theirs::{Settings, run};
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub(crate) fn test() {
     whom_loss_brings_under_suspicion_refutes_it();
     a_node_cut_off_for_longer_is_declared_dead_and_comes_back();
     a_run_follows_from_its_seed();
+    the_mesh_goes_through_the_same_schedule();
+    what_the_mesh_does_wrong_is_seen();
 }
 
 fn cut(from: &str, lasts: &str) -> String {
@@ -76,4 +79,32 @@ fn a_run_follows_from_its_seed() {
     let figures = |seed| run(&Schedule::new(NODES, "5%", seed), SETTINGS).0;
     assert_eq!(figures(1), figures(1));
     assert_ne!(figures(1), figures(2));
+}
+
+fn the_mesh_goes_through_the_same_schedule() {
+    for seed in 0..3 {
+        let ours::Run { figures, violations } = ours::run(&Schedule::new(NODES, "1%", seed));
+        assert_eq!(violations, [], "seed {seed}");
+        assert!(figures.formed.is_some(), "seed {seed}: {figures:?}");
+        assert_eq!((figures.detections.len(), figures.false_deaths, figures.apart_at_end), (4, 0, 0), "seed {seed}");
+        for detection in &figures.detections {
+            // No suspicion is shorter than 1.8 s, and a probe of a dead node takes its time, too.
+            assert!(detection.first.expect("is detected") > 1.8, "seed {seed}: {detection:?}");
+            assert!(detection.all.is_some(), "seed {seed}: {detection:?}");
+            assert_eq!((detection.missed, detection.unaware), (0, 0), "seed {seed}");
+        }
+        assert!(figures.forming.bytes > 0.0 && figures.steady.bytes > 0.0, "seed {seed}: {figures:?}");
+    }
+    let figures = |seed| ours::run(&Schedule::new(NODES, "5%", seed)).figures;
+    assert_eq!(figures(1), figures(1));
+    assert_ne!(figures(1), figures(2));
+}
+
+fn what_the_mesh_does_wrong_is_seen() {
+    // Nobody can tell a node that was cut off from one that has crashed.
+    let ours::Run { figures, .. } = ours::run(&Schedule::of(NODES, &cut("40s", "30s"), 1));
+    // All others hold it dead; itself, it doubts its own link and is slower to accuse.
+    assert!(figures.false_deaths >= u64::from(NODES - 1), "{figures:?}");
+    assert!(figures.falsely_dead > 0 && figures.suspicions > 0, "{figures:?}");
+    assert_eq!(figures.apart_at_end, 0, "{figures:?}");
 }

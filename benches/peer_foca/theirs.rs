@@ -12,6 +12,7 @@ use rand_chacha::rand_core::SeedableRng;
 use relaymesh_core::envelope::Class;
 use relaymesh_core::machine::Chooser;
 use relaymesh_core::time::Duration as Span;
+use relaymesh_sim::mesh::checks::on_wire;
 use relaymesh_sim::network::Network;
 use relaymesh_sim::queue::Queue;
 use relaymesh_sim::scenario::{FaultKind, Plan, PlannedFault};
@@ -184,7 +185,7 @@ impl Peers {
                 queue.schedule(at, Happening::FaultEnds { number });
             }
         }
-        let (runtime, watch) = (AccumulatingRuntime::new(), Watch::new(schedule));
+        let (runtime, watch) = (AccumulatingRuntime::new(), Watch::new(scenario));
         Self { nodes, peers, network, queue, faults, runtime, watch, tally: Tally::default() }
     }
 
@@ -249,7 +250,7 @@ impl Peers {
     }
 
     fn send(&mut self, now: TrueTime, from: u32, to: u32, bytes: &[u8]) {
-        self.watch.sent(now, bytes.len());
+        self.watch.sent(now, on_wire(Class::Gossip, bytes.len()));
         let route = self.network.route(now, from, to, Class::Gossip, bytes.len());
         for flight in [route.first, route.second].into_iter().flatten() {
             assert!(!flight.corrupt, "foca leaves it to others to authenticate");

@@ -1,18 +1,16 @@
 //! Who lists whom, and what was sent: the only place where anything is measured, whoever the contender is.
 
 use crate::figures::{Detection, Figures, Rates};
-use crate::schedule::{END, LOSS_BEGINS, Schedule};
+use crate::schedule::{END, LOSS_BEGINS, victims};
+use relaymesh_sim::scenario::Scenario;
 use relaymesh_sim::time::TrueTime;
 use std::collections::BTreeSet;
-
-/// Bytes of IPv4 and UDP around each datagram.
-const HEADERS_BYTES: usize = 20 + 8;
 
 /// What was sent in a span of the run.
 #[derive(Clone, Copy, Debug, Default)]
 struct Traffic {
     bytes: u64,
-    datagrams: u64,
+    messages: u64,
 }
 
 /// Told of everything by whoever drives a contender, at true time.
@@ -42,11 +40,11 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Nobody lists anybody.
-    pub(crate) fn new(schedule: &Schedule) -> Self {
-        let nodes = schedule.scenario.nodes as usize;
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let nodes = scenario.nodes as usize;
         Self {
             nodes,
-            victims: schedule.victims(),
+            victims: victims(scenario),
             listed: vec![false; nodes * nodes],
             unlisted: nodes * (nodes - 1),
             started_at: TrueTime(0),
@@ -115,11 +113,20 @@ impl Watch {
         self.crashed_at[node as usize] = Some(now);
     }
 
-    /// A datagram of `bytes` bytes was sent.
-    pub(crate) fn sent(&mut self, now: TrueTime, bytes: usize) {
-        let traffic = if now < LOSS_BEGINS { &mut self.forming } else { &mut self.steady };
-        traffic.bytes += (bytes + HEADERS_BYTES) as u64;
-        traffic.datagrams += 1;
+    /// A message was sent: so many bytes on the wire, all headers counted.
+    pub(crate) fn sent(&mut self, now: TrueTime, bytes: u64) {
+        let traffic = self.traffic(now);
+        traffic.bytes += bytes;
+        traffic.messages += 1;
+    }
+
+    /// What it took besides the message itself, such as opening a connection.
+    pub(crate) fn overhead(&mut self, now: TrueTime, bytes: u64) {
+        self.traffic(now).bytes += bytes;
+    }
+
+    fn traffic(&mut self, now: TrueTime) -> &mut Traffic {
+        if now < LOSS_BEGINS { &mut self.forming } else { &mut self.steady }
     }
 
     /// What the run came to. `suspicions` is how often a live node was suspected, `rejoins` how often one was told that it
@@ -164,6 +171,6 @@ impl Watch {
     fn rates(&self, traffic: Traffic, from: TrueTime, to: TrueTime) -> Rates {
         let lived = |crashed_at: &Option<TrueTime>| crashed_at.unwrap_or(to).clamp(from, to).since(from).as_secs_f64();
         let node_seconds: f64 = self.crashed_at.iter().map(lived).sum();
-        Rates { bytes: traffic.bytes as f64 / node_seconds, datagrams: traffic.datagrams as f64 / node_seconds }
+        Rates { bytes: traffic.bytes as f64 / node_seconds, messages: traffic.messages as f64 / node_seconds }
     }
 }

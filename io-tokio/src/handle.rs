@@ -2,6 +2,7 @@
 
 use crate::driver::Runnable;
 use crate::keys::{InstallError, KeyOrder};
+use crate::settings::Bounds;
 use crate::store::StoreError;
 use crate::tally::Counts;
 use crate::transport::Common;
@@ -200,6 +201,10 @@ impl<A: Runnable> Handle<A> {
     /// Its cluster.
     pub fn cluster(&self) -> ClusterId {
         self.shared.common.me.cluster
+    }
+
+    pub(crate) fn bounds(&self) -> &Bounds {
+        &self.shared.common.bounds
     }
 
     /// What the shell has counted so far.

@@ -103,7 +103,7 @@ thread_local! {
 }
 
 /// Calls `work`; a panic prints nothing and comes back as its message.
-fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = std::panic::take_hook();

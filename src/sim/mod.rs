@@ -10,11 +10,13 @@ mod files;
 mod junit;
 mod list;
 mod matrix;
+mod measure;
+mod pool;
 mod replay;
 mod run;
 mod shrink;
 
-use crate::cli::{Sim, SimCommand};
+use crate::cli::{Measure, Sim, SimCommand};
 use crate::error::{Error, Exit};
 use crate::output::Output;
 
@@ -28,6 +30,7 @@ pub(crate) fn run(sim: &Sim, output: &Output) -> Result<Exit, Error> {
         SimCommand::Shrink(arguments) => shrink::shrink(&library, arguments, output),
         SimCommand::CheckDeterminism(arguments) => determinism::check(&library, arguments, output),
         SimCommand::Campaign(arguments) => campaign::campaign(&library, arguments, output),
+        SimCommand::Measure(Measure::Membership(arguments)) => measure::membership(arguments, output),
         SimCommand::Hashes(arguments) => determinism::hashes(&library, arguments, output),
     }
 }

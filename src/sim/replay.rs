@@ -1,6 +1,7 @@
 //! The one command that shows a failure again.
 
 use super::files::{Library, Source};
+use relaymesh_sim::mesh::measure::{Experiment, Setting};
 use std::path::Path;
 
 /// The command that runs `source` from `seed`, as it can be typed here and now.
@@ -14,6 +15,17 @@ pub(crate) fn command(library: &Library, source: &Source, set: &[(String, String
         words.extend(["--scenarios".into(), quoted(&folder.display().to_string())]);
     }
     words.join(" ")
+}
+
+/// The command that runs one seed of an experiment of `sim measure membership`.
+pub(crate) fn measurement(experiment: Experiment, setting: Setting, seed: u64) -> String {
+    let Setting { nodes, metadata_bytes, profile } = setting;
+    format!(
+        "{} sim measure membership --experiment {} --nodes {nodes} --metadata {metadata_bytes} --profile {profile} \
+         --from-seed {seed} --seeds 1",
+        program(),
+        experiment.name(),
+    )
 }
 
 /// This program as it was called; inside the current folder as a relative path.

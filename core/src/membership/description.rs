@@ -8,8 +8,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// Bytes of all texts of a description together: a description always fits a datagram.
-pub const TEXT_BYTES_MAX: usize = 512;
+/// Bytes of a description on the wire: a rumor with one always fits a datagram.
+pub const DESCRIPTION_BYTES_MAX: usize = 1_000;
+/// Bytes of all texts of a description together.
+pub const TEXT_BYTES_MAX: usize = 768;
 /// Labels, capabilities and further endpoints, each.
 pub const ENTRIES_MAX: usize = 32;
 
@@ -69,6 +71,12 @@ pub enum DescriptionError {
         /// Bytes given.
         bytes: usize,
     },
+    /// Too much of everything together.
+    #[error("{bytes} bytes, where a node's description has at most {DESCRIPTION_BYTES_MAX}; give it fewer labels and endpoints")]
+    TooLarge {
+        /// Bytes it would take.
+        bytes: usize,
+    },
     /// Too many entries.
     #[error("{entries} labels, capabilities or endpoints, where at most {ENTRIES_MAX} of each are possible")]
     TooMany {
@@ -89,7 +97,11 @@ impl Description {
             return Err(DescriptionError::TooMany { entries });
         }
         let bytes = self.name.len() + profile.text_bytes();
-        if bytes > TEXT_BYTES_MAX { Err(DescriptionError::TooLong { bytes }) } else { Ok(()) }
+        if bytes > TEXT_BYTES_MAX {
+            return Err(DescriptionError::TooLong { bytes });
+        }
+        let bytes = self.wire_bytes();
+        if bytes > DESCRIPTION_BYTES_MAX { Err(DescriptionError::TooLarge { bytes }) } else { Ok(()) }
     }
 
     /// The bytes it takes on the wire, at most.
@@ -97,18 +109,13 @@ impl Description {
         let profile = &*self.profile;
         let entries = profile.capabilities.len() + 2 * profile.labels.len() + profile.endpoints.len();
         // Version, store, boot, endpoint, health, keys, the version it speaks; then a length for each text and list.
-        9 + 9
-            + 5
-            + 22
-            + 1
-            + 16
-            + 1
-            + self.name.len()
-            + profile.text_bytes()
-            + 3 * (10 + entries)
-            + 22 * profile.endpoints.len()
+        let fixed = 5 + 9 + 9 + ENDPOINT_BYTES + 1 + 16 + 1 + 3 * (10 + entries);
+        fixed + self.name.len() + profile.text_bytes() + ENDPOINT_BYTES * profile.endpoints.len()
     }
 }
+
+/// Bytes of an IPv6 endpoint: kind, address, port.
+const ENDPOINT_BYTES: usize = 1 + 16 + 3;
 
 impl Profile {
     fn text_bytes(&self) -> usize {
@@ -128,12 +135,10 @@ impl Profile {
 pub(super) struct Interner {
     /// Sorted.
     known: Vec<Arc<Profile>>,
-    /// Profiles that were last in use, so that the unused are looked for rarely.
-    used: usize,
 }
 
-/// Profiles kept before the unused ones are looked for, beyond twice the number that were in use.
-const UNUSED_MAX: usize = 16;
+/// Profiles that no row has any more are looked for when there are so many more than rows.
+const UNUSED_MAX: usize = 64;
 
 impl Interner {
     /// The same description, its profile shared with all equal ones.
@@ -141,14 +146,21 @@ impl Interner {
         match self.known.binary_search(&description.profile) {
             Ok(at) if Arc::ptr_eq(&self.known[at], &description.profile) => {}
             Ok(at) => Arc::make_mut(description).profile = Arc::clone(&self.known[at]),
-            Err(at) => {
-                self.known.insert(at, Arc::clone(&description.profile));
-                if self.known.len() > 2 * self.used + UNUSED_MAX {
-                    self.known.retain(|profile| Arc::strong_count(profile) > 1);
-                    self.used = self.known.len();
-                }
-            }
+            Err(at) => self.known.insert(at, Arc::clone(&description.profile)),
         }
+    }
+
+    /// Whether it is time to look for profiles that none of `rows` rows has.
+    pub(super) fn is_crowded(&self, rows: u32) -> bool {
+        self.known.len() > rows as usize + UNUSED_MAX
+    }
+
+    /// Keeps the profiles that are `used`, and no others. O(n log n).
+    pub(super) fn keep<'a>(&mut self, used: impl Iterator<Item = &'a Arc<Profile>>) {
+        let mut used: Vec<_> = used.cloned().collect();
+        used.sort_unstable();
+        used.dedup();
+        self.known = used;
     }
 
     /// Distinct profiles kept.

@@ -14,6 +14,7 @@ use super::wire::{MEMBERS_MAX, Member, Message, ROWS_MAX, RowSummary};
 use crate::envelope::Class;
 use crate::identity::NodeId;
 use crate::machine::{Ctx, Sink};
+use crate::time::Duration;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -22,24 +23,39 @@ use alloc::vec::Vec;
 pub(super) struct Exchanges {
     under_way: BTreeMap<u32, NodeId>,
     last: u32,
+    /// Times in a row that nothing differed: the next exchange comes the later, the longer all was well.
+    quiet: u8,
 }
+
+/// The pause between exchanges is doubled at most this often, and at most to the interval that is set.
+const QUIET_MAX: u8 = 16;
 
 impl Membership {
     /// It is time to compare views with somebody.
     pub(super) fn sync(&mut self, ctx: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
-        let half = crate::time::Duration::from_nanos(self.settings.sync_interval.as_nanos() / 2);
-        self.clockwork.set(Due::Sync, ctx.now + half + self.part_of(ctx, self.settings.sync_interval));
+        self.sync_in_time(ctx);
         if let Some(slot) = self.pick(ctx, 1, Row::is_reachable).first() {
             let peer = self.table.at(*slot).node;
             self.open_exchange(ctx, peer, out);
         }
     }
 
+    /// The next exchange: soon after one that found a difference, rarely while there is none.
+    fn sync_in_time(&mut self, ctx: &mut Ctx<'_>) {
+        let grown = self.settings.probe_interval.saturating_mul(1 << self.exchanges.quiet);
+        let pause = grown.min(self.settings.sync_interval);
+        let half = Duration::from_nanos(pause.as_nanos() / 2);
+        let wait = half + self.part_of(ctx, pause);
+        self.exchanges.quiet = (self.exchanges.quiet + 1).min(QUIET_MAX);
+        self.clockwork.set(Due::Sync, ctx.now + wait);
+    }
+
     /// First step: here are my digests.
-    pub(super) fn open_exchange(&mut self, ctx: &mut Ctx<'_>, peer: NodeId, out: &mut impl Sink<Action>) {
+    /// Whether it was opened: not one too many, nor a second one with the same peer.
+    pub(super) fn open_exchange(&mut self, ctx: &mut Ctx<'_>, peer: NodeId, out: &mut impl Sink<Action>) -> bool {
         let is_full = self.exchanges.under_way.len() >= self.settings.bounds.exchanges as usize;
         let is_open = self.exchanges.under_way.values().any(|other| *other == peer);
-        let Some(opener) = self.own_member().filter(|_| !is_full && !is_open) else { return };
+        let Some(opener) = self.own_member().filter(|_| !is_full && !is_open) else { return false };
         self.exchanges.last = self.exchanges.last.wrapping_add(1);
         let exchange = self.exchanges.last;
         self.exchanges.under_way.insert(exchange, peer);
@@ -47,6 +63,7 @@ impl Membership {
         let digests = self.table.digests(self.table.depth());
         let message = Message::SyncDigests { exchange, opener, digests };
         out.push(Action::Send { to: peer, class: Class::Control, message });
+        true
     }
 
     /// No answer came in time.
@@ -64,9 +81,6 @@ impl Membership {
         digests: &[u64],
         out: &mut impl Sink<Action>,
     ) {
-        if opener.node != from {
-            return out.push(Action::Observe(MembershipObservation::Refused { node: from }));
-        }
         let word = self.word_of_exchange(ctx);
         self.meet(ctx, opener, word, out);
         let depth = digests.len().ilog2() as u8;
@@ -97,6 +111,10 @@ impl Membership {
         self.exchanges.under_way.remove(&exchange);
         self.clockwork.clear(Due::ExchangeEnds(exchange));
         rows.sort_unstable_by_key(|row| row.node);
+        rows.dedup_by_key(|row| row.node);
+        if let Ok(own) = rows.binary_search_by_key(&self.own.node(), |row| row.node) {
+            self.outbid_version(ctx, rows[own].version, out);
+        }
         let (mut opinions, mut members, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
         for row in &rows {
             let mine = self.table.row(row.node);
@@ -112,7 +130,7 @@ impl Membership {
             }
         }
         for mine in self.table.of_digests(depth, differing) {
-            if rows.binary_search_by_key(&mine.node, |row| row.node).is_err() {
+            if mine.verdict.status.is_member() && rows.binary_search_by_key(&mine.node, |row| row.node).is_err() {
                 members.extend(mine.member());
                 if mine.verdict.status != Status::Alive {
                     opinions.push(opinion_of(mine));
@@ -121,6 +139,8 @@ impl Membership {
         }
         let differ = (rows.len().max(members.len())) as u64;
         if differ > 0 {
+            self.exchanges.quiet = 0;
+            self.sync_in_time(ctx);
             out.push(Action::Observe(MembershipObservation::Exchanged { peer: from, rows: differ }));
         }
         self.answer(from, exchange, opinions, members, wanted, out);
@@ -172,11 +192,11 @@ impl Membership {
             let message = Message::SyncMembers { exchange, members: part.to_vec() };
             out.push(Action::Send { to: from, class: Class::Control, message });
         }
-        self.take_members(ctx, members, out);
         let word = self.word_of_exchange(ctx);
         for opinion in opinions {
             self.weigh(ctx, opinion, word, out);
         }
+        self.take_members(ctx, members, out);
     }
 
     /// Descriptions of members.

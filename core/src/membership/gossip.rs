@@ -79,9 +79,8 @@ impl Membership {
             }
             let row = self.table.at(peer);
             let (to, is_member) = (row.node, row.verdict.status.is_member());
-            if overflows && is_member && self.own.is_member() {
+            if overflows && is_member && self.own.is_member() && self.open_exchange(ctx, to, out) {
                 self.rumors.tell(ctx.now, usize::MAX, self.tellings(), None, &mut Vec::new());
-                self.open_exchange(ctx, to, out);
             } else {
                 let rumors = self.rumors_for(ctx.now, to);
                 out.push(Action::Send { to, class: Class::Gossip, message: Message::Gossip { rumors } });
@@ -97,7 +96,7 @@ impl Membership {
         let first = accused.map(|row| Opinion { node: to, verdict: row.verdict, accuser: row.accuser });
         if let Some(opinion) = first {
             let news = News::Opinion(opinion);
-            room -= news.wire_bytes();
+            room = room.saturating_sub(news.wire_bytes());
             rumors.push(Rumor { age_ms: 0, news });
         }
         if !self.rumors.is_empty() {

@@ -84,6 +84,10 @@ impl Membership {
         if is_newer {
             self.interner.intern(&mut description);
             self.take_description(slot, description, out);
+            if self.interner.is_crowded(self.table.len()) {
+                let rows = self.table.iter().filter_map(|(_, row)| row.description.as_ref());
+                self.interner.keep(rows.map(|description| &description.profile));
+            }
         }
         if prevails {
             self.adopt(ctx, slot, opinion, out);
@@ -106,7 +110,7 @@ impl Membership {
     ) -> Option<Slot> {
         let Opinion { node, verdict, accuser } = opinion;
         if self.table.len() >= self.settings.bounds.members {
-            match self.table.oldest_gone() {
+            match self.table.oldest_gone(self.own.slot()) {
                 Some(oldest) => self.forget(oldest, out),
                 None => {
                     out.push(Action::Observe(MembershipObservation::ViewFull { node }));
@@ -115,7 +119,9 @@ impl Membership {
             }
         }
         let slot = self.table.insert(node, verdict, accuser, ctx.now);
-        self.probes.enlist(ctx, slot);
+        if verdict.status.is_member() {
+            self.probes.enlist(ctx, slot);
+        }
         let (status, incarnation) = (verdict.status, verdict.incarnation.0);
         out.push(Action::Observe(MembershipObservation::Joined { node, status, incarnation }));
         self.observe_size(out);
@@ -155,9 +161,12 @@ impl Membership {
             return self.hear_of_self(ctx, &opinion, out);
         }
         let Some(slot) = self.table.find(opinion.node) else {
-            let introduced = if word.introduces { self.make_room(ctx, opinion, out) } else { None };
-            if let Some(slot) = introduced.filter(|_| opinion.verdict.status == Status::Suspect) {
-                self.begin_suspicion(ctx, slot, opinion.accuser);
+            // Nobody is told of the dead: whoever has forgotten one would learn of it for ever from others.
+            if word.introduces && opinion.verdict.status.is_member() {
+                let introduced = self.make_room(ctx, opinion, out);
+                if let Some(slot) = introduced.filter(|_| opinion.verdict.status == Status::Suspect) {
+                    self.begin_suspicion(ctx, slot, opinion.accuser);
+                }
             }
             return;
         };
@@ -166,8 +175,9 @@ impl Membership {
         if opinion.verdict < row.verdict || (opinion.verdict == row.verdict && row.verdict.status != Status::Suspect) {
             return;
         }
-        if is_accusation && !self.believes(ctx.now, slot, &opinion) {
-            if self.passed_on.is_new(&opinion) && self.own.is_member() {
+        if is_accusation && !self.believes(slot, &opinion) {
+            let is_known = self.table.find(opinion.accuser).is_some();
+            if is_known && self.passed_on.is_new(&opinion) && self.own.is_member() {
                 let (node, accuser) = (opinion.node, opinion.accuser);
                 out.push(Action::Observe(MembershipObservation::Disbelieved { node, accuser }));
                 self.rumors.pass_on(opinion, word.arose);
@@ -190,12 +200,12 @@ impl Membership {
     }
 
     /// Whether an accusation counts here. An accuser that lost its own standing may be the one with the bad link.
-    fn believes(&self, now: Time, subject: Slot, opinion: &Opinion) -> bool {
+    fn believes(&self, subject: Slot, opinion: &Opinion) -> bool {
         if opinion.accuser == self.own.node() {
             return true;
         }
         let Some(slot) = self.table.find(opinion.accuser) else { return false };
-        if self.is_in_good_standing(slot, now) {
+        if self.is_in_good_standing(slot) {
             return true;
         }
         // It is alive at least: what others have begun it may confirm.
@@ -251,7 +261,6 @@ impl Membership {
     fn adopt(&mut self, ctx: &mut Ctx<'_>, slot: Slot, opinion: Opinion, out: &mut impl Sink<Action>) {
         let before = self.table.at(slot).verdict.status;
         let Opinion { node, verdict, accuser } = opinion;
-        let was_corroborated = self.is_corroborated(slot);
         self.table.judge(slot, verdict, accuser, ctx.now);
         if verdict.status != Status::Suspect && self.suspicions.remove(&slot).is_some() {
             self.clockwork.clear(Due::Suspicion(slot));
@@ -266,10 +275,11 @@ impl Membership {
                 self.hold(ctx, slot, self.settings.dead_recover_min, out);
                 self.count_death(ctx, out);
             }
-            Status::Alive if before == Status::Dead || was_corroborated => self.recovering(ctx, slot),
-            Status::Alive if before == Status::Suspect => {
-                self.table.local(slot).hold.prolong(ctx.now);
-                self.recovers_in_time(slot);
+            Status::Alive if before != Status::Alive => {
+                self.recovering(ctx, slot);
+                if !before.is_member() {
+                    self.probes.enlist(ctx, slot);
+                }
             }
             Status::Alive | Status::Left => {}
         }
@@ -289,9 +299,9 @@ impl Membership {
     // --- standing ----------------------------------------------------------------------------------------------
 
     /// Whether the member counts as alive for placement.
-    pub(super) fn is_in_good_standing(&self, slot: Slot, now: Time) -> bool {
+    pub(super) fn is_in_good_standing(&self, slot: Slot) -> bool {
         let row = self.table.at(slot);
-        row.verdict.status.is_member() && row.hold.is_over(now) && !self.is_corroborated(slot)
+        row.verdict.status.is_member() && !row.hold.is_on() && !self.is_corroborated(slot)
     }
 
     /// Whether enough members suspect it for that not to be one accuser's fault: two, where there are two.
@@ -308,25 +318,22 @@ impl Membership {
 
     /// The member does not count as alive until it was healthy for `dwell`, or longer after relapses.
     fn hold(&mut self, ctx: &mut Ctx<'_>, slot: Slot, dwell: Duration, out: &mut impl Sink<Action>) {
-        let hold = &mut self.table.local(slot).hold;
-        let is_new = hold.is_over(ctx.now);
-        hold.begin(ctx.now, dwell);
-        if is_new {
-            let (node, seconds) = (self.table.at(slot).node, dwell.as_nanos() / 1_000_000_000);
+        let row = self.table.local(slot);
+        if row.hold.begin(ctx.now, dwell) {
+            let (node, seconds) = (row.node, dwell.as_nanos() / 1_000_000_000);
             out.push(Action::Observe(MembershipObservation::Held { node, seconds }));
         }
         self.recovers_in_time(slot);
     }
 
-    /// The member is well again; its healthy while begins now.
+    /// The member is well again; if something is held against it, its healthy while begins now.
     fn recovering(&mut self, ctx: &Ctx<'_>, slot: Slot) {
-        self.table.local(slot).hold.restart(ctx.now);
+        self.table.local(slot).hold.prolong(ctx.now);
         self.recovers_in_time(slot);
     }
 
     fn recovers_in_time(&mut self, slot: Slot) {
-        let until = self.table.at(slot).hold.until();
-        if until > Time::ZERO {
+        if let Some(until) = self.table.at(slot).hold.until() {
             self.clockwork.set(Due::Recovery(slot), until);
         }
     }
@@ -334,11 +341,14 @@ impl Membership {
     /// The healthy while may be over.
     pub(super) fn recovered(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
         let Some(row) = self.table.get(slot) else { return };
-        if !row.hold.is_over(ctx.now) {
-            return self.recovers_in_time(slot);
+        // Whoever is not alive now begins a healthy while when it is again.
+        if row.verdict.status != Status::Alive {
+            return;
         }
-        if self.is_in_good_standing(slot, ctx.now) {
-            out.push(Action::Observe(MembershipObservation::Recovered { node: row.node }));
+        let node = row.node;
+        match self.table.local(slot).hold.end(ctx.now) {
+            true => out.push(Action::Observe(MembershipObservation::Recovered { node })),
+            false => self.recovers_in_time(slot),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::clockwork::Clockwork;
 use super::coordinate::Coordinate;
-use super::description::{Interner, Profile};
+use super::description::{Description, DescriptionError, Interner, Profile};
 use super::exchange::Exchanges;
 use super::gossip::Bucket;
 use super::judge::PassedOn;
@@ -18,7 +18,7 @@ use super::view::{Refusal, Reply, Request};
 use super::wire::{Message, Record};
 use crate::endpoint::Endpoint;
 use crate::envelope::{Class, Envelope, KeyChange, KeyIds};
-use crate::identity::{Incarnation, NodeId, RequestId};
+use crate::identity::{BootIncarnation, Incarnation, NodeId, RequestId, StoreIncarnation};
 use crate::machine::{Ctx, Machine, Sink};
 use crate::record::Sequence;
 use crate::time::Time;
@@ -104,6 +104,30 @@ pub struct Identity {
     pub profile: Arc<Profile>,
 }
 
+impl Identity {
+    /// Whether a description of it stays within its bounds, whatever the rest of it will be.
+    ///
+    /// # Errors
+    /// [`DescriptionError`] says what is too large.
+    pub fn check(&self) -> Result<(), DescriptionError> {
+        self.describe(StoreIncarnation(0), BootIncarnation(0)).check()
+    }
+
+    pub(super) fn describe(&self, store: StoreIncarnation, boot: BootIncarnation) -> Description {
+        Description {
+            version: 0,
+            store,
+            boot,
+            endpoint: self.endpoint,
+            health: 100,
+            keys: KeyIds::default(),
+            speaks: self.speaks,
+            name: self.name.clone(),
+            profile: Arc::clone(&self.profile),
+        }
+    }
+}
+
 /// The membership of one process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Membership {
@@ -123,13 +147,17 @@ pub struct Membership {
 
 impl Membership {
     /// Membership of a node that has not started yet.
+    ///
+    /// # Panics
+    /// When the identity is too large for a description; see [`Identity::check`].
     pub fn new(settings: Settings, identity: Identity) -> Self {
+        assert!(identity.check().is_ok(), "the driver checks what the node is told to say about itself");
         Self {
-            settings,
             own: Own::new(identity),
             table: Table::new(),
             interner: Interner::default(),
-            rumors: Rumors::default(),
+            rumors: Rumors::bounded(settings.bounds.members as usize * 2),
+            settings,
             passed_on: PassedOn::default(),
             suspicions: BTreeMap::new(),
             probes: Probes::default(),
@@ -163,9 +191,9 @@ impl Membership {
         row.window.admit((source.store, source.boot), envelope.class, envelope.sequence)
     }
 
-    /// Whether `node` counts as alive for placement now.
-    pub fn counts(&self, node: NodeId, now: Time) -> bool {
-        self.table.find(node).is_some_and(|slot| self.is_in_good_standing(slot, now))
+    /// Whether `node` counts as alive for placement.
+    pub fn counts(&self, node: NodeId) -> bool {
+        self.table.find(node).is_some_and(|slot| self.is_in_good_standing(slot))
     }
 
     /// What `node` is held to be, if it is known.
@@ -173,9 +201,9 @@ impl Membership {
         self.table.row(node).map(|row| row.verdict.status)
     }
 
-    /// Every row: who, what it is held to be, and whether it counts as alive now. O(n).
-    pub fn standings(&self, now: Time) -> impl Iterator<Item = (NodeId, Status, bool)> {
-        self.table.iter().map(move |(slot, row)| (row.node, row.verdict.status, self.is_in_good_standing(slot, now)))
+    /// Every row: who, what it is held to be, and whether it counts as alive. O(n).
+    pub fn standings(&self) -> impl Iterator<Item = (NodeId, Status, bool)> {
+        self.table.iter().map(move |(slot, row)| (row.node, row.verdict.status, self.is_in_good_standing(slot)))
     }
 
     fn request(&mut self, ctx: &mut Ctx<'_>, id: RequestId, request: Request, out: &mut impl Sink<Action>) {
@@ -193,7 +221,9 @@ impl Membership {
 
     fn message(&mut self, ctx: &mut Ctx<'_>, envelope: &Envelope, message: Message, out: &mut impl Sink<Action>) {
         let from = envelope.source.node;
-        if message.check().is_err() || from == self.own.node() {
+        let is_opened_by_another =
+            matches!(&message, Message::SyncDigests { opener, .. } if opener.node != from);
+        if message.check().is_err() || from == self.own.node() || is_opened_by_another {
             return out.push(Action::Observe(MembershipObservation::Refused { node: from }));
         }
         if self.own.is_silent() {

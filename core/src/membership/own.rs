@@ -144,10 +144,11 @@ impl Membership {
 
     /// Asks for a block of numbers above `floor`.
     fn reserve(&mut self, ctx: &Ctx<'_>, floor: IncarnationNumber, out: &mut impl Sink<Action>) {
-        let upto = IncarnationNumber(floor.0.max(self.own.used.0) + BLOCK);
-        if self.own.reserving.is_some_and(|(_, under_way)| under_way >= upto) {
+        // One reservation at a time, unless it falls short: so there is at most one in an event.
+        if self.own.reserving.is_some_and(|(_, under_way)| under_way.0 >= floor.0 + LOW) {
             return;
         }
+        let upto = IncarnationNumber(floor.0.max(self.own.used.0) + BLOCK);
         self.own.reserving = Some((ctx.next_record, upto));
         out.push(Action::Write(Record::Reserved { upto }));
     }
@@ -158,6 +159,9 @@ impl Membership {
         self.own.reserved = self.own.reserved.max(upto);
         if self.own.phase == Phase::Silent && self.own.life.is_some() {
             return self.enter(ctx, out);
+        }
+        if !self.own.is_member() {
+            return;
         }
         if core::mem::take(&mut self.own.owed_refutation) {
             self.raise(ctx, out);
@@ -170,6 +174,10 @@ impl Membership {
     /// The next number, if one is reserved.
     fn number(&mut self, ctx: &Ctx<'_>, out: &mut impl Sink<Action>) -> Option<IncarnationNumber> {
         let next = self.own.used.next();
+        if next.0 + BLOCK >= IncarnationNumber::MAX.0 {
+            // Nobody gets here by itself. To say more would make every message of this node malformed.
+            return None;
+        }
         if next.0 + LOW > self.own.reserved.0 {
             self.reserve(ctx, next, out);
         }
@@ -189,7 +197,7 @@ impl Membership {
         self.describe_own(ctx, out);
         let settings = &self.settings;
         let (probe, sync, dead) = (settings.probe_interval, settings.sync_interval, settings.dead_probe_interval);
-        for (due, span) in [(Due::Probe, probe), (Due::Sync, sync), (Due::DeadProbe, dead), (Due::Upkeep, sync)] {
+        for (due, span) in [(Due::Probe, probe), (Due::Sync, probe), (Due::DeadProbe, dead), (Due::Upkeep, sync)] {
             let at = ctx.now + self.part_of(ctx, span);
             self.clockwork.set(due, at);
         }
@@ -220,7 +228,9 @@ impl Membership {
         let row = self.table.at(self.own.slot);
         let claims_more = member.incarnation > row.verdict.incarnation || member.description.version > row.version();
         let other = &member.description;
-        if !self.own.is_member() || !claims_more || (other.store, other.boot) == (life.store, life.boot) {
+        let theirs = (other.store, other.boot, other.endpoint);
+        let own = (life.store, life.boot, self.own.identity.endpoint);
+        if !self.own.is_member() || !claims_more || theirs == own {
             return;
         }
         let claims = if ctx.now.since(self.own.claimed_at) > self.settings.sync_interval { 0 } else { self.own.claims };
@@ -228,7 +238,7 @@ impl Membership {
         // The first word of an earlier life is news; one that outbids this life again and again is alive itself.
         if self.own.claims >= CLAIMS_MAX {
             out.push(Action::Observe(MembershipObservation::IdentityConflict { claims: u64::from(self.own.claims) }));
-            if other.store > life.store {
+            if theirs > own {
                 self.own.phase = Phase::Yielded;
                 self.clockwork.clear_all();
                 return;
@@ -237,6 +247,14 @@ impl Membership {
         self.own.used = self.own.used.max(member.incarnation).max(IncarnationNumber(other.version));
         self.raise(ctx, out);
         self.describe_own(ctx, out);
+    }
+
+    /// Somebody holds a description of this node that is newer than its own: that of an earlier life.
+    pub(super) fn outbid_version(&mut self, ctx: &mut Ctx<'_>, version: u64, out: &mut impl Sink<Action>) {
+        if self.own.is_member() && version > self.table.at(self.own.slot).version() {
+            self.own.used = self.own.used.max(IncarnationNumber(version));
+            self.describe_own(ctx, out);
+        }
     }
 
     /// Takes the next incarnation, which refutes whatever was said before, and says so.
@@ -273,18 +291,9 @@ impl Membership {
             self.own.owed_description = true;
             return;
         };
-        let identity = &self.own.identity;
-        let mut description = Arc::new(Description {
-            version: version.0,
-            store: life.store,
-            boot: life.boot,
-            endpoint: identity.endpoint,
-            health: self.health(),
-            keys: self.own.keys,
-            speaks: identity.speaks,
-            name: identity.name.clone(),
-            profile: Arc::clone(&identity.profile),
-        });
+        let (version, health, keys) = (version.0, self.health(), self.own.keys);
+        let described = self.own.identity.describe(life.store, life.boot);
+        let mut description = Arc::new(Description { version, health, keys, ..described });
         self.interner.intern(&mut description);
         self.own.described_at = ctx.now;
         self.table.describe(self.own.slot, description);
@@ -302,15 +311,11 @@ impl Membership {
         profile: Profile,
         out: &mut impl Sink<Action>,
     ) {
-        let row = self.table.get(self.own.slot).and_then(|row| row.description.as_deref());
-        let checked = row.map_or(Ok(()), |now| {
-            let profile = Arc::new(profile.clone());
-            Description { name: name.clone(), profile, ..now.clone() }.check()
-        });
-        if let Err(error) = checked {
+        let identity = Identity { name, profile: Arc::new(profile), ..self.own.identity.clone() };
+        if let Err(error) = identity.check() {
             return out.push(Action::Reply(id, Reply::Refused(error.into())));
         }
-        (self.own.identity.name, self.own.identity.profile) = (name, Arc::new(profile));
+        self.own.identity = identity;
         if self.own.is_member() {
             self.describe_own(ctx, out);
         }
@@ -354,6 +359,8 @@ impl Membership {
     /// An operator wants the node to leave.
     pub(super) fn leave(&mut self, ctx: &mut Ctx<'_>, id: RequestId, out: &mut impl Sink<Action>) {
         if self.own.is_silent() {
+            // A node that has said nothing yet has nothing to take back, and will say nothing.
+            self.own.phase = if self.own.phase == Phase::Silent { Phase::Gone } else { self.own.phase };
             return out.push(Action::Reply(id, Reply::Left));
         }
         self.own.leaving.push(id);

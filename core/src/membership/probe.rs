@@ -19,6 +19,9 @@ const ROUND_TRIP_GAIN: u64 = 8;
 /// Unanswered direct probes in a row after which a link counts as down.
 const LINK_DOWN_AFTER: u8 = 2;
 
+/// A lap of more turns than this forgets those that are over. Only members that come and go make it so long.
+const ORDER_MAX: usize = 16_384;
+
 /// Why a node is probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Reason {
@@ -58,12 +61,21 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    /// A new member takes a random turn of this lap.
+    /// A member that is new, or back, takes a random turn of this lap, unless it still has one.
     pub(super) fn enlist(&mut self, ctx: &mut Ctx<'_>, slot: Slot) {
-        let at = self.turn + ctx.below((self.order.len() - self.turn + 1) as u64) as usize;
+        let to_come = self.order.get(self.turn..).unwrap_or_default();
+        if to_come.contains(&slot) {
+            return;
+        }
+        let at = self.turn + ctx.below(to_come.len() as u64 + 1) as usize;
         self.order.push(slot);
         let last = self.order.len() - 1;
         self.order.swap(at, last);
+        // What had its turn makes room, so that a lap does not outgrow the view.
+        if self.turn > 0 && self.order.len() > ORDER_MAX {
+            self.order.drain(..self.turn);
+            self.turn = 0;
+        }
     }
 
     fn shuffle(&mut self, ctx: &mut Ctx<'_>) {
@@ -170,6 +182,17 @@ impl Membership {
     pub(super) fn step_probe(&mut self, ctx: &mut Ctx<'_>, number: u32, out: &mut impl Sink<Action>) {
         let Some(probe) = self.probes.under_way.get(&number).copied() else { return };
         let is_known = self.table.get(probe.slot).is_some_and(|row| row.node == probe.target);
+        let is_own = matches!(probe.reason, Reason::Round | Reason::Jury);
+        if is_known && is_own && !probe.is_indirect {
+            // Nobody is accused before others were asked, however late this node is.
+            let rest = self.settings.probe_interval.saturating_sub(self.settings.probe_timeout);
+            let ends = probe.ends.max(ctx.now + self.stretched(rest));
+            if let Some(probe) = self.probes.under_way.get_mut(&number) {
+                probe.ends = ends;
+            }
+            self.clockwork.set(Due::ProbeStep(number), ends);
+            return self.ask_others(ctx, number, out);
+        }
         if ctx.now >= probe.ends || !is_known {
             self.probes.under_way.remove(&number);
             if is_known {
@@ -179,12 +202,11 @@ impl Membership {
         }
         self.clockwork.set(Due::ProbeStep(number), probe.ends);
         match probe.reason {
-            Reason::Round | Reason::Jury => self.ask_others(ctx, number, out),
             Reason::For(asker, their_number) => {
                 let message = Message::Nack { probe: their_number };
                 out.push(Action::Send { to: asker, class: Class::Gossip, message });
             }
-            Reason::Dead => {}
+            Reason::Round | Reason::Jury | Reason::Dead => {}
         }
     }
 

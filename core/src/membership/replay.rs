@@ -23,6 +23,9 @@ impl Window {
     /// Whether the packet is new, which is remembered. A packet of another life begins a new window: which life is the
     /// current one, the caller knows.
     pub(super) fn admit(&mut self, life: (StoreIncarnation, BootIncarnation), class: Class, sequence: u64) -> bool {
+        if self.life.is_some_and(|(store, boot)| store == life.0 && boot > life.1) {
+            return false;
+        }
         if self.life != Some(life) {
             *self = Self { life: Some(life), ..Self::default() };
         }
@@ -86,5 +89,6 @@ mod tests {
         let mut window = Window::default();
         assert!(window.admit(LIFE, Class::Gossip, 4));
         assert!(window.admit((StoreIncarnation(7), BootIncarnation(2)), Class::Gossip, 4));
+        assert!(!window.admit(LIFE, Class::Gossip, 5), "an earlier process does not come back");
     }
 }

@@ -44,9 +44,16 @@ pub(super) struct Rumors {
     topics: BTreeMap<Topic, Place>,
     came_in: u64,
     bytes: usize,
+    /// Rumors kept at most; the most told gives way.
+    limit: usize,
 }
 
 impl Rumors {
+    /// None yet, and never more than `limit`.
+    pub(super) fn bounded(limit: usize) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -79,6 +86,12 @@ impl Rumors {
 
     fn put(&mut self, topic: Topic, news: News, arose: Time) {
         self.drop_topic(&topic);
+        if self.waiting.len() >= self.limit
+            && let Some((_, most_told)) = self.waiting.pop_last()
+        {
+            self.bytes -= most_told.news.wire_bytes();
+            self.topics.remove(&most_told.topic);
+        }
         self.came_in += 1;
         let place = (0, core::cmp::Reverse(self.came_in));
         self.bytes += news.wire_bytes();

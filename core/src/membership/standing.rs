@@ -15,7 +15,8 @@ const FORGIVE_AFTER: u64 = 10;
 /// What keeps a member from counting as alive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Hold {
-    /// How long the member must be healthy, relapses not counted; zero while nothing is held against it.
+    is_on: bool,
+    /// How long the member must be healthy, relapses not counted.
     dwell: Duration,
     relapses: u8,
     /// When it was last seen to be unhealthy.
@@ -23,40 +24,47 @@ pub(super) struct Hold {
 }
 
 impl Hold {
-    /// The member turned out to be unhealthy; it must be healthy for `dwell` from when it is well again.
-    pub(super) fn begin(&mut self, now: Time, dwell: Duration) {
-        if self.is_over(now) {
+    /// The member turned out to be unhealthy; it must be healthy for `dwell` from when it is well again. Whether it
+    /// counted until now.
+    pub(super) fn begin(&mut self, now: Time, dwell: Duration) -> bool {
+        let is_new = !self.is_on;
+        if is_new {
             let quiet = now.since(self.unhealthy_at).as_nanos();
             let forgiven = quiet / self.span().as_nanos().saturating_mul(FORGIVE_AFTER).max(1);
             let is_first = self.dwell == Duration::ZERO;
             let left = self.relapses.saturating_sub(forgiven.min(u64::from(RELAPSES_MAX)) as u8);
             self.relapses = if is_first || forgiven > 0 { left } else { (left + 1).min(RELAPSES_MAX) };
-            self.dwell = dwell;
+            (self.is_on, self.dwell) = (true, dwell);
         }
         self.dwell = self.dwell.max(dwell);
         self.unhealthy_at = now;
+        is_new
     }
 
-    /// The member is unhealthy, still or again. Means nothing for a member in good standing.
+    /// The member is, or was until now, unhealthy. Means nothing for one in good standing.
     pub(super) fn prolong(&mut self, now: Time) {
-        if !self.is_over(now) {
+        if self.is_on {
             self.unhealthy_at = now;
         }
     }
 
-    /// The member is well from now on: its healthy while begins. Means nothing where none was asked for.
-    pub(super) fn restart(&mut self, now: Time) {
-        self.unhealthy_at = now;
+    /// The member is healthy, and counts again if it was for long enough. Whether that is so.
+    pub(super) fn end(&mut self, now: Time) -> bool {
+        let is_over = self.until().is_some_and(|until| now >= until);
+        if is_over {
+            self.is_on = false;
+        }
+        is_over
     }
 
-    /// Whether nothing is held against the member.
-    pub(super) fn is_over(&self, now: Time) -> bool {
-        self.dwell == Duration::ZERO || now >= self.until()
+    /// Whether the member does not count.
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on
     }
 
-    /// When it is over, if the member stays healthy.
-    pub(super) fn until(&self) -> Time {
-        if self.dwell == Duration::ZERO { Time::ZERO } else { self.unhealthy_at.saturating_add(self.span()) }
+    /// When the member counts again, if it stays healthy.
+    pub(super) fn until(&self) -> Option<Time> {
+        self.is_on.then(|| self.unhealthy_at.saturating_add(self.span()))
     }
 
     fn span(&self) -> Duration {
@@ -78,16 +86,16 @@ mod tests {
     fn nothing_is_held_against_a_member_that_was_always_healthy() {
         let mut hold = Hold::default();
         hold.prolong(at(3));
-        assert!(hold.is_over(at(3)));
+        assert!(!hold.is_on() && hold.until().is_none());
     }
 
     #[test]
     fn a_hold_ends_after_a_healthy_while_and_not_before() {
         let mut hold = Hold::default();
-        hold.begin(at(10), DWELL);
+        assert!(hold.begin(at(10), DWELL));
         hold.prolong(at(12));
-        assert!(!hold.is_over(at(16)));
-        assert!(hold.is_over(at(17)));
+        assert!(!hold.end(at(16)));
+        assert!(hold.end(at(17)) && !hold.is_on());
     }
 
     #[test]
@@ -96,9 +104,11 @@ mod tests {
         let mut now = at(0);
         let mut spans = alloc::vec![];
         for _ in 0..9 {
-            hold.begin(now, DWELL);
-            spans.push(hold.until().since(now).as_nanos() / 1_000_000_000);
-            now = hold.until();
+            assert!(hold.begin(now, DWELL));
+            let until = hold.until().unwrap();
+            spans.push(until.since(now).as_nanos() / 1_000_000_000);
+            assert!(hold.end(until));
+            now = until;
         }
         assert_eq!(spans, [5, 10, 20, 40, 80, 160, 320, 320, 320]);
     }
@@ -107,9 +117,11 @@ mod tests {
     fn relapses_are_forgiven_after_a_long_quiet_time() {
         let mut hold = Hold::default();
         hold.begin(at(0), DWELL);
+        hold.end(at(5));
         hold.begin(at(5), DWELL);
-        assert_eq!(hold.until(), at(15));
+        assert_eq!(hold.until(), Some(at(15)));
+        hold.end(at(15));
         hold.begin(at(1_000), DWELL);
-        assert_eq!(hold.until(), at(1_005));
+        assert_eq!(hold.until(), Some(at(1_005)));
     }
 }

@@ -202,8 +202,11 @@ impl Table {
         let row = self.at(slot);
         let (digest, bucket, is_member) =
             (row.digest(), row.node.as_bytes()[0] as usize, row.verdict.status.is_member());
-        let sum = &mut self.sums[bucket];
-        *sum = if add { sum.wrapping_add(digest) } else { sum.wrapping_sub(digest) };
+        if is_member {
+            // The dead and the gone are forgotten by everyone in their own time, so nobody need agree on them.
+            let sum = &mut self.sums[bucket];
+            *sum = if add { sum.wrapping_add(digest) } else { sum.wrapping_sub(digest) };
+        }
         match (is_member, add) {
             (true, true) => self.members += 1,
             (true, false) => self.members -= 1,
@@ -244,9 +247,9 @@ impl Table {
         self.len() - self.members
     }
 
-    /// The row that has been dead or gone for longest.
-    pub(super) fn oldest_gone(&self) -> Option<Slot> {
-        let gone = self.iter().filter(|(_, row)| row.verdict.status >= Status::Dead);
+    /// The row that has been dead or gone for longest, `own` excepted.
+    pub(super) fn oldest_gone(&self, own: Slot) -> Option<Slot> {
+        let gone = self.iter().filter(|(slot, row)| *slot != own && row.verdict.status >= Status::Dead);
         gone.min_by_key(|(_, row)| (row.since, row.node)).map(|(slot, _)| slot)
     }
 }

@@ -73,10 +73,12 @@ impl Membership {
         if self.table.gone() == 0 {
             return;
         }
-        let mut old: Vec<Slot> = self.table.iter().filter(|(_, row)| is_old(row)).map(|(slot, _)| slot).collect();
+        let own = self.own.slot();
+        let others = || self.table.iter().filter(move |(slot, _)| *slot != own);
+        let mut old: Vec<Slot> = others().filter(|(_, row)| is_old(row)).map(|(slot, _)| slot).collect();
         let excess = (self.table.gone() as usize - old.len()).saturating_sub(settings.bounds.dead as usize);
         if excess > 0 {
-            let kept = self.table.iter().filter(|(_, row)| row.verdict.status >= Status::Dead && !is_old(row));
+            let kept = others().filter(|(_, row)| row.verdict.status >= Status::Dead && !is_old(row));
             let mut kept: Vec<(Time, NodeId, Slot)> = kept.map(|(slot, row)| (row.since, row.node, slot)).collect();
             kept.sort_unstable();
             old.extend(kept.into_iter().take(excess).map(|(.., slot)| slot));
@@ -162,7 +164,7 @@ impl Membership {
     fn member_seen(&self, slot: Slot, row: &Row, now: Time) -> MemberView {
         let is_own = slot == self.own.slot();
         let is_member = row.verdict.status.is_member();
-        let in_good_standing = self.is_in_good_standing(slot, now);
+        let in_good_standing = self.is_in_good_standing(slot);
         let link = match (is_own, row.unanswered, row.round_trip) {
             (true, ..) => Link::Own,
             (_, 0, None) => Link::Untried,
@@ -175,7 +177,7 @@ impl Membership {
             incarnation: row.verdict.incarnation,
             since: now.since(row.since),
             in_good_standing,
-            counts_in: (is_member && !in_good_standing).then(|| row.hold.until().since(now)),
+            counts_in: row.hold.until().filter(|_| is_member).map(|until| until.since(now)),
             link,
             round_trip: row.round_trip,
             predicted: row.coordinate.filter(|_| !is_own).map(|other| self.coordinate.distance(&other)),

@@ -15,7 +15,7 @@ pub struct IncarnationNumber(pub u64);
 
 impl IncarnationNumber {
     /// No node gets here by raising its own; a higher number is refused as malformed, so that raising never overflows.
-    pub const MAX: Self = Self(1 << 48);
+    pub const MAX: Self = Self(1 << 32);
 
     /// The next one.
     pub const fn next(self) -> Self {

@@ -90,6 +90,12 @@ pub enum Refusal {
         /// Bytes given.
         bytes: u32,
     },
+    /// The description is too large as a whole.
+    #[error("{bytes} bytes are too many for a description; give it fewer labels and endpoints")]
+    DescriptionTooLarge {
+        /// Bytes it would take.
+        bytes: u32,
+    },
     /// The description is too large: entries.
     #[error("{entries} labels, capabilities or endpoints are too many for a description")]
     DescriptionTooMany {
@@ -102,6 +108,7 @@ impl From<DescriptionError> for Refusal {
     fn from(error: DescriptionError) -> Self {
         match error {
             DescriptionError::TooLong { bytes } => Self::DescriptionTooLong { bytes: bytes as u32 },
+            DescriptionError::TooLarge { bytes } => Self::DescriptionTooLarge { bytes: bytes as u32 },
             DescriptionError::TooMany { entries } => Self::DescriptionTooMany { entries: entries as u32 },
         }
     }

@@ -211,7 +211,7 @@ impl Message {
                 if *depth > DEPTH_MAX {
                     return Err(Malformed::Digests);
                 }
-                rows.iter().try_for_each(|row| row.verdict.check())
+                rows.iter().try_for_each(RowSummary::check)
             }
             Self::SyncAnswer { opinions, members, wanted, .. } => {
                 at_most(opinions.len().max(wanted.len()), ROWS_MAX)?;
@@ -242,6 +242,16 @@ impl Opinion {
         let by_itself = self.accuser == self.node;
         let must_be = matches!(self.verdict.status, Status::Alive | Status::Left);
         if by_itself == must_be { self.verdict.check() } else { Err(Malformed::Impersonated) }
+    }
+}
+
+impl RowSummary {
+    fn check(&self) -> Result<(), Malformed> {
+        if self.version >= IncarnationNumber::MAX.0 {
+            return Err(Malformed::Incarnation);
+        }
+        let accuser = self.accuser.unwrap_or(self.node);
+        Opinion { node: self.node, verdict: self.verdict, accuser }.check()
     }
 }
 

@@ -11,7 +11,6 @@ use relaymesh_core::envelope::{KeyChange, seal};
 use relaymesh_core::identity::RequestId;
 use relaymesh_core::machine::CauseId;
 use relaymesh_core::node::{Action, Effect, Observed, Outgoing, StopReason};
-use std::fmt::Write;
 use tokio::task::spawn_blocking;
 
 impl<A: Runnable> Driver<A> {
@@ -53,7 +52,7 @@ impl<A: Runnable> Driver<A> {
         // When the store's thread is gone it has said why, or it will be noticed: see `Sources::next`.
         tokio::select! {
             _ = self.orders.send(order) => {}
-            _ = self.sources.stop.changed() => self.ended = Some(Ok(Stopped::Asked)),
+            Ok(()) = self.sources.stop.changed() => self.ended = Some(Ok(Stopped::Asked)),
         }
     }
 
@@ -107,7 +106,7 @@ impl<A: Runnable> Driver<A> {
     fn observe(&self, cause: CauseId, what: Observed<A::Observation>) {
         if tracing::enabled!(target: "relaymesh::observation", tracing::Level::DEBUG) {
             let mut fields = String::new();
-            what.fields(&mut |name, value| drop(write!(fields, " {name}={value}")));
+            what.fields(&mut |name, value| fields.push_str(&format!(" {name}={value}")));
             let name = what.descriptor().name;
             tracing::debug!(target: "relaymesh::observation", %cause, "{name}{fields}");
         }

@@ -80,9 +80,9 @@ impl<A: Runnable> Sources<A> {
                 Err(problem) => lost(&problem),
                 Ok(()) => Taken::Nothing,
             },
-            _ = self.stop.changed() => Taken::Stop,
+            Ok(()) = self.stop.changed() => Taken::Stop,
             // The loop looks at the clock again: this may be early, or a whole sleep of the machine late.
-            () = sleep(rest.unwrap_or(SLEEP_MAX).min(SLEEP_MAX)) => Taken::Nothing,
+            () = sleep(rest.unwrap_or_default().min(SLEEP_MAX)), if rest.is_some() => Taken::Nothing,
         }
     }
 

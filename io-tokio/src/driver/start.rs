@@ -20,11 +20,16 @@ use relaymesh_core::record::Sequence;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::sleep;
 
 /// Requests on their way to the driver, and what else may wait for it.
 const WAITING_MAX: usize = 256;
+/// Attempts to open a store that is still in use, and the wait between two.
+const ATTEMPTS: usize = 50;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why a node did not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +65,7 @@ pub async fn start<A: Runnable>(
     compose: impl FnOnce(&Seat, Endpoint) -> A,
 ) -> Result<Handle<A>, StartError> {
     let bound = transport::bind(&settings.listen).await?;
-    let (path, limits) = (folder.store(), settings.limits.clone());
-    let opened = spawn_blocking(move || store::open(&path, &limits)).await;
-    let (keeper, thread) = opened.map_err(|_| StartError::Panicked)??;
+    let (keeper, thread) = open(&folder, &settings).await?;
     let control = match settings.control {
         true => Some(control::listen(folder.path())?),
         false => None,
@@ -91,6 +94,24 @@ pub async fn start<A: Runnable>(
         ended.send_replace(Some(result));
     });
     Ok(handle)
+}
+
+/// Opens the store. The folder is this node's alone; what still has the store is on its way out: the thread of an
+/// earlier node in this process, or a child process that is just being started.
+async fn open(folder: &Folder, settings: &Settings) -> Result<(Keeper, JoinHandle<()>), StartError> {
+    for _ in 0..ATTEMPTS {
+        match open_once(folder, settings).await {
+            Err(StartError::Store(StoreError::InUse(_))) => sleep(PAUSE).await,
+            done => return done,
+        }
+    }
+    open_once(folder, settings).await
+}
+
+async fn open_once(folder: &Folder, settings: &Settings) -> Result<(Keeper, JoinHandle<()>), StartError> {
+    let (path, limits) = (folder.store(), settings.limits.clone());
+    let opened = spawn_blocking(move || store::open(&path, &limits)).await;
+    Ok(opened.map_err(|_| StartError::Panicked)??)
 }
 
 /// What a driver is made of besides its node.

@@ -95,7 +95,19 @@ pub struct Folder {
     identity: Identity,
     cluster: ClusterId,
     ring: Keyring,
-    _lock: File,
+    _lock: Lock,
+}
+
+/// The right to use a folder. Given back by name, not by closing the file alone: a child process that is just being
+/// started holds a copy of it for a moment.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it, which follows, does the same a moment later.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Folder {
@@ -167,7 +179,7 @@ fn parse_ring(bytes: &[u8]) -> Result<(ClusterId, Keyring), RingTextError> {
     read_ring(std::str::from_utf8(bytes).unwrap_or("not text"))
 }
 
-fn lock(path: &Path) -> Result<File, FolderError> {
+fn lock(path: &Path) -> Result<Lock, FolderError> {
     make_folder(path)?;
     let file = path.join(LOCK);
     let failed = |what| {
@@ -177,7 +189,7 @@ fn lock(path: &Path) -> Result<File, FolderError> {
     let lock =
         OpenOptions::new().create(true).write(true).truncate(false).open(&file).map_err(failed("open the lock"))?;
     match lock.try_lock() {
-        Ok(()) => Ok(lock),
+        Ok(()) => Ok(Lock(lock)),
         Err(TryLockError::WouldBlock) => Err(FolderError::InUse(path.to_owned())),
         Err(TryLockError::Error(problem)) => Err(failed("take the lock")(problem)),
     }

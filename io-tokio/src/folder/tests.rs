@@ -74,7 +74,7 @@ fn a_keyring_that_cannot_be_read_is_never_taken_for_an_empty_one() {
     for (bad, problem) in [
         (&b""[..], RingTextError::Empty),
         (b"\xFF\xFE", RingTextError::Key { line: 1, problem: KeyTextError::Format }),
-        (good[1..].as_bytes(), RingTextError::Key { line: 1, problem: KeyTextError::Format }),
+        (&good.as_bytes()[1..], RingTextError::Key { line: 1, problem: KeyTextError::Format }),
         (long.as_bytes(), RingTextError::Empty),
     ] {
         fs::write(place.path().join(KEYRING), bad).unwrap();

@@ -13,7 +13,7 @@ use crate::folder::file::sync_folder;
 use relaymesh_core::node::StoreFailure;
 use relaymesh_core::record::Sequence;
 use sled::{Batch, Db, IVec, Tree};
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,8 @@ const CACHE_BYTES: u64 = 64 << 20;
 const FRAME_BYTES_MAX: usize = PIECE_BYTES << 16;
 const KEY_BYTES: usize = 8;
 const SLOTS: &str = "slots";
+/// The file that sled keeps all pages in.
+const LOG: &str = "db";
 
 /// Why a store cannot be used. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,9 @@ pub enum StoreError {
         /// Why it failed.
         problem: sled::Error,
     },
+    /// Another process has it, or an earlier node of this process still finishes what it was told.
+    #[error("the store in {} is in use; stop what uses it, or give this node a folder of its own", .0.display())]
+    InUse(PathBuf),
     /// Its files cannot be made durable.
     #[error("cannot sync the store in {}: {problem}", .path.display())]
     Sync {
@@ -73,6 +78,7 @@ impl SledStore {
     /// Opens the store at `path`, or makes one there, durably.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let failed = |problem| StoreError::Open { path: path.to_owned(), problem };
+        refuse_used(path)?;
         // Without a flusher of its own: an idle store must not wake the machine.
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let db = config.open().map_err(failed)?;
@@ -154,10 +160,21 @@ impl SledStore {
     }
 }
 
+/// sled takes a lock of its own, but does not say so in a way that a program could tell from other errors.
+fn refuse_used(path: &Path) -> Result<(), StoreError> {
+    let Ok(log) = File::open(path.join(LOG)) else { return Ok(()) };
+    if let Err(TryLockError::WouldBlock) = log.try_lock() {
+        return Err(StoreError::InUse(path.to_owned()));
+    }
+    // What goes wrong here will go wrong again when the store is opened.
+    let _ = log.unlock();
+    Ok(())
+}
+
 /// Syncs all that sled made when it opened the store, names included, and returns its log.
 fn made_durable(path: &Path) -> io::Result<File> {
     File::open(path.join("conf"))?.sync_all()?;
-    let log = File::open(path.join("db"))?;
+    let log = File::open(path.join(LOG))?;
     log.sync_all()?;
     sync_folder(&path.join("blobs"))?;
     sync_folder(path)?;
@@ -281,7 +298,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let _first = open(&place);
         let refused = SledStore::open(&place.path().join("store")).err().unwrap();
-        assert!(matches!(&refused, StoreError::Open { .. }) && refused.to_string().contains("lock"), "{refused}");
+        assert!(matches!(&refused, StoreError::InUse(_)), "{refused}");
     }
 
     #[test]

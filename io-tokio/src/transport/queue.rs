@@ -63,7 +63,8 @@ impl Queue {
     pub(super) fn take(&self, bytes: usize, out: &mut Vec<Parcel>) -> bool {
         let mut state = self.state();
         let mut moved = 0;
-        while let Some(parcel) = state.parcels.pop_front_if(|parcel| moved == 0 || moved + parcel.bytes.len() <= bytes) {
+        while let Some(parcel) = state.parcels.pop_front_if(|parcel| moved == 0 || moved + parcel.bytes.len() <= bytes)
+        {
             moved += parcel.bytes.len();
             out.push(parcel);
         }
@@ -86,8 +87,7 @@ impl Queue {
     }
 
     fn relieved(&self, state: &mut State) -> bool {
-        let relieved =
-            state.full && state.parcels.len() <= self.packets_max / 2 && state.bytes <= self.bytes_max / 2;
+        let relieved = state.full && state.parcels.len() <= self.packets_max / 2 && state.bytes <= self.bytes_max / 2;
         state.full &= !relieved;
         relieved
     }

@@ -124,6 +124,8 @@ pub struct Record {
     pub wrong: i64,
     /// When the last such pair was gone.
     pub agreed_at: Option<TrueTime>,
+    /// When that was so for the first time after a packet had come across a healed partition.
+    pub reunited_at: Option<TrueTime>,
     /// When that was so for the first time with every node that starts by itself.
     pub formed_at: Option<TrueTime>,
     is_counting: bool,
@@ -267,6 +269,9 @@ impl MeshChecks {
     }
 
     fn note_agreement(&mut self, now: TrueTime) {
+        if self.record.wrong == 0 && self.record.first_across.is_some() && self.record.reunited_at.is_none() {
+            self.record.reunited_at = Some(now);
+        }
         match (self.record.wrong, self.record.agreed_at) {
             (0, None) => {
                 self.record.agreed_at = Some(now);
@@ -400,11 +405,8 @@ impl MeshChecks {
             );
             return found.fail(INCN_1, &[host], detail);
         }
-        if incarnation < said.incarnation {
-            let detail = format!("n{host} goes back from incarnation {} to {incarnation}", said.incarnation);
-            return found.fail(INCN_1, &[host], detail);
-        }
-        said.incarnation = incarnation;
+        // Within one life an older word may still be on its way after a newer one.
+        said.incarnation = said.incarnation.max(incarnation);
     }
 
     // --- the end ------------------------------------------------------------------------------------------------
@@ -450,8 +452,7 @@ impl MeshChecks {
             self.exercised.memb_3 += 1;
             for it in members {
                 let subject = self.numbers.get(&it.node).copied().unwrap_or(u32::MAX);
-                let seen = if subject == *host { Some(Status::Alive) } else { self.views.get(*host, subject).status };
-                if seen != Some(it.status) {
+                if subject != *host && self.views.get(*host, subject).status != Some(it.status) {
                     let detail = format!(
                         "n{host} answers that n{subject} is {}, and let operators see otherwise",
                         it.status.name()
@@ -517,7 +518,9 @@ impl Checks<MeshNode> for MeshChecks {
                 if members.len() as u32 > self.settings.bounds.members.min(self.truth.members()) {
                     found.fail(VIEW_1, &[host], format!("n{host} shows {} members", members.len()));
                 }
-                self.audited.insert(host, members.clone());
+                if self.truth.is_up(host) {
+                    self.audited.insert(host, members.clone());
+                }
             }
             membership::Reply::Left => {
                 self.count_all_wrong(host, -1);

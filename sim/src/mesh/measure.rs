@@ -83,8 +83,8 @@ pub fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
     let half: Vec<String> = (1..nodes / 2 + 1).map(|node| format!("{node}")).collect();
     let (safety, liveness, faults) = match experiment {
         Experiment::Changes => (
-            HEAL_AT + 1,
-            29,
+            HEAL_AT + 20,
+            10,
             format!(
                 "[[fault]]\nkind = \"join\"\nnodes = [{last}]\nat = \"{JOIN_AT}s\"\n\
                  [[fault]]\nkind = \"kill\"\nnodes = [{}]\nat = \"{CRASH_AT}s\"\nlasts = \"1h\"\n\
@@ -180,7 +180,7 @@ fn changes(record: &Record, nodes: u32) -> Vec<(&'static str, Option<f64>)> {
     let left = of(&record.left, leaves, seconds(LEAVE_AT));
     let witnesses = others - 1;
     let cut_off = record.dead.iter().filter(|(at, ..)| *at >= seconds(CUT_AT)).map(|(at, ..)| *at).max();
-    let heal = match (record.first_across, record.agreed_at) {
+    let heal = match (record.first_across, record.reunited_at) {
         (Some(first), Some(agreed)) => Some(millis(agreed.since(first))),
         _ => None,
     };

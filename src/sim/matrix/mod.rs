@@ -14,12 +14,9 @@ pub(crate) use tally::Tally;
 
 use super::execute::{Executed, execute};
 use super::files::Source;
+use super::pool;
 use crate::wall::Stopwatch;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 /// One run that is to be done.
@@ -57,34 +54,13 @@ pub(crate) fn each(
     limit: Limit,
     mut take: impl FnMut(Job, Executed),
 ) -> usize {
-    let next = AtomicUsize::new(0);
-    let (results, arriving) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..threads.min(jobs.len()) {
-            let (results, next) = (results.clone(), &next);
-            scope.spawn(move || {
-                while !limit.is_over() {
-                    let place = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(job) = jobs.get(place) else { break };
-                    let done = execute(&sources[job.scenario].scenario, job.seed, false);
-                    if results.send((place, done)).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(results);
-        let mut waiting = BTreeMap::new();
-        let mut taken = 0;
-        for (place, done) in arriving {
-            waiting.insert(place, done);
-            while let Some(done) = waiting.remove(&taken) {
-                take(jobs[taken], done);
-                taken += 1;
-            }
-        }
-        taken
-    })
+    pool::each(
+        jobs,
+        threads,
+        || limit.is_over(),
+        |job| execute(&sources[job.scenario].scenario, job.seed, false),
+        |job, done| take(*job, done),
+    )
 }
 
 /// A bar on stderr where that is a terminal, and nothing elsewhere.
