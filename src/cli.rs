@@ -166,22 +166,23 @@ pub(crate) struct Chaos {
 pub(crate) enum Measure {
     /// How fast a mesh of so many nodes notices joins, crashes and partitions, how often it errs, and what it sends
     #[command(after_help = "\
-Every experiment runs from every seed, for every number of nodes and every size of metadata. A figure is shown with the
-runs in which it came about, and its median, 99th percentile and maximum over all runs (nearest rank; a run in which it
-never came about counts as never, which is null in JSON). All of it is simulated time.
+Every experiment runs from every seed, with every number of nodes and every size of metadata. Each
+figure is shown with the runs in which it came about, and its median, 99th percentile and maximum
+over all runs: values that were measured (nearest rank), where a run in which it never came about
+counts as never, which is null in JSON. All of it is simulated time.
 
-A run that breaks a safety invariant ends there and counts as one in which nothing came about. Each broken run is named
-on stderr with the command that shows it again, and decides the exit code.
+A run that breaks a safety invariant ends there, and counts as one in which nothing came about. Each
+broken run is named on stderr with the command that shows it again, and decides the exit code.
 
 Experiments:
-  changes     a mesh forms; one node joins, one leaves, one crashes; half are cut off for two minutes and come back
+  changes     a mesh forms; one node joins, one leaves, one crashes; half are cut off for 2 min
   quiet       ten minutes at 1 % loss: errors and traffic
   lossy-node  one node loses four packets of five, both ways
   flip-flop   one node hears nothing for 20 s, then everything for 20 s, and so on
 
 Examples:
   relaymesh sim measure membership --nodes 200 --seeds 50
-  relaymesh sim measure membership --nodes 200,1000 --experiment quiet --metadata 40,300 --seeds 10 --json")]
+  relaymesh sim measure membership --nodes 200,1000 --experiment quiet --metadata 40,300 --json")]
     Membership(Membership),
 }
 
@@ -289,9 +290,8 @@ fn profiles() -> impl TypedValueParser<Value = &'static str> {
 
 /// Experiments by name.
 fn experiments() -> impl TypedValueParser<Value = Experiment> {
-    PossibleValuesParser::new(Experiment::ALL.map(Experiment::name)).try_map(|name| {
-        Experiment::ALL.into_iter().find(|known| known.name() == name).ok_or("no such experiment")
-    })
+    PossibleValuesParser::new(Experiment::ALL.map(Experiment::name))
+        .try_map(|name| Experiment::ALL.into_iter().find(|known| known.name() == name).ok_or("no such experiment"))
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

@@ -108,9 +108,8 @@ impl Request {
 fn compare(nodes: u32, loss: &str, request: &Request) -> usize {
     let schedules: Vec<Schedule> = (0..request.seeds).map(|seed| Schedule::new(nodes, loss, seed)).collect();
     let recommended = Settings { metadata: true, suspicion: request.suspicion, transmissions: None };
-    let foca = |settings| -> Vec<Figures> {
-        schedules.iter().map(|schedule| theirs::run(schedule, settings).0).collect()
-    };
+    let foca =
+        |settings| -> Vec<Figures> { schedules.iter().map(|schedule| theirs::run(schedule, settings).0).collect() };
     let (ours, violations): (Vec<Figures>, Vec<Vec<Violation>>) = schedules
         .iter()
         .map(|schedule| {

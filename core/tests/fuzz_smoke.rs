@@ -5,6 +5,8 @@
 #[allow(unreachable_pub, reason = "public for the fuzz targets, which are another crate")]
 #[path = "../../tests/fuzz/src/bodies.rs"]
 mod bodies;
+#[path = "golden/mesh.rs"]
+mod golden;
 
 use bodies::{Letter, joined};
 use relaymesh_core::codec::{BodyVersion, EncodeError, encode_value};
@@ -18,20 +20,36 @@ use serde::Serialize;
 use std::path::PathBuf;
 
 const MUTATIONS: usize = 20_000;
+/// Of inputs that keep two nodes busy for a minute of theirs.
+const LONG_MUTATIONS: usize = 1_000;
+
+/// Whom the messages in `golden` speak of.
+const ALICE: NodeId = bodies::MEMBERS[0];
+const BOB: NodeId = bodies::MEMBERS[1];
 
 #[test]
 fn any_packet_is_refused_or_opens_again_to_the_same() {
-    smoke("packet", bodies::packet);
+    smoke("packet", MUTATIONS, bodies::packet);
 }
 
 #[test]
 fn any_journal_is_refused_or_repaired_once_and_for_all() {
-    smoke("frame", bodies::frame);
+    smoke("frame", MUTATIONS, bodies::frame);
 }
 
 #[test]
 fn any_body_is_refused_or_decodes_again_to_the_same() {
-    smoke("codec", bodies::codec);
+    smoke("codec", MUTATIONS, bodies::codec);
+}
+
+#[test]
+fn any_body_of_the_mesh_is_refused_or_decodes_again_to_the_same() {
+    smoke("mesh_body", MUTATIONS, bodies::mesh_body);
+}
+
+#[test]
+fn whatever_a_member_says_the_others_go_on() {
+    smoke("mesh", LONG_MUTATIONS, bodies::mesh);
 }
 
 /// Mutations of near-valid inputs get further than noise. The stored ones stay when a format changes: they are tomorrow's
@@ -45,14 +63,14 @@ fn write_the_corpus() {
     }
 }
 
-fn smoke(target: &str, body: fn(&[u8])) {
+fn smoke(target: &str, mutations: usize, body: fn(&[u8])) {
     let mut files: Vec<_> = std::fs::read_dir(corpus(target)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let seeds: Vec<_> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
     assert!(seeds.len() >= 5, "the corpus of {target} is missing");
     seeds.iter().for_each(|seed| body(seed));
     let mut chance = Seeded::new(1, 1);
-    (0..MUTATIONS).for_each(|_| body(&mutated(&seeds, &mut chance)));
+    (0..mutations).for_each(|_| body(&mutated(&seeds, &mut chance)));
 }
 
 fn corpus(target: &str) -> PathBuf {
@@ -90,12 +108,14 @@ fn pick(chance: &mut Seeded, bound: usize) -> usize {
 
 // --- the corpus -----------------------------------------------------------------------------------------------------
 
-type Input = (&'static str, &'static str, Vec<u8>);
+type Input = (&'static str, String, Vec<u8>);
 
 fn inputs() -> Vec<Input> {
-    let packets = letters().map(|(name, letter)| ("packet", name, sealed(&letter)));
-    let bodies = letters().map(|(name, letter)| ("codec", name, encoded(&letter)));
-    [packets.to_vec(), bodies.to_vec(), near_packets(), near_bodies(), journals()].concat()
+    let packets = letters().map(|(name, letter)| ("packet", name.to_owned(), sealed(&letter)));
+    let bodies = letters().map(|(name, letter)| ("codec", name.to_owned(), encoded(&letter)));
+    let near = [near_packets(), near_bodies(), journals()].concat();
+    let near = near.into_iter().map(|(target, name, input)| (target, name.to_owned(), input)).collect();
+    [packets.to_vec(), bodies.to_vec(), near, mesh_bodies(), conversations()].concat()
 }
 
 fn letters() -> [(&'static str, Letter); 5] {
@@ -110,7 +130,7 @@ fn letters() -> [(&'static str, Letter); 5] {
     ]
 }
 
-fn near_packets() -> Vec<Input> {
+fn near_packets() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let whole = sealed(&letters()[2].1);
     let changed = |at: usize, value: u8| {
         let mut packet = whole.clone();
@@ -125,7 +145,7 @@ fn near_packets() -> Vec<Input> {
     ]
 }
 
-fn near_bodies() -> Vec<Input> {
+fn near_bodies() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let genesis = Genesis { cluster: bodies::CLUSTER, node: bodies::NODE, store: StoreIncarnation(1) };
     let claims_4_gigabytes_of_text = vec![2, 0xFC, 0xFF, 0xFF, 0xFF, 0xFF, b'a'];
     vec![
@@ -136,8 +156,37 @@ fn near_bodies() -> Vec<Input> {
     ]
 }
 
+fn mesh_bodies() -> Vec<Input> {
+    let of_kind = |kind: u8, name: &str, bodies: Vec<Vec<u8>>| -> Vec<Input> {
+        let numbered = (0..).zip(bodies);
+        numbered.map(|(at, body)| ("mesh_body", format!("{name}-{at}"), [vec![kind], body].concat())).collect()
+    };
+    [
+        of_kind(0, "message", golden::messages().iter().map(encoded).collect()),
+        of_kind(1, "record", golden::records().iter().map(encoded).collect()),
+        of_kind(2, "request", golden::requests().iter().map(encoded).collect()),
+        of_kind(3, "reply", golden::replies().iter().map(encoded).collect()),
+    ]
+    .concat()
+}
+
+/// Every message alone as an answer, and all of them in every way in which one can be sent.
+fn conversations() -> Vec<Input> {
+    let messages: Vec<Vec<u8>> = golden::messages().iter().map(encoded).collect();
+    let said = |how: u8, message: &Vec<u8>| [vec![how], message.clone()].concat();
+    let alone = (0..).zip(&messages).map(|(at, message)| {
+        let twice = [said(0b1110_0000, message), said(0b1000_0001, message)];
+        ("mesh", format!("answer-{at}"), joined(&twice))
+    });
+    let talks = (0..32u8).map(|talk| {
+        let parts: Vec<Vec<u8>> = (0..).zip(&messages).map(|(at, message)| said((talk * 8).wrapping_add(at * 37), message)).collect();
+        ("mesh", format!("talk-{talk}"), joined(&parts))
+    });
+    alone.chain(talks).collect()
+}
+
 /// A journal of two boots, and what can become of it.
-fn journals() -> Vec<Input> {
+fn journals() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let mut writer = Recovered::empty().writer(BootIncarnation(1));
     let genesis = Genesis { cluster: bodies::CLUSTER, node: bodies::NODE, store: StoreIncarnation(1) };
     let mut slots = vec![frame(|out| writer.genesis(&genesis, out)), frame(|out| writer.boot_record(out))];
@@ -192,6 +241,7 @@ fn sealed(letter: &Letter) -> Vec<u8> {
     packet
 }
 
+/// As bodies of version 1 are encoded, too.
 fn encoded(value: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode_value(value, 4_096, &mut bytes).unwrap();

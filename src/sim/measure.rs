@@ -49,7 +49,7 @@ pub(crate) fn membership(arguments: &Membership, output: &Output) -> Result<Exit
         let (experiment, setting) = work[job.series];
         quietly(|| measure(experiment, setting, job.seed))
     };
-    pool::each(&jobs, threads, || false, run, |job, done| {
+    let take = |job: &Job, done| {
         let series = &mut all[job.series];
         let (shown, failure) = judge(done);
         if let Some(failure) = failure {
@@ -59,7 +59,8 @@ pub(crate) fn membership(arguments: &Membership, output: &Output) -> Result<Exit
         }
         series.runs.push(shown);
         bar.inc(1);
-    });
+    };
+    pool::each(&jobs, threads, || false, run, take);
     bar.finish_and_clear();
     let measured = Measured {
         profile: arguments.profile,
@@ -318,7 +319,7 @@ impl Measured {
         }
         let verdict = match self.broken.len() as u64 {
             0 => output.paint(Tone::Good, "HELD"),
-            broken => output.paint(Tone::Bad, format!("{} FAILED", counted(broken, "RUN"))),
+            broken => output.paint(Tone::Bad, format!("{} FAILED", counted(broken, "run").to_uppercase())),
         };
         text + &format!(
             " {verdict}  {} in {:.1} s on {}\n",
@@ -331,8 +332,7 @@ impl Measured {
 
 impl Size {
     fn table(&self, output: &Output) -> String {
-        let mut table =
-            output.table(&["experiment", "figure", "unit", ">runs", ">median", ">p99", ">max", ">total"]);
+        let mut table = output.table(&["experiment", "figure", "unit", ">runs", ">median", ">p99", ">max", ">total"]);
         for figure in &self.figures {
             let Figure { experiment, figure: name, unit, runs, came_about, median, p99, max, total } = figure;
             let of_all = if came_about == runs { Tone::Dim } else { Tone::Warn };

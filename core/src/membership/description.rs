@@ -39,6 +39,16 @@ pub struct Description {
     pub profile: Arc<Profile>,
 }
 
+/// Which description of a node it is. The greater one prevails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Edition {
+    /// Its version.
+    pub version: u64,
+    /// Stands for the life that it is of: store, boot and endpoint. Two processes with one identity may use the same
+    /// versions.
+    pub life: u64,
+}
+
 /// The part of a description that many members have in common; a view keeps each distinct one once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Profile {
@@ -86,6 +96,17 @@ pub enum DescriptionError {
 }
 
 impl Description {
+    /// Which one it is.
+    pub fn edition(&self) -> Edition {
+        let (high, low) = match self.endpoint.0.ip() {
+            core::net::IpAddr::V4(address) => (0, u64::from(address.to_bits())),
+            core::net::IpAddr::V6(address) => ((address.to_bits() >> 64) as u64, address.to_bits() as u64),
+        };
+        let port = u64::from(self.endpoint.0.port());
+        let life = [self.store.0, self.boot.0, high, low, port].into_iter().fold(1, mix);
+        Edition { version: self.version, life: life >> 32 }
+    }
+
     /// Checks its size.
     ///
     /// # Errors
@@ -168,4 +189,12 @@ impl Interner {
     pub(super) fn len(&self) -> usize {
         self.known.len()
     }
+}
+
+/// One step of a 64-bit mixer (splitmix64): digests need not resist forgers, who hold no key.
+pub(super) fn mix(state: u64, word: u64) -> u64 {
+    let mut mixed = (state ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
 }

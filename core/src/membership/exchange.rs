@@ -5,6 +5,7 @@
 //! digests → rows of the differing digests, in short → opinions and descriptions the other lacks → those it wanted.
 
 use super::clockwork::Due;
+use super::description::Edition;
 use super::judge::Word;
 use super::machine::{Action, Membership};
 use super::observation::MembershipObservation;
@@ -48,6 +49,12 @@ impl Membership {
         let wait = half + self.part_of(ctx, pause);
         self.exchanges.quiet = (self.exchanges.quiet + 1).min(QUIET_MAX);
         self.clockwork.set(Due::Sync, ctx.now + wait);
+    }
+
+    /// Something may have been missed: the next exchange comes soon.
+    pub(super) fn sync_soon(&mut self, ctx: &mut Ctx<'_>) {
+        self.exchanges.quiet = 0;
+        self.sync_in_time(ctx);
     }
 
     /// First step: here are my digests.
@@ -112,20 +119,20 @@ impl Membership {
         self.clockwork.clear(Due::ExchangeEnds(exchange));
         rows.sort_unstable_by_key(|row| row.node);
         rows.dedup_by_key(|row| row.node);
-        if let Ok(own) = rows.binary_search_by_key(&self.own.node(), |row| row.node) {
-            self.outbid_version(ctx, rows[own].version, out);
-        }
         let (mut opinions, mut members, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
+        let mut news = 0;
         for row in &rows {
             let mine = self.table.row(row.node);
-            let version = mine.map_or(0, Row::version);
+            let edition = mine.map_or(Edition::default(), Row::edition);
             match mine {
                 Some(mine) if mine.verdict > row.verdict => opinions.push(opinion_of(mine)),
                 _ => {}
             }
-            if row.version > version && row.node != self.own.node() {
+            let is_member = row.verdict.status.is_member();
+            news += usize::from(mine.map_or(is_member, |mine| row.verdict > mine.verdict));
+            if row.edition > edition && is_member {
                 wanted.push(row.node);
-            } else if row.version < version {
+            } else if row.edition < edition {
                 members.extend(mine.and_then(Row::member));
             }
         }
@@ -137,10 +144,9 @@ impl Membership {
                 }
             }
         }
-        let differ = (rows.len().max(members.len())) as u64;
+        let differ = (news + opinions.len() + members.len() + wanted.len()) as u64;
         if differ > 0 {
-            self.exchanges.quiet = 0;
-            self.sync_in_time(ctx);
+            self.sync_soon(ctx);
             out.push(Action::Observe(MembershipObservation::Exchanged { peer: from, rows: differ }));
         }
         self.answer(from, exchange, opinions, members, wanted, out);
@@ -214,7 +220,7 @@ impl Membership {
 fn summary(row: &Row) -> RowSummary {
     let is_accused = row.accuser != row.node;
     let accuser = is_accused.then_some(row.accuser);
-    RowSummary { node: row.node, verdict: row.verdict, accuser, version: row.version() }
+    RowSummary { node: row.node, verdict: row.verdict, accuser, edition: row.edition() }
 }
 
 fn opinion_of(row: &Row) -> Opinion {

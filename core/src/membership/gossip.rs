@@ -80,7 +80,7 @@ impl Membership {
             let row = self.table.at(peer);
             let (to, is_member) = (row.node, row.verdict.status.is_member());
             if overflows && is_member && self.own.is_member() && self.open_exchange(ctx, to, out) {
-                self.rumors.tell(ctx.now, usize::MAX, self.tellings(), None, &mut Vec::new());
+                self.rumors.told_all(self.tellings());
             } else {
                 let rumors = self.rumors_for(ctx.now, to);
                 out.push(Action::Send { to, class: Class::Gossip, message: Message::Gossip { rumors } });
@@ -98,6 +98,14 @@ impl Membership {
             let news = News::Opinion(opinion);
             room = room.saturating_sub(news.wire_bytes());
             rumors.push(Rumor { age_ms: 0, news });
+            if opinion.verdict.status == Status::Dead
+                && let Some(member) = self.own_member()
+            {
+                // It may have started anew since, and not know where to send its answer.
+                let news = News::Member(member);
+                room = room.saturating_sub(news.wire_bytes());
+                rumors.push(Rumor { age_ms: 0, news });
+            }
         }
         if !self.rumors.is_empty() {
             self.rumors.tell(now, room, self.tellings(), first, &mut rumors);

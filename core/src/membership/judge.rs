@@ -80,7 +80,7 @@ impl Membership {
         let opinion = Opinion { node, verdict, accuser: node };
         let Some(slot) = known.or_else(|| self.make_room(ctx, opinion, out)) else { return };
         let row = self.table.at(slot);
-        let (is_newer, prevails) = (description.version > row.version(), verdict > row.verdict);
+        let (is_newer, prevails) = (description.edition() > row.edition(), verdict > row.verdict);
         if is_newer {
             self.interner.intern(&mut description);
             self.take_description(slot, description, out);
@@ -173,6 +173,9 @@ impl Membership {
         let row = self.table.at(slot);
         let is_accusation = matches!(opinion.verdict.status, Status::Suspect | Status::Dead);
         if opinion.verdict < row.verdict || (opinion.verdict == row.verdict && row.verdict.status != Status::Suspect) {
+            if is_accusation && row.verdict.status == Status::Alive {
+                self.say_again(ctx, slot);
+            }
             return;
         }
         if is_accusation && !self.believes(slot, &opinion) {
@@ -196,6 +199,15 @@ impl Membership {
         }
         if opinion.verdict.status == Status::Suspect {
             self.serve_on_jury(ctx, slot, out);
+        }
+    }
+
+    /// Somebody still says what was refuted since: it may have missed the refutation, however often that was told.
+    pub(super) fn say_again(&mut self, ctx: &mut Ctx<'_>, slot: Slot) {
+        let row = self.table.at(slot);
+        let opinion = Opinion { node: row.node, verdict: row.verdict, accuser: row.node };
+        if self.own.is_member() && self.rumors.add_unless_told(opinion, ctx.now) {
+            self.arm_gossip(ctx);
         }
     }
 
@@ -241,6 +253,8 @@ impl Membership {
         }
         self.adopt(ctx, slot, opinion, out);
         self.spread(ctx, News::Opinion(opinion), ctx.now);
+        // If it refutes, and gossip does not bring that, an exchange must, before the suspicion ends.
+        self.sync_soon(ctx);
     }
 
     /// A suspect has not refuted in time.

@@ -25,7 +25,7 @@ const BLOCK: u64 = 64;
 /// So many left, and the next block is reserved.
 const LOW: u64 = 16;
 /// Claims of another process to this identity after which one of the two yields.
-const CLAIMS_MAX: u8 = 3;
+const CLAIMS_MAX: u8 = 5;
 /// How well a node fares is told in steps of this many percent.
 const HEALTH_STEP: u32 = 25;
 
@@ -212,7 +212,13 @@ impl Membership {
     /// Somebody says something of this node. It knows better.
     pub(super) fn hear_of_self(&mut self, ctx: &mut Ctx<'_>, opinion: &Opinion, out: &mut impl Sink<Action>) {
         let own = self.table.at(self.own.slot).verdict;
-        if !self.own.is_member() || opinion.verdict <= own {
+        if !self.own.is_member() {
+            return;
+        }
+        if opinion.verdict <= own {
+            if matches!(opinion.verdict.status, Status::Suspect | Status::Dead) {
+                self.say_again(ctx, self.own.slot);
+            }
             return;
         }
         self.own.used = self.own.used.max(opinion.verdict.incarnation);
@@ -226,15 +232,21 @@ impl Membership {
     pub(super) fn hear_own_member(&mut self, ctx: &mut Ctx<'_>, member: &Member, out: &mut impl Sink<Action>) {
         let Some(life) = self.own.life else { return };
         let row = self.table.at(self.own.slot);
-        let claims_more = member.incarnation > row.verdict.incarnation || member.description.version > row.version();
         let other = &member.description;
+        let claims_as_much =
+            member.incarnation >= row.verdict.incarnation || other.version >= row.edition().version;
         let theirs = (other.store, other.boot, other.endpoint);
         let own = (life.store, life.boot, self.own.identity.endpoint);
-        if !self.own.is_member() || !claims_more || theirs == own {
+        if !self.own.is_member() || !claims_as_much || theirs == own {
+            return;
+        }
+        if self.own.owed_refutation || self.own.owed_description {
+            // The same claim again, before this node could answer it.
+            self.own.used = self.own.used.max(member.incarnation).max(IncarnationNumber(other.version));
             return;
         }
         let claims = if ctx.now.since(self.own.claimed_at) > self.settings.sync_interval { 0 } else { self.own.claims };
-        (self.own.claims, self.own.claimed_at) = (claims + 1, ctx.now);
+        (self.own.claims, self.own.claimed_at) = (claims.saturating_add(1), ctx.now);
         // The first word of an earlier life is news; one that outbids this life again and again is alive itself.
         if self.own.claims >= CLAIMS_MAX {
             out.push(Action::Observe(MembershipObservation::IdentityConflict { claims: u64::from(self.own.claims) }));
@@ -247,14 +259,6 @@ impl Membership {
         self.own.used = self.own.used.max(member.incarnation).max(IncarnationNumber(other.version));
         self.raise(ctx, out);
         self.describe_own(ctx, out);
-    }
-
-    /// Somebody holds a description of this node that is newer than its own: that of an earlier life.
-    pub(super) fn outbid_version(&mut self, ctx: &mut Ctx<'_>, version: u64, out: &mut impl Sink<Action>) {
-        if self.own.is_member() && version > self.table.at(self.own.slot).version() {
-            self.own.used = self.own.used.max(IncarnationNumber(version));
-            self.describe_own(ctx, out);
-        }
     }
 
     /// Takes the next incarnation, which refutes whatever was said before, and says so.

@@ -26,13 +26,15 @@ enum Kind {
     Accusation,
 }
 
-/// A place in the queue: told how often, and how long ago it came in, the newest first.
-type Place = (u32, core::cmp::Reverse<u64>);
+/// A place in the queue: how often it was told by itself, less how often all were told before it came in; then the
+/// newest first.
+type Place = (i64, core::cmp::Reverse<u64>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Waiting {
     topic: Topic,
     news: News,
+    wire_bytes: usize,
     /// When it arose, on this node's clock.
     arose: Time,
 }
@@ -43,6 +45,8 @@ pub(super) struct Rumors {
     waiting: BTreeMap<Place, Waiting>,
     topics: BTreeMap<Topic, Place>,
     came_in: u64,
+    /// How often all were told at once.
+    all_told: i64,
     bytes: usize,
     /// Rumors kept at most; the most told gives way.
     limit: usize,
@@ -84,19 +88,30 @@ impl Rumors {
         self.put(topic, News::Opinion(opinion), arose);
     }
 
+    /// Something to be passed on, unless it is being passed on already. Whether it was added.
+    pub(super) fn add_unless_told(&mut self, opinion: Opinion, arose: Time) -> bool {
+        let news = News::Opinion(opinion);
+        let is_new = !self.topics.contains_key(&topic_of(&news));
+        if is_new {
+            self.add(news, arose);
+        }
+        is_new
+    }
+
     fn put(&mut self, topic: Topic, news: News, arose: Time) {
         self.drop_topic(&topic);
         if self.waiting.len() >= self.limit
             && let Some((_, most_told)) = self.waiting.pop_last()
         {
-            self.bytes -= most_told.news.wire_bytes();
+            self.bytes -= most_told.wire_bytes;
             self.topics.remove(&most_told.topic);
         }
         self.came_in += 1;
-        let place = (0, core::cmp::Reverse(self.came_in));
-        self.bytes += news.wire_bytes();
+        let place = (-self.all_told, core::cmp::Reverse(self.came_in));
+        let wire_bytes = news.wire_bytes();
+        self.bytes += wire_bytes;
         self.topics.insert(topic, place);
-        self.waiting.insert(place, Waiting { topic, news, arose });
+        self.waiting.insert(place, Waiting { topic, news, wire_bytes, arose });
     }
 
     /// Appends to `out` what fits `bytes`, least told first, and counts it as told. What was told `limit` times is done.
@@ -108,7 +123,7 @@ impl Rumors {
             if first.is_some_and(|said| waiting.news == News::Opinion(said)) {
                 continue;
             }
-            let size = waiting.news.wire_bytes();
+            let size = waiting.wire_bytes;
             if size > room {
                 // Descriptions differ in size; a smaller rumor may still fit, but order matters more than a full packet.
                 break;
@@ -121,13 +136,25 @@ impl Rumors {
         for place in told {
             let Some(waiting) = self.waiting.remove(&place) else { continue };
             let next = (place.0 + 1, place.1);
-            if next.0 >= limit {
-                self.bytes -= waiting.news.wire_bytes();
+            if next.0 + self.all_told >= i64::from(limit) {
+                self.bytes -= waiting.wire_bytes;
                 self.topics.remove(&waiting.topic);
             } else {
                 self.topics.insert(waiting.topic, next);
                 self.waiting.insert(next, waiting);
             }
+        }
+    }
+
+    /// Somebody has learned all of it in another way: every rumor was told once more. O(log n) on average.
+    pub(super) fn told_all(&mut self, limit: u32) {
+        self.all_told += 1;
+        while let Some(entry) = self.waiting.last_entry()
+            && entry.key().0 + self.all_told >= i64::from(limit)
+        {
+            let done = entry.remove();
+            self.bytes -= done.wire_bytes;
+            self.topics.remove(&done.topic);
         }
     }
 
@@ -152,7 +179,7 @@ impl Rumors {
         if let Some(place) = self.topics.remove(topic)
             && let Some(waiting) = self.waiting.remove(&place)
         {
-            self.bytes -= waiting.news.wire_bytes();
+            self.bytes -= waiting.wire_bytes;
         }
     }
 }

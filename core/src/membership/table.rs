@@ -4,7 +4,7 @@
 //! so that comparing two views costs what their difference does.
 
 use super::coordinate::Coordinate;
-use super::description::Description;
+use super::description::{Description, Edition, mix};
 use super::replay::Window;
 use super::standing::Hold;
 use super::verdict::{Status, Verdict};
@@ -54,9 +54,9 @@ impl Row {
         }
     }
 
-    /// Version of the description held; zero for none.
-    pub(super) fn version(&self) -> u64 {
-        self.description.as_ref().map_or(0, |description| description.version)
+    /// Which description is held, as far as two views must agree on it; zeros for none.
+    pub(super) fn edition(&self) -> Edition {
+        self.description.as_ref().map_or(Edition::default(), |description| description.edition())
     }
 
     /// Whether it is one of the mesh and can be spoken to.
@@ -64,9 +64,9 @@ impl Row {
         self.verdict.status.is_member() && self.description.is_some()
     }
 
-    /// Its word that it is alive, for others.
+    /// Its word that it is alive, for others. Nobody passes on that of the dead.
     pub(super) fn member(&self) -> Option<Member> {
-        let description = self.description.clone()?;
+        let description = self.description.clone().filter(|_| self.verdict.status.is_member())?;
         Some(Member { node: self.node, incarnation: self.verdict.incarnation, description })
     }
 
@@ -75,16 +75,9 @@ impl Row {
         let id = self.node.as_bytes();
         let halves = [0, 8].map(|at| id[at..at + 8].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
         let status = self.verdict.status as u64;
-        [halves[0], halves[1], self.verdict.incarnation.0, status, self.version()].into_iter().fold(1, mix)
+        let Edition { version, life } = self.edition();
+        [halves[0], halves[1], self.verdict.incarnation.0, status, version, life].into_iter().fold(1, mix)
     }
-}
-
-/// One step of a 64-bit mixer (splitmix64): digests need not resist forgers, who hold no key.
-fn mix(state: u64, word: u64) -> u64 {
-    let mut mixed = (state ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    mixed ^ (mixed >> 31)
 }
 
 /// Every row.

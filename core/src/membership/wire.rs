@@ -1,7 +1,7 @@
 //! What nodes say to one another about who is there, and what a node must not forget.
 
 use super::coordinate::Coordinate;
-use super::description::{Description, DescriptionError};
+use super::description::{Description, DescriptionError, Edition};
 use super::verdict::{IncarnationNumber, Opinion, Status, Verdict};
 use crate::identity::NodeId;
 use alloc::sync::Arc;
@@ -75,8 +75,8 @@ pub struct RowSummary {
     pub verdict: Verdict,
     /// Who says so, where it is suspected or dead.
     pub accuser: Option<NodeId>,
-    /// Version of the description held; zero for none.
-    pub version: u64,
+    /// Which description is held; zeros for none.
+    pub edition: Edition,
 }
 
 /// What nodes say to one another. None of it shows state that a crash could undo: a node's own incarnation is durable
@@ -247,7 +247,7 @@ impl Opinion {
 
 impl RowSummary {
     fn check(&self) -> Result<(), Malformed> {
-        if self.version >= IncarnationNumber::MAX.0 {
+        if self.edition.version >= IncarnationNumber::MAX.0 {
             return Err(Malformed::Incarnation);
         }
         let accuser = self.accuser.unwrap_or(self.node);

@@ -10,6 +10,7 @@ mod hostile;
 mod keys;
 mod ledger;
 mod lifecycle;
+mod membership;
 mod mesh;
 mod raw;
 mod stage;

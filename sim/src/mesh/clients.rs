@@ -1,11 +1,10 @@
 //! Operators of the mesh, and an auditor.
 //!
-//! One operator lets nodes leave, one describes nodes anew, one rotates the cluster's key. Once nothing new is offered the auditor
-//! asks every member who is there.
+//! One operator lets nodes leave, one describes nodes anew, one rotates the cluster's key. Shortly before the end the
+//! auditor asks every member who is there.
 
 use super::metadata;
-use crate::scenario::{MeshLoad, Nodes, Scenario};
-use crate::streams::Streams;
+use crate::scenario::{FaultKind, MeshLoad, Nodes, Plan, Scenario};
 use crate::subject::{Clients, Outcome, Turn};
 use crate::time::TrueTime;
 use crate::world::key_name;
@@ -43,11 +42,15 @@ pub struct Operators {
 }
 
 impl Operators {
-    /// The operators of a run of `scenario`.
-    pub fn new(scenario: &Scenario, _: &mut Streams) -> Self {
+    /// The operators of a run of `scenario`. They ask nothing of nodes that never join.
+    pub fn new(scenario: &Scenario, plan: &Plan) -> Self {
         let load: &MeshLoad = &scenario.mesh;
         let members = load.members(scenario.nodes);
-        let everyone = || 0..members;
+        let joins = plan.faults.iter().filter(|fault| fault.kind == FaultKind::Join);
+        let is_there =
+            |host: u32| !load.is_late(scenario.nodes, host) || joins.clone().any(|join| join.nodes.contains(&host));
+        let there: Vec<u32> = (0..members).filter(|host| is_there(*host)).collect();
+        let everyone = || there.iter().copied();
         let end = TrueTime(0) + scenario.phases.safety.0 + scenario.phases.liveness.0;
         let audit_begins = TrueTime(end.0.saturating_sub(AUDIT.as_nanos()));
         let mut all = vec![Operator::new(audit_begins, everyone().map(|host| (host, membership::Request::Members)))];

@@ -12,7 +12,7 @@ pub mod views;
 #[cfg(test)]
 mod tests;
 
-pub use checks::{HOLD_1, INCN_1, MEMB_1, MEMB_2, MEMB_3, MeshChecks, PACK_1, REPL_1, VERD_1, VIEW_1};
+pub use checks::MeshChecks;
 
 use crate::scenario::{Plan, Profile as Timing, Scenario};
 use crate::streams::Streams;
@@ -47,8 +47,8 @@ impl Subject for Mesh {
         MeshNode::new(around.seat, settings(around.scenario), identity)
     }
 
-    fn clients(scenario: &Scenario, _: &Plan, streams: &mut Streams) -> clients::Operators {
-        clients::Operators::new(scenario, streams)
+    fn clients(scenario: &Scenario, plan: &Plan, _: &mut Streams) -> clients::Operators {
+        clients::Operators::new(scenario, plan)
     }
 
     fn checks(scenario: &Scenario) -> MeshChecks {

@@ -10,6 +10,8 @@ use relaymesh_core::time::Duration;
 const LOSS_BORNE: u64 = 50_000;
 /// Links cut up to this share leave every node within reach of most, in millionths.
 const CUTS_BORNE: u64 = 300_000;
+/// Of links that were listed one by one: a host is out of reach once this share of its own is cut, in percent.
+const OWN_CUTS_BORNE: usize = 60;
 
 /// One host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ struct Host {
     disturbances: u32,
     calm_since: TrueTime,
     has_left: bool,
+    /// The fastest that its monotonic clock has ever run, besides its own deviation, in parts per billion.
+    fastest_ppb: i64,
+    /// The slowest.
+    slowest_ppb: i64,
 }
 
 /// All hosts.
@@ -35,8 +41,15 @@ pub struct Truth {
 impl Truth {
     /// Nobody runs yet.
     pub fn new(nodes: u32, load: &MeshLoad, probe_timeout: Duration) -> Self {
-        let host =
-            Host { up: None, down_since: TrueTime(0), disturbances: 0, calm_since: TrueTime(0), has_left: false };
+        let host = Host {
+            up: None,
+            down_since: TrueTime(0),
+            disturbances: 0,
+            calm_since: TrueTime(0),
+            has_left: false,
+            fastest_ppb: 0,
+            slowest_ppb: 0,
+        };
         let delay_borne = Duration::from_nanos(probe_timeout.as_nanos() / 4);
         Self { hosts: vec![host; nodes as usize], members: load.members(nodes), delay_borne }
     }
@@ -66,19 +79,36 @@ impl Truth {
     }
 
     pub(super) fn fault(&mut self, fault: &PlannedFault, begins: bool, now: TrueTime) {
-        if !self.disturbs(fault) {
-            return;
+        if fault.kind == FaultKind::ClockRate {
+            for host in &fault.nodes {
+                let it = &mut self.hosts[*host as usize];
+                it.fastest_ppb = it.fastest_ppb.max(fault.rate_ppb);
+                it.slowest_ppb = it.slowest_ppb.min(fault.rate_ppb);
+            }
         }
-        let everyone: Vec<u32> = (0..self.hosts.len() as u32).collect();
-        let concerned = if fault.kind == FaultKind::Partition { &everyone } else { &fault.nodes };
-        for host in concerned {
-            let it = &mut self.hosts[*host as usize];
+        for host in self.concerned(fault) {
+            let it = &mut self.hosts[host as usize];
             if begins && fault.lasts.is_some() {
                 it.disturbances += 1;
             } else if !begins {
                 it.disturbances = it.disturbances.saturating_sub(1);
             }
             it.calm_since = now;
+        }
+    }
+
+    /// Hosts that a fault lets be taken for absent, or lets take others so.
+    fn concerned(&self, fault: &PlannedFault) -> Vec<u32> {
+        let all = 0..self.hosts.len() as u32;
+        match fault.kind {
+            FaultKind::Partition => all.collect(),
+            // Listed one by one rather than drawn by a share.
+            FaultKind::Partial if fault.share == 0 => {
+                let cuts = |host: u32| fault.links.iter().filter(|(one, other)| *one == host || *other == host).count();
+                all.clone().filter(|host| cuts(*host) * 100 > OWN_CUTS_BORNE * (all.len() - 1)).collect()
+            }
+            _ if self.disturbs(fault) => fault.nodes.clone(),
+            _ => Vec::new(),
         }
     }
 
@@ -129,4 +159,21 @@ impl Truth {
         let it = &self.hosts[host as usize];
         self.is_up(host) && it.up.is_some_and(|up| up <= since) && it.disturbances == 0 && it.calm_since <= since
     }
+
+    /// The least time that passes in truth while `span` passes on the host's monotonic clock, which deviates by up to
+    /// `base_ppb` of its own.
+    pub fn at_least(&self, host: u32, span: Duration, base_ppb: i64) -> Duration {
+        scaled(span, 1_000_000_000 + base_ppb + self.hosts[host as usize].fastest_ppb)
+    }
+
+    /// The most time.
+    pub fn at_most(&self, host: u32, span: Duration, base_ppb: i64) -> Duration {
+        scaled(span, 1_000_000_000 - base_ppb + self.hosts[host as usize].slowest_ppb)
+    }
+}
+
+/// The true time in which a clock that ticks that many billionths a nanosecond shows `span`.
+fn scaled(span: Duration, rate_billionths: i64) -> Duration {
+    let rate = u128::from(rate_billionths.max(1).unsigned_abs());
+    Duration::from_nanos(u64::try_from(u128::from(span.as_nanos()) * 1_000_000_000 / rate).unwrap_or(u64::MAX))
 }

@@ -20,9 +20,24 @@ pub struct Held {
     pub unwell_at: Option<TrueTime>,
     /// Whether it does not count as alive for placement.
     pub is_suppressed: bool,
+    /// When that changed last.
+    pub suppressed_at: TrueTime,
+    /// How often it has stopped to count.
+    pub relapses: u32,
+    /// Whether it was held dead since it stopped to count.
+    pub was_dead: bool,
 }
 
-const UNKNOWN: Held = Held { status: None, incarnation: 0, since: TrueTime(0), unwell_at: None, is_suppressed: false };
+const UNKNOWN: Held = Held {
+    status: None,
+    incarnation: 0,
+    since: TrueTime(0),
+    unwell_at: None,
+    is_suppressed: false,
+    suppressed_at: TrueTime(0),
+    relapses: 0,
+    was_dead: false,
+};
 
 /// Every node's view of every other.
 #[derive(Clone, Debug)]
@@ -44,6 +59,11 @@ impl Views {
 
     pub(super) fn set(&mut self, observer: u32, subject: u32, held: Held) {
         self.held[(observer * self.nodes + subject) as usize] = held;
+    }
+
+    /// `observer` has not heard of `subject`, or does not remember.
+    pub(super) fn forget(&mut self, observer: u32, subject: u32) {
+        self.set(observer, subject, UNKNOWN);
     }
 
     /// A new process knows nobody.

@@ -3,17 +3,26 @@
 //!
 //! An authenticator or checksum stops nearly every mutation at the door. Each body therefore looks at its input twice:
 //! as it is, and with the seal put right, as a peer that holds the key or a disk that rots cleverly could have it.
+//! Behind the seal, [`mesh`] is such a peer: it says what it likes to nodes that run.
 
 use relaymesh_core::codec::{Body, BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
-use relaymesh_core::envelope::{Class, Envelope, Keyring, TAG_BYTES, open, seal};
+use relaymesh_core::endpoint::Endpoint;
+use relaymesh_core::envelope::{Class, Envelope, HEADER_BYTES, KeyId, KeyIds, Keyring, TAG_BYTES, open, seal};
 use relaymesh_core::identity::{BootIncarnation, ClusterId, Incarnation, NodeId, StoreIncarnation};
 use relaymesh_core::inline::Inline;
+use relaymesh_core::limits::Limits;
+use relaymesh_core::machine::{CauseId, Ctx, Machine, Seeded};
+use relaymesh_core::membership::{Bounds, Identity, Message, Profile};
+use relaymesh_core::mesh::{self as all, MeshNode};
+use relaymesh_core::node::{Delivery, Input, Output, Seat, Visible};
 use relaymesh_core::record::{Genesis, OVERHEAD_BYTES, Recovered, Recovery, Sequence, read_frame, read_genesis};
 use relaymesh_core::secret::SecretKey;
-use relaymesh_core::time::Time;
+use relaymesh_core::time::{Duration, Time, WallTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// The cluster that inputs of [`packet`] belong to.
 pub const CLUSTER: ClusterId = ClusterId::from_bytes([1; 16]);
@@ -146,6 +155,199 @@ fn decode_again<T: Serialize + DeserializeOwned + PartialEq + Debug>(input: &[u8
     let mut encoded = Vec::new();
     encode_value(&value, input.len(), &mut encoded).expect("no encoding is longer than another that was accepted");
     assert_eq!(decode_value(&encoded), Ok(value));
+}
+
+/// The bodies of the mesh: what decodes is said in no more bytes than it came in, and decodes to the same. The first
+/// byte says which kind of body follows.
+pub fn mesh_body(input: &[u8]) {
+    let Some((kind, body)) = input.split_first() else { return };
+    match kind % 4 {
+        0 => {
+            if let Some(all::Message::Membership(message)) = body_again::<all::Message>(body) {
+                let _well_formed_or_not = message.check();
+            }
+        }
+        1 => drop(body_again::<all::Record>(body)),
+        2 => drop(body_again::<all::Request>(body)),
+        _ => drop(body_again::<all::Reply>(body)),
+    }
+}
+
+fn body_again<B: Body + PartialEq + Debug>(bytes: &[u8]) -> Option<B> {
+    let body = B::decode(BodyVersion(1), bytes).ok()?;
+    let mut encoded = Vec::new();
+    body.encode(BodyVersion(1), bytes.len(), &mut encoded).expect("no encoding is longer than one that was accepted");
+    assert_eq!(B::decode(BodyVersion(1), &encoded).as_ref(), Ok(&body));
+    Some(body)
+}
+
+/// The two nodes that [`mesh`] drives, and the member that speaks against them.
+pub const MEMBERS: [NodeId; 3] =
+    [NodeId::from_bytes([0xA; 16]), NodeId::from_bytes([0xB; 16]), NodeId::from_bytes([0xC; 16])];
+/// Messages that one input causes, at most.
+const MESSAGES_MAX: usize = 200;
+
+/// Two nodes that know one another, and somebody who holds the key and says anything. Nothing makes them panic, say
+/// what others refuse, or send a datagram that is too large.
+///
+/// The input is made of parts as [`split`] takes them apart. Each is one message of the third member: a byte that says
+/// how it is sent, and the body.
+pub fn mesh(input: &[u8]) {
+    let mut mesh = Mesh::new();
+    for part in split(input).into_iter().flatten() {
+        let Some((how, body)) = part.split_first() else { continue };
+        let Ok(message) = all::Message::decode(BodyVersion(1), body) else { continue };
+        mesh.hostile(*how, message);
+        mesh.run();
+    }
+    mesh.pass(Duration::from_secs(30));
+}
+
+struct Mesh {
+    nodes: [MeshNode; 2],
+    records: [u64; 2],
+    now: Time,
+    sequence: u64,
+    chance: Seeded,
+    under_way: VecDeque<(usize, Envelope, all::Message)>,
+    sent: usize,
+    /// The last numbers that the hostile member was told, so that its answers are listened to.
+    probe: u32,
+    exchange: u32,
+}
+
+impl Mesh {
+    fn new() -> Self {
+        let nodes = [0, 1].map(|index| MeshNode::new(&seat(index), Default::default(), identity(index)));
+        let mut mesh = Self {
+            nodes,
+            records: [0; 2],
+            now: Time::from_nanos(1_000_000_000),
+            sequence: 0,
+            chance: Seeded::new(1, 1),
+            under_way: VecDeque::new(),
+            sent: 0,
+            probe: 0,
+            exchange: 0,
+        };
+        for node in 0..2 {
+            mesh.handle(node, Input::Start { life: life(node, 1), keys: KeyIds::new([KeyId(1)]) });
+        }
+        for (node, other) in [(0, 1), (1, 0), (0, 2), (1, 2)] {
+            mesh.handle(node, Input::Found { node: MEMBERS[other], endpoint: identity(other).endpoint });
+        }
+        mesh.run();
+        mesh
+    }
+
+    /// The bits of `how`: to whom (1), as whom (2), on which lane (2), after how long (2), whether as an answer (1).
+    fn hostile(&mut self, how: u8, mut message: all::Message) {
+        let bits = |at: u8, count: u8| how >> at & ((1 << count) - 1);
+        let (to, class) = (usize::from(bits(0, 1)), Class::ALL[usize::from(bits(3, 2))]);
+        let source = match bits(1, 2) {
+            0 => life(2, 1),
+            1 => life(2, 2),
+            2 => Incarnation { store: StoreIncarnation(u64::MAX), ..life(1 - to, u64::MAX) },
+            _ => Incarnation { node: NodeId::from_bytes([0xD; 16]), ..life(2, 1) },
+        };
+        let wait = [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(700), Duration::from_secs(60)];
+        self.pass(wait[usize::from(bits(5, 2))]);
+        if bits(7, 1) == 1 {
+            let all::Message::Membership(message) = &mut message;
+            match message {
+                Message::Ack { probe, .. } | Message::Vouch { probe } | Message::Nack { probe } => *probe = self.probe,
+                Message::SyncRows { exchange, .. } | Message::SyncAnswer { exchange, .. } => *exchange = self.exchange,
+                _ => {}
+            }
+        }
+        self.deliver_later(source, MEMBERS[to], class, message);
+    }
+
+    fn deliver_later(&mut self, source: Incarnation, to: NodeId, class: Class, message: all::Message) {
+        self.sequence += 1;
+        let known = (0..2).find(|node| MEMBERS[*node] == to);
+        let envelope =
+            Envelope { source, destination: to, next_hop: to, class, sequence: self.sequence, ..envelope() };
+        if let Some(to) = known.filter(|_| self.sent < MESSAGES_MAX) {
+            self.sent += 1;
+            self.under_way.push_back((to, envelope, message));
+        }
+    }
+
+    fn run(&mut self) {
+        while let Some((to, envelope, message)) = self.under_way.pop_front() {
+            self.handle(to, Input::Message(Delivery { envelope, message }));
+        }
+    }
+
+    fn pass(&mut self, span: Duration) {
+        let end = self.now + span;
+        for _ in 0..MESSAGES_MAX {
+            let due = (0..2).filter_map(|node| Some((self.nodes[node].next_deadline()?, node))).min();
+            let Some((at, node)) = due.filter(|(at, _)| *at <= end) else { break };
+            self.now = self.now.max(at);
+            self.handle(node, Input::Wake);
+            self.run();
+        }
+        self.now = end;
+    }
+
+    fn handle(&mut self, node: usize, input: Input<MeshNode>) {
+        let mut ctx = Ctx::new(self.now, WallTime::default(), CauseId(0), &mut self.chance);
+        ctx.next_record = Sequence(self.records[node] + 1);
+        let mut outputs = Vec::new();
+        self.nodes[node].handle(&mut ctx, input, &mut outputs);
+        let written = self.records[node];
+        for output in outputs {
+            match output {
+                Output::Write { .. } => self.records[node] += 1,
+                Output::Show { what: Visible::Message { route, message, .. }, .. } => {
+                    self.check(route.to, route.class, &message);
+                    self.deliver_later(life(node, 1), route.to, route.class, message);
+                }
+                _ => {}
+            }
+        }
+        if self.records[node] > written {
+            self.handle(node, Input::Persisted { upto: Sequence(self.records[node]) });
+        }
+    }
+
+    fn check(&mut self, to: NodeId, class: Class, message: &all::Message) {
+        let all::Message::Membership(said) = message;
+        assert_eq!(said.check(), Ok(()), "others refuse {said:?}");
+        let mut body = Vec::new();
+        message.encode(BodyVersion(1), Limits::default().packet_bytes, &mut body).expect("it fits a packet");
+        let bytes = 48 + HEADER_BYTES + body.len() + TAG_BYTES;
+        assert!(class.is_stream() || bytes <= Bounds::default().datagram_bytes as usize, "{bytes} bytes");
+        match said {
+            Message::Ping { probe, .. } | Message::PingRequest { probe, .. } if to == MEMBERS[2] => self.probe = *probe,
+            Message::SyncDigests { exchange, .. } if to == MEMBERS[2] => self.exchange = *exchange,
+            _ => {}
+        }
+    }
+}
+
+fn life(index: usize, boot: u64) -> Incarnation {
+    Incarnation { node: MEMBERS[index], store: StoreIncarnation(5 + index as u64), boot: BootIncarnation(boot) }
+}
+
+fn identity(index: usize) -> Identity {
+    let endpoint = Endpoint::v4([127, 0, 0, 1], 7_000 + index as u16);
+    let profile = Arc::new(Profile::default());
+    Identity { node: MEMBERS[index], endpoint, speaks: 1, name: "fuzzed".into(), profile }
+}
+
+fn seat(index: usize) -> Seat {
+    Seat {
+        cluster: CLUSTER,
+        domain: Default::default(),
+        node: MEMBERS[index],
+        fresh_store: StoreIncarnation(5 + index as u64),
+        speaks: BodyVersion(1),
+        keys: KeyIds::new([KeyId(1)]),
+        limits: Limits::default(),
+    }
 }
 
 /// An envelope that [`packet`] lets in.

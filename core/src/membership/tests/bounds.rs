@@ -170,12 +170,13 @@ fn a_description_as_large_as_may_be_is_told_and_holds_up_nobody_else() {
         let asked = world.ask(4, Request::Describe { name: "large".into(), profile: profile.clone() });
         match world.reply(asked) {
             Some(Reply::Described) => break,
-            _ => drop(profile.endpoints.pop().expect("some size is accepted")),
+            _ if !profile.endpoints.is_empty() => drop(profile.endpoints.pop()),
+            _ => drop(profile.labels.pop().expect("some size is accepted")),
         }
     }
     // Then everybody hears of it,
     let version = world.machine(4).own_member().expect("itself").description.version;
-    let knows = |world: &World, host: usize| world.machine(host).table.row(node(4)).map(|row| row.version()) >= Some(version);
+    let knows = |world: &World, host: usize| world.machine(host).table.row(node(4)).map(|row| row.edition().version) >= Some(version);
     world.until(secs(3), |world| (0..4).all(|host| knows(world, host)));
     // of what comes after it, too,
     world.ask(3, Request::Leave);
@@ -283,7 +284,7 @@ fn malformed() -> Vec<Message> {
         node: node(2),
         verdict: verdict(status, incarnation),
         accuser: accuser.map(node),
-        version: 0,
+        edition: edition(0),
     };
     let bad_rows = [
         summary(Status::Dead, 9, None),

@@ -56,20 +56,18 @@ impl Pair {
         [0, 1].map(|side| {
             let table = &self.sides[side].machine.table;
             let others = table.iter().map(|(_, row)| row).filter(|row| row.node != node(0) && row.node != node(1));
-            others.map(|row| (row.node, row.verdict, row.version())).collect()
+            others.map(|row| (row.node, row.verdict, row.edition().version)).collect()
         })
     }
 
-    /// What only one of them holds. A row of somebody dead or gone need not be told to who never knew it.
+    /// What only one of them holds. Of who is dead or gone in both views, or unknown in one, they need not agree: everyone
+    /// forgets those in its own time.
     fn differences(&self) -> Vec<NodeId> {
         let [left, right] = self.views().map(|view| view.into_iter().collect::<BTreeSet<_>>());
         let known = |side: usize, who: NodeId| self.sides[side].machine.table.row(who).map(|row| row.verdict.status);
         let differ = left.symmetric_difference(&right).map(|(who, ..)| *who);
         differ
-            .filter(|who| match (known(0, *who), known(1, *who)) {
-                (Some(_), Some(_)) => true,
-                (only, None) | (None, only) => only.is_some_and(Status::is_member),
-            })
+            .filter(|who| [0, 1].iter().any(|side| known(*side, *who).is_some_and(Status::is_member)))
             .collect()
     }
 }
@@ -130,7 +128,7 @@ proptest! {
         for (side, before) in before.into_iter().enumerate() {
             for (who, verdict, version) in before {
                 let after = pair.sides[side].machine.table.row(who).expect("nobody is forgotten");
-                prop_assert!(after.verdict >= verdict && after.version() >= version);
+                prop_assert!(after.verdict >= verdict && after.edition().version >= version);
             }
         }
     }
@@ -166,7 +164,7 @@ fn descriptions_that_differ_alone_are_found() {
         told[newer].push(introduction([member(50, 1, 7)]));
         let mut pair = Pair::that_heard(told);
         pair.exchange();
-        let version = |side: usize| pair.sides[side].machine.table.row(node(50)).map(|row| row.version());
+        let version = |side: usize| pair.sides[side].machine.table.row(node(50)).map(|row| row.edition().version);
         assert_eq!([version(0), version(1)], [Some(7), Some(7)]);
     }
 }
@@ -190,7 +188,7 @@ fn rows_that_nobody_asked_for_are_not_listened_to() {
         node: node(2),
         verdict: verdict(Status::Dead, 1),
         accuser: Some(node(3)),
-        version: 1,
+        edition: edition(1),
     };
     let rows = Message::SyncRows { exchange: 77, rows: [row].into(), differing: [0].into(), depth: 0 };
     solo.hears_by(1, Class::Control, rows);

@@ -3,6 +3,7 @@
 use super::solo::{ME, Solo, observed, sent};
 use super::world::{World, said_of};
 use super::*;
+use crate::envelope::Class;
 use crate::identity::Incarnation;
 use crate::machine::Machine;
 
@@ -163,10 +164,17 @@ fn a_newborn_that_meets_its_former_description_in_an_exchange_describes_itself_a
     let mut solo = Solo::started(Settings::default());
     let opened = solo.handle(Event::Found { node: node(1), endpoint: endpoint(1) });
     let exchange = open_exchange(&opened).expect("it opens one");
-    let row = wire::RowSummary { node: node(ME), verdict: verdict(Status::Alive, 40), accuser: None, version: 50 };
+    let row = wire::RowSummary { node: node(ME), verdict: verdict(Status::Alive, 40), accuser: None, edition: edition(50) };
     let rows = Message::SyncRows { exchange, rows: [row].into(), differing: [0].into(), depth: 0 };
-    solo.hears_by(1, crate::envelope::Class::Control, rows);
+    let answered = solo.hears_by(1, Class::Control, rows);
+    // Then it asks who that was,
+    let asks = |message: &Message| matches!(message, Message::SyncAnswer { wanted, .. } if wanted.contains(&node(ME)));
+    assert!(sent(&answered).any(|(_, message)| asks(message)));
+    let mut former = member(ME, 40, 50);
+    Arc::make_mut(&mut former.description).store = StoreIncarnation(3);
+    solo.hears_by(1, Class::Control, Message::SyncMembers { exchange, members: [former].into() });
     solo.sync();
+    // and describes itself anew.
     let own = solo.machine.own_member().expect("itself");
     assert!(own.incarnation.0 > 40 && own.description.version > 50, "{own:?}");
 }
@@ -230,18 +238,20 @@ fn one_word_of_a_former_life_is_no_conflict() {
 }
 
 #[test]
-fn who_has_yielded_stays_silent_also_when_the_disk_answers() {
+fn who_has_yielded_stays_silent_for_ever() {
+    // Given another process on a greater store that outbids this one again and again,
     let mut solo = Solo::among(3);
-    let claims = [1, 2, 3].map(|claim| {
-        let mut other = member(ME, 1_000 * claim, 1_000 * claim);
+    for _ in 0..8 {
+        let own = solo.machine.own_member().expect("itself").description.version;
+        let mut other = member(ME, own + 1, own + 2);
         Arc::make_mut(&mut other.description).store = StoreIncarnation(u64::MAX);
-        other
-    });
-    for claim in claims {
-        solo.hears(1, introduction([claim]));
+        solo.hears(1, introduction([other]));
+        solo.sync();
     }
-    assert!(solo.machine.own.is_silent(), "three claims of a greater store");
-    let late = [solo.sync(), solo.wait(secs(60))];
+    assert!(solo.machine.own.is_silent());
+    // Then nothing is heard of this one any more.
+    let ping = Message::Ping { probe: 1, rumors: Vec::new() };
+    let late = [solo.sync(), solo.hears(1, ping), solo.handle(Event::Keys(keys(&[7]))), solo.wait(secs(60))];
     assert!(late.iter().flat_map(|actions| sent(actions)).next().is_none());
 }
 
@@ -285,7 +295,7 @@ fn a_description_anew_spreads() {
 
 #[test]
 fn a_description_beyond_its_bounds_is_refused_at_any_time() {
-    let profile = Profile { role: "r".repeat(600).into(), ..Profile::default() };
+    let profile = Profile { role: "r".repeat(900).into(), ..Profile::default() };
     let request = || Request::Describe { name: "long".into(), profile: profile.clone() };
     let refused = |reply: &Reply| matches!(reply, Reply::Refused(Refusal::DescriptionTooLong { .. }));
     assert!(refused(&Solo::started(Settings::default()).asks(request())));

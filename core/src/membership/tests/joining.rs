@@ -35,6 +35,21 @@ fn a_newcomer_is_known_to_everybody_within_two_seconds() {
 }
 
 #[test]
+fn a_newcomer_never_holds_the_dead_or_the_gone_to_be_alive() {
+    let mut world = World::mesh(6);
+    world.crash(5);
+    world.ask(4, Request::Leave);
+    world.until(secs(40), |world| world.all_hold(4, Status::Left) && (0..4).all(|host| world.status(host, 5) == Some(Status::Dead)));
+    world.crash(4);
+    let newcomer = world.add();
+    world.start(newcomer);
+    world.always(secs(60), |world| {
+        world.running().all(|host| [4, 5].iter().all(|gone| world.status(host, *gone).is_none_or(|it| !it.is_member())))
+    });
+    assert!(world.all_hold(newcomer, Status::Alive));
+}
+
+#[test]
 fn a_newcomer_is_found_although_a_fifth_of_the_datagrams_are_lost() {
     let mut world = World::mesh(10);
     world.loss = 20;

@@ -3,7 +3,6 @@
 use super::solo::{Solo, observed};
 use super::world::World;
 use super::*;
-use crate::envelope::Class;
 
 #[test]
 fn opinions_form_a_semilattice_whatever_their_order() {
@@ -124,20 +123,6 @@ fn a_replayed_rumor_brings_nobody_back() {
     assert_eq!(solo.status(1), Some(Status::Dead));
     solo.hears(2, introduction([member(1, 2, 10)]));
     assert_eq!(solo.status(1), Some(Status::Alive));
-}
-
-#[test]
-fn a_death_that_an_exchange_brings_is_not_forgotten_because_its_accuser_is_gone() {
-    let mut solo = Solo::among(3);
-    // Given that somebody knows a member that died, and whose accuser nobody knows any more,
-    let answer = Message::SyncAnswer {
-        exchange: 1,
-        opinions: [opinion(8, Status::Dead, 4, 9)].into(),
-        members: [member(8, 4, 4)].into(),
-        wanted: Vec::new(),
-    };
-    solo.hears_by(1, Class::Control, answer);
-    assert_ne!(solo.status(8), Some(Status::Alive));
 }
 
 #[test]

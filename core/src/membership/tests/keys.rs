@@ -14,7 +14,7 @@ fn among(rings: [&[u16]; 3]) -> Solo {
 }
 
 fn holds(solo: &mut Solo, index: usize, ring: &[u16]) {
-    let version = solo.machine.table.row(node(index)).map_or(0, |row| row.version());
+    let version = solo.machine.table.row(node(index)).map_or(0, |row| row.edition().version);
     let mut told = member(index, 1, version + 1);
     Arc::make_mut(&mut told.description).keys = keys(ring);
     solo.hears(index, introduction([told]));

@@ -15,6 +15,7 @@ mod leaving;
 mod solo;
 mod world;
 
+use super::description::Edition;
 use super::*;
 use crate::endpoint::Endpoint;
 use crate::envelope::{KeyId, KeyIds};
@@ -63,6 +64,10 @@ fn verdict(status: Status, incarnation: u64) -> Verdict {
 /// What is said of `subject`: by `accuser`, or by itself where it is alive or gone.
 fn opinion(subject: usize, status: Status, incarnation: u64, accuser: usize) -> Opinion {
     Opinion { node: node(subject), verdict: verdict(status, incarnation), accuser: node(accuser) }
+}
+
+fn edition(version: u64) -> Edition {
+    Edition { version, life: 0 }
 }
 
 fn rumor(news: wire::News) -> wire::Rumor {

@@ -473,7 +473,7 @@ pub(super) fn said_of(node: NodeId, message: &Message) -> Vec<u64> {
             .collect(),
         Message::SyncDigests { opener, .. } => vec![of_member(opener)],
         Message::SyncRows { rows, .. } => {
-            rows.iter().map(|row| (row.node, vec![row.verdict.incarnation.0, row.version])).collect()
+            rows.iter().map(|row| (row.node, vec![row.verdict.incarnation.0, row.edition.version])).collect()
         }
         Message::SyncAnswer { opinions, members, .. } => {
             opinions.iter().map(of_opinion).chain(members.iter().map(of_member)).collect()

@@ -1,0 +1,368 @@
+//! Checkers of membership: what operators could read off every node, held against the truth and against itself.
+//!
+//! | file | watches |
+//! | --- | --- |
+//! | `seen` | what a node lets operators see, as it happens: MEMB-2, VIEW-1, VERD-1, HOLD-1 |
+//! | `bounds` | what must be known to everybody in time: MEMB-1, JOIN-1, LEFT-1 |
+//! | `words` | what a node says of itself: INCN-1, LEFT-1 |
+//! | `packets` | what is on the wire: REPL-1, PACK-1, GOSS-1, RATE-1 |
+//! | `keys` | keyrings: KEYS-1 |
+//! | `audit` | what nodes answer: DESC-1, MEMB-3 |
+//! | `agreement` | what can be said only at the end: MEMB-3, HOLD-2, PROB-1 |
+//! | `record` | what happened, for figures |
+//!
+//! All of it is fed one event after the other, so nothing here may cost O(n) but at boots, ends and the end of a run.
+
+mod agreement;
+mod audit;
+mod bounds;
+mod keys;
+mod packets;
+mod record;
+mod seen;
+mod words;
+
+pub use record::{DATAGRAM_HEADER_BYTES, Record, on_wire};
+
+use self::agreement::Probed;
+use self::audit::Audit;
+use self::bounds::Spreading;
+use self::keys::Keys;
+use self::packets::Packets;
+use self::words::Words;
+use super::measure::COUNT_FROM;
+use super::settings;
+use super::truth::Truth;
+use super::views::Views;
+use crate::check::Findings;
+use crate::scenario::{FaultKind, PlannedFault, Scenario};
+use crate::subject::Checks;
+use crate::time::TrueTime;
+use crate::world::node_id;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+use relaymesh_core::codec::BodyVersion;
+use relaymesh_core::envelope::{Class, Envelope};
+use relaymesh_core::identity::NodeId;
+use relaymesh_core::membership::wire::Message as Said;
+use relaymesh_core::membership::{self, MembershipObservation as Seen, Settings};
+use relaymesh_core::mesh::{AdmissionObservation, MeshNode, MeshObservation, Message, Reply, Request};
+use relaymesh_core::node::Outgoing;
+use relaymesh_core::time::Duration;
+
+/// The crashed are dead everywhere within the bound.
+pub const MEMB_1: &str = "MEMB-1";
+/// The healthy are dead nowhere.
+pub const MEMB_2: &str = "MEMB-2";
+/// After healing all agree on who is there.
+pub const MEMB_3: &str = "MEMB-3";
+/// Whoever starts is known to everybody within the bound.
+pub const JOIN_1: &str = "JOIN-1";
+/// Whoever said good-bye says nothing more, and within the bound everybody holds it gone rather than dead.
+pub const LEFT_1: &str = "LEFT-1";
+/// Nobody is in a view who is no member of the cluster, and no view outgrows its bound.
+pub const VIEW_1: &str = "VIEW-1";
+/// What a process holds of a member only moves up: nobody comes back from the dead but by its own word.
+pub const VERD_1: &str = "VERD-1";
+/// A node never says one incarnation of itself twice in two lives, nor a lower one in a later life.
+pub const INCN_1: &str = "INCN-1";
+/// What is shown of a member is what it has said of itself, and nothing that it had long taken back.
+pub const DESC_1: &str = "DESC-1";
+/// A member that was dead, or suspected by several, counts as alive again only after it was healthy for long enough.
+pub const HOLD_1: &str = "HOLD-1";
+/// A member that was healthy for long enough counts as alive again.
+pub const HOLD_2: &str = "HOLD-2";
+/// Everybody is probed in turn, and reached directly where nothing is wrong.
+pub const PROB_1: &str = "PROB-1";
+/// A packet that arrives once more changes nothing.
+pub const REPL_1: &str = "REPL-1";
+/// No datagram is larger than the budget, all headers counted.
+pub const PACK_1: &str = "PACK-1";
+/// Gossip ends: nobody passes anything on once nothing is new to anybody.
+pub const GOSS_1: &str = "GOSS-1";
+/// In calm times a node says no more than probes and comparisons need.
+pub const RATE_1: &str = "RATE-1";
+/// A key is used only when all who are known can open what it seals, and dropped only when none of them seals with it.
+pub const KEYS_1: &str = "KEYS-1";
+/// No member's word is malformed to another, nor taken for that of another process with the reader's identity.
+pub const FORM_1: &str = "FORM-1";
+
+macro_rules! exercised {
+    ($($field:ident = $name:ident),+ $(,)?) => {
+        /// How often each invariant was put to the test.
+        #[derive(Clone, Debug, Default)]
+        struct Exercised { $($field: u64),+ }
+
+        impl Exercised {
+            fn counts(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($name, self.$field)),+]
+            }
+        }
+    };
+}
+
+exercised! {
+    memb_1 = MEMB_1, memb_2 = MEMB_2, memb_3 = MEMB_3, join_1 = JOIN_1, left_1 = LEFT_1, view_1 = VIEW_1,
+    verd_1 = VERD_1, incn_1 = INCN_1, desc_1 = DESC_1, hold_1 = HOLD_1, hold_2 = HOLD_2, prob_1 = PROB_1,
+    repl_1 = REPL_1, pack_1 = PACK_1, goss_1 = GOSS_1, rate_1 = RATE_1, keys_1 = KEYS_1, form_1 = FORM_1,
+}
+
+/// Watches the mesh.
+#[derive(Debug)]
+pub struct MeshChecks {
+    settings: Settings,
+    numbers: BTreeMap<NodeId, u32>,
+    /// What is true.
+    pub truth: Truth,
+    /// What is held.
+    pub views: Views,
+    /// What happened, for figures.
+    pub record: Record,
+    spreading: Spreading,
+    words: Words,
+    packets: Packets,
+    keys: Keys,
+    audit: Audit,
+    probed: Probed,
+    lives: Vec<u64>,
+    /// The first so many hosts are seeds.
+    seeds: u32,
+    /// Nodes that start by themselves.
+    expected: u32,
+    /// Each clock deviates by up to this, in parts per billion.
+    clock_ppb: i64,
+    /// Until then after a disturbance nobody is expected to be held for what it is.
+    grace: Duration,
+    healed_at: Option<TrueTime>,
+    exercised: Exercised,
+}
+
+impl MeshChecks {
+    /// The checkers of a run of `scenario`.
+    pub fn new(scenario: &Scenario) -> Self {
+        let settings = settings(scenario).membership;
+        let nodes = scenario.nodes;
+        let repeats = |kind| matches!(kind, FaultKind::Replay | FaultKind::Duplicate);
+        let starts = |host: &u32| !scenario.mesh.is_stranger(nodes, *host) && !scenario.mesh.is_late(nodes, *host);
+        Self {
+            numbers: (0..nodes).map(|number| (node_id(number), number)).collect(),
+            truth: Truth::new(nodes, &scenario.mesh, settings.probe_timeout),
+            views: Views::new(nodes),
+            record: Record::new(nodes, scenario.tags.iter().any(|tag| tag == "measure")),
+            spreading: Spreading::default(),
+            words: Words::new(nodes),
+            packets: Packets::new(nodes, scenario.faults.iter().any(|fault| repeats(fault.kind))),
+            keys: Keys::new(nodes),
+            audit: Audit::new(nodes),
+            probed: Probed::new(nodes),
+            lives: vec![0; nodes as usize],
+            seeds: scenario.mesh.seeds,
+            expected: (0..nodes).filter(starts).count() as u32,
+            clock_ppb: scenario.clocks.rate.0,
+            grace: settings.probe_interval.saturating_mul(30),
+            healed_at: None,
+            settings,
+            exercised: Exercised::default(),
+        }
+    }
+
+    fn number(&self, node: NodeId) -> Option<u32> {
+        self.numbers.get(&node).copied()
+    }
+
+    fn before(&self, now: TrueTime, span: Duration) -> TrueTime {
+        TrueTime(now.0.saturating_sub(span.as_nanos()))
+    }
+
+    fn membership_seen(&mut self, host: u32, seen: Seen, found: &mut Findings) {
+        let is_news = matches!(
+            seen,
+            Seen::Joined { .. }
+                | Seen::StatusChanged { .. }
+                | Seen::Refuted { .. }
+                | Seen::RumorHeard { .. }
+                | Seen::Disbelieved { .. }
+                | Seen::Exchanged { .. }
+                | Seen::Held { .. }
+        );
+        if is_news {
+            self.packets.news(found.now);
+        }
+        match seen {
+            Seen::Joined { node, status, incarnation } | Seen::StatusChanged { node, status, incarnation, .. } => {
+                self.status_seen(host, node, status, incarnation, found);
+            }
+            Seen::Forgotten { node } => self.forgotten(host, node, found.now),
+            Seen::Held { node, .. } => self.suppressed(host, node, true, found),
+            Seen::Recovered { node } => self.suppressed(host, node, false, found),
+            Seen::Members { rows, .. } => {
+                self.exercised.view_1 += 1;
+                if rows > self.numbers.len() as u64 {
+                    found.fail(VIEW_1, &[host], format!("n{host} holds {rows} rows"));
+                }
+            }
+            Seen::Refused { node } => {
+                let from = self.number(node);
+                found.fail(FORM_1, &[host], format!("n{host} refuses what {from:?} says as malformed"));
+            }
+            Seen::IdentityConflict { claims } => {
+                let detail = format!("n{host} takes {claims} words of earlier lives of it for another process");
+                found.fail(FORM_1, &[host], detail);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Checks<MeshNode> for MeshChecks {
+    fn shows_state(&self, _: &Message) -> bool {
+        // Incarnations are durable before they are used, which INCN-1 watches on its own.
+        false
+    }
+
+    fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
+        let Message::Membership(said) = &outgoing.message;
+        self.own_words(host, said, found);
+        self.check_traffic(host, said, found);
+        if matches!(said, Said::Ping { .. }) {
+            self.probed.asked(host, to, found.now);
+        }
+    }
+
+    fn received(&mut self, host: u32, from: u32, envelope: &Envelope, _: &Message, found: &mut Findings) {
+        self.exercised.form_1 += 1;
+        self.look_at_bounds(found);
+        self.report_noted(found);
+        self.packet_taken(host, from, envelope);
+    }
+
+    fn asked(&mut self, _: u32, host: u32, request: &Request, found: &mut Findings) {
+        let Request::Membership(request) = request;
+        match request {
+            membership::Request::Members => return,
+            membership::Request::UseKey { .. } | membership::Request::RemoveKey { .. } => self.keys.asked(host),
+            membership::Request::Describe { name, .. } => self.audit.renaming(host, name, found.now),
+            membership::Request::Leave => {}
+        }
+        self.packets.touched(found.now);
+    }
+
+    fn answered(&mut self, _: u32, host: u32, request: &Request, reply: &Reply, found: &mut Findings) {
+        let (Request::Membership(request), Reply::Membership(reply)) = (request, reply);
+        match (request, reply) {
+            (_, membership::Reply::Members(members)) => return self.members_answered(host, members, found),
+            (_, membership::Reply::Left) => {
+                let was_well = self.truth.is_well_since(host, self.before(found.now, self.grace));
+                self.count_all_wrong(host, -1);
+                self.truth.left(host);
+                self.count_all_wrong(host, 1);
+                if was_well {
+                    self.departure_spreads(host, found.now);
+                }
+            }
+            (membership::Request::Describe { name, .. }, membership::Reply::Described) => {
+                self.audit.renamed(host, name, found.now);
+            }
+            (membership::Request::UseKey { .. } | membership::Request::RemoveKey { .. }, reply) => {
+                let is_changed = *reply == membership::Reply::KeyChanged;
+                self.keyring_answered(host, request, is_changed, found);
+            }
+            _ => {}
+        }
+        self.packets.touched(found.now);
+    }
+
+    fn observed(&mut self, host: u32, observation: &MeshObservation, found: &mut Findings) {
+        match observation {
+            MeshObservation::Membership(seen) => self.membership_seen(host, *seen, found),
+            MeshObservation::Admission(AdmissionObservation::Replayed { .. }) => self.packets.refused(),
+            MeshObservation::Admission(_) => {}
+        }
+    }
+
+    fn booted(&mut self, host: u32, now: TrueTime) {
+        self.count_all_wrong(host, -1);
+        self.lives[host as usize] += 1;
+        self.truth.booted(host, now);
+        self.views.reset(host);
+        self.audit.booted(host, now);
+        self.count_all_wrong(host, 1);
+        self.note_agreement(now);
+        self.packets.touched(now);
+        if self.truth.is_of_cluster(host) {
+            self.start_spreads(host, now);
+        }
+    }
+
+    fn ended(&mut self, host: u32, now: TrueTime) {
+        self.count_all_wrong(host, -1);
+        let was_member = self.truth.is_up(host);
+        self.truth.ended(host, now);
+        self.count_all_wrong(host, 1);
+        self.note_agreement(now);
+        self.packets.touched(now);
+        if was_member {
+            self.end_spreads(host, now);
+        }
+    }
+
+    fn began_fault(&mut self, fault: &PlannedFault, now: TrueTime) {
+        self.truth.fault(fault, true, now);
+        self.packets.touched(now);
+        match fault.kind {
+            FaultKind::Partition => {
+                self.record.side = (0..self.truth.members()).map(|host| fault.nodes.contains(&host)).collect();
+            }
+            FaultKind::KeyInstall => fault.nodes.iter().for_each(|host| self.keys.installed(*host, fault.value, now)),
+            _ => {}
+        }
+    }
+
+    fn ended_fault(&mut self, fault: &PlannedFault, now: TrueTime) {
+        self.truth.fault(fault, false, now);
+        self.packets.touched(now);
+        if fault.kind == FaultKind::Partition {
+            self.record.first_across = None;
+        }
+    }
+
+    fn carried(&mut self, host: u32, _: u32, class: Class, bytes: usize) {
+        self.record.carried(host, class, bytes);
+        if class == Class::Gossip {
+            self.exercised.pack_1 += 1;
+            self.packets.sized(host, bytes, self.settings.bounds.datagram_bytes);
+        }
+    }
+
+    fn crossed(&mut self, from: u32, to: u32, now: TrueTime) {
+        self.record.is_counting = now.0 >= COUNT_FROM * 1_000_000_000;
+        self.record.crossed(from, to, now);
+    }
+
+    fn wrote(&mut self, _: u32, _: BodyVersion, _: &mut Findings) {}
+
+    fn unreadable(&mut self, host: u32, found: &mut Findings) {
+        found.fail(crate::check::REC_1, &[host], "a build cannot read what it has written".into());
+    }
+
+    fn store_lost(&mut self, host: u32) {
+        self.words.store_lost(host, self.lives[host as usize]);
+    }
+
+    fn healed(&mut self, now: TrueTime) {
+        self.healed_at = Some(now);
+        self.packets.touched(now);
+    }
+
+    fn finish(&mut self, found: &mut Findings) {
+        self.look_at_bounds(found);
+        self.report_noted(found);
+        self.check_agreement(found);
+    }
+
+    fn exercised(&self) -> Vec<(&'static str, u64)> {
+        self.exercised.counts()
+    }
+}

@@ -1,0 +1,82 @@
+//! What happened, at true time, for figures.
+
+use crate::time::TrueTime;
+use alloc::vec;
+use alloc::vec::Vec;
+use relaymesh_core::envelope::Class;
+
+/// Bytes of UDP and IPv4 headers.
+pub const DATAGRAM_HEADER_BYTES: usize = 28;
+
+/// What happened, at true time, for figures.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// Whether to keep all of it, which takes memory.
+    pub is_kept: bool,
+    /// Who came to know of whom, when: time, observer, subject.
+    pub learned: Vec<(TrueTime, u32, u32)>,
+    /// Who came to hold whom dead, when: time, observer, subject.
+    pub dead: Vec<(TrueTime, u32, u32)>,
+    /// Who came to hold whom gone, when: time, observer, subject.
+    pub left: Vec<(TrueTime, u32, u32)>,
+    /// False deaths among the deaths.
+    pub false_deaths: u64,
+    /// Changes of the view for placement: time, observer, subject, whether it counts now.
+    pub placement: Vec<(TrueTime, u32, u32, bool)>,
+    /// Bytes on the wire with UDP/IP or TCP/IP headers, by sender.
+    pub bytes: Vec<u64>,
+    /// Packets, by sender.
+    pub packets: Vec<u64>,
+    /// When a packet first reached another host after `mark`, between the two sides.
+    pub first_across: Option<TrueTime>,
+    /// The one side of a partition, while a heal is waited for.
+    pub side: Vec<bool>,
+    /// Pairs of running members of which one does not hold the other alive.
+    pub wrong: i64,
+    /// When the last such pair was gone.
+    pub agreed_at: Option<TrueTime>,
+    /// When that was so for the first time after a packet had come across a healed partition.
+    pub reunited_at: Option<TrueTime>,
+    /// When that was so for the first time with every node that starts by itself.
+    pub formed_at: Option<TrueTime>,
+    pub(super) is_counting: bool,
+}
+
+impl Record {
+    /// Nothing has happened yet to that many nodes.
+    pub(super) fn new(nodes: u32, is_kept: bool) -> Self {
+        let zeros = || vec![0; nodes as usize];
+        Self { is_kept, bytes: zeros(), packets: zeros(), ..Self::default() }
+    }
+
+    /// A packet was handed to the network.
+    pub(super) fn carried(&mut self, host: u32, class: Class, bytes: usize) {
+        if self.is_counting {
+            self.bytes[host as usize] += on_wire(class, bytes);
+            self.packets[host as usize] += 1;
+        }
+    }
+
+    /// A packet has reached another host.
+    pub(super) fn crossed(&mut self, from: u32, to: u32, now: TrueTime) {
+        let side = |host: u32| self.side.get(host as usize).copied();
+        if self.first_across.is_none() && side(from).is_some() && side(from) != side(to) {
+            self.first_across = Some(now);
+        }
+    }
+}
+
+/// The bytes on the wire of a packet: with UDP and IP headers, or as part of a TCP stream that acknowledges every
+/// second segment.
+pub fn on_wire(class: Class, bytes: usize) -> u64 {
+    const SEGMENT_BYTES: usize = 1_448;
+    const TCP_HEADER_BYTES: usize = 52;
+    const LENGTH_BYTES: usize = 4;
+    match class {
+        Class::Gossip => (bytes + DATAGRAM_HEADER_BYTES) as u64,
+        _ => {
+            let segments = (bytes + LENGTH_BYTES).div_ceil(SEGMENT_BYTES);
+            (bytes + LENGTH_BYTES + (segments + segments.div_ceil(2)) * TCP_HEADER_BYTES) as u64
+        }
+    }
+}

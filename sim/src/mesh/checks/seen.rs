@@ -1,0 +1,171 @@
+//! What a node lets operators see, as it happens: MEMB-2, VIEW-1, VERD-1, HOLD-1.
+
+use super::{HOLD_1, MEMB_2, MeshChecks, VERD_1, VIEW_1};
+use crate::check::Findings;
+use crate::mesh::views::Held;
+use crate::time::TrueTime;
+use alloc::format;
+use relaymesh_core::identity::NodeId;
+use relaymesh_core::membership::Status;
+
+impl MeshChecks {
+    pub(super) fn status_seen(
+        &mut self,
+        observer: u32,
+        node: NodeId,
+        status: Status,
+        incarnation: u64,
+        found: &mut Findings,
+    ) {
+        self.exercised.view_1 += 1;
+        let is_member = |subject: &u32| self.truth.is_of_cluster(*subject) == self.truth.is_of_cluster(observer);
+        let Some(subject) = self.number(node).filter(is_member) else {
+            let detail = format!("n{observer} holds {node:?} to be {}, who is no member", status.name());
+            return found.fail(VIEW_1, &[observer], detail);
+        };
+        let now = found.now;
+        let before = self.views.get(observer, subject);
+        self.check_order(observer, subject, before, (status, incarnation), found);
+        if status == Status::Alive && before.status == Some(Status::Dead) {
+            self.check_resurrection(observer, subject, before, found);
+        }
+        let unwell_at = if status == Status::Alive { before.unwell_at } else { Some(now) };
+        // What ended now was so until now.
+        let unwell_at = if before.status.is_some_and(|was| was != Status::Alive) { Some(now) } else { unwell_at };
+        let was_dead = before.was_dead || status == Status::Dead;
+        let held = Held { status: Some(status), incarnation, since: now, unwell_at, was_dead, ..before };
+        self.change(observer, subject, held, now);
+        if before.status.is_none() && self.record.is_kept {
+            self.record.learned.push((now, observer, subject));
+        }
+        match status {
+            Status::Dead => self.dead_seen(observer, subject, found),
+            Status::Left if self.record.is_kept => self.record.left.push((now, observer, subject)),
+            Status::Suspect if self.truth.is_up(subject) => self.exercised.memb_2 += 1,
+            _ => {}
+        }
+    }
+
+    fn check_order(&mut self, observer: u32, subject: u32, before: Held, after: (Status, u64), found: &mut Findings) {
+        let Some(was) = before.status else { return };
+        self.exercised.verd_1 += 1;
+        let (status, incarnation) = after;
+        if (incarnation, status) < (before.incarnation, was) {
+            let detail = format!(
+                "n{observer} held n{subject} {} at incarnation {}, and then {} at {incarnation}",
+                was.name(),
+                before.incarnation,
+                status.name()
+            );
+            found.fail(VERD_1, &[observer, subject], detail);
+        }
+    }
+
+    fn dead_seen(&mut self, observer: u32, subject: u32, found: &mut Findings) {
+        let now = found.now;
+        let is_false = self.truth.is_up(subject);
+        self.record.false_deaths += u64::from(is_false);
+        if self.record.is_kept {
+            self.record.dead.push((now, observer, subject));
+        }
+        let since = self.before(now, self.grace);
+        if self.truth.is_well_since(subject, since) && self.truth.is_well_since(observer, since) {
+            let detail =
+                format!("n{observer} holds n{subject} dead, which has been up and undisturbed for {}", self.grace);
+            found.fail(MEMB_2, &[observer, subject], detail);
+        }
+    }
+
+    pub(super) fn forgotten(&mut self, observer: u32, node: NodeId, now: TrueTime) {
+        let Some(subject) = self.number(node) else { return };
+        self.count_wrong(observer, subject, -1);
+        self.views.forget(observer, subject);
+        self.count_wrong(observer, subject, 1);
+        self.note_agreement(now);
+        self.packets.forgotten(observer, subject);
+    }
+
+    // --- agreement over time, for figures -----------------------------------------------------------------------
+
+    fn change(&mut self, observer: u32, subject: u32, held: Held, now: TrueTime) {
+        self.count_wrong(observer, subject, -1);
+        self.views.set(observer, subject, held);
+        self.count_wrong(observer, subject, 1);
+        self.note_agreement(now);
+    }
+
+    fn count_wrong(&mut self, observer: u32, subject: u32, sign: i64) {
+        let is_pair = observer != subject && self.truth.is_up(observer) && self.truth.is_up(subject);
+        if is_pair && self.views.get(observer, subject).status != Some(Status::Alive) {
+            self.record.wrong += sign;
+        }
+    }
+
+    pub(super) fn count_all_wrong(&mut self, host: u32, sign: i64) {
+        for other in 0..self.truth.members() {
+            self.count_wrong(host, other, sign);
+            if other != host {
+                self.count_wrong(other, host, sign);
+            }
+        }
+    }
+
+    pub(super) fn note_agreement(&mut self, now: TrueTime) {
+        if self.record.wrong == 0 && self.record.first_across.is_some() && self.record.reunited_at.is_none() {
+            self.record.reunited_at = Some(now);
+        }
+        match (self.record.wrong, self.record.agreed_at) {
+            (0, None) => {
+                self.record.agreed_at = Some(now);
+                let there = (0..self.truth.members()).filter(|host| self.truth.is_up(*host)).count() as u32;
+                if self.record.formed_at.is_none() && there >= self.expected {
+                    self.record.formed_at = Some(now);
+                }
+            }
+            (0, Some(_)) => {}
+            _ => self.record.agreed_at = None,
+        }
+    }
+
+    // --- who counts for placement -------------------------------------------------------------------------------
+
+    pub(super) fn suppressed(&mut self, observer: u32, node: NodeId, is_suppressed: bool, found: &mut Findings) {
+        let Some(subject) = self.number(node) else { return };
+        let now = found.now;
+        let before = self.views.get(observer, subject);
+        if !is_suppressed {
+            self.exercised.hold_1 += 1;
+            self.check_hold(observer, subject, before, found);
+        }
+        let relapses = before.relapses + u32::from(is_suppressed && !before.is_suppressed);
+        let was_dead = if is_suppressed { before.status == Some(Status::Dead) } else { before.was_dead };
+        let held = Held { is_suppressed, suppressed_at: now, relapses, was_dead, ..before };
+        self.views.set(observer, subject, held);
+        if self.record.is_kept {
+            self.record.placement.push((now, observer, subject, !is_suppressed));
+        }
+    }
+
+    /// Counted on the observer's own clock, which may be fast.
+    fn check_hold(&mut self, observer: u32, subject: u32, before: Held, found: &mut Findings) {
+        let dwell = match before.was_dead {
+            true => self.settings.dead_recover_min,
+            false => self.settings.suspect_recover_min,
+        };
+        let least = self.truth.at_least(observer, dwell, self.clock_ppb);
+        let healthy = before.unwell_at.map(|at| found.now.since(at));
+        if healthy.is_some_and(|healthy| healthy < least) {
+            let detail = format!("n{observer} counts n{subject} as alive again after less than {least} of health");
+            found.fail(HOLD_1, &[observer, subject], detail);
+        }
+    }
+
+    /// Whoever was dead does not count at once.
+    fn check_resurrection(&mut self, observer: u32, subject: u32, before: Held, found: &mut Findings) {
+        self.exercised.hold_1 += 1;
+        if !before.is_suppressed {
+            let detail = format!("n{observer} counts n{subject} as alive at once, which it held dead");
+            found.fail(HOLD_1, &[observer, subject], detail);
+        }
+    }
+}
