@@ -179,7 +179,8 @@ fn conversations() -> Vec<Input> {
         ("mesh", format!("answer-{at}"), joined(&twice))
     });
     let talks = (0..32u8).map(|talk| {
-        let parts: Vec<Vec<u8>> = (0..).zip(&messages).map(|(at, message)| said((talk * 8).wrapping_add(at * 37), message)).collect();
+        let how = |at: u8| talk.wrapping_mul(8).wrapping_add(at.wrapping_mul(37));
+        let parts: Vec<Vec<u8>> = (0..).zip(&messages).map(|(at, message)| said(how(at), message)).collect();
         ("mesh", format!("talk-{talk}"), joined(&parts))
     });
     alone.chain(talks).collect()

@@ -60,6 +60,11 @@ impl Clockwork {
         self.times.contains_key(&due)
     }
 
+    /// When it is due.
+    pub(super) fn due_at(&self, due: Due) -> Option<Time> {
+        self.times.get(&due).copied()
+    }
+
     pub(super) fn clear(&mut self, due: Due) {
         if let Some(at) = self.times.remove(&due) {
             self.ordered.remove(&(at, due));

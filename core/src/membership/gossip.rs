@@ -83,7 +83,9 @@ impl Membership {
                 self.rumors.told_all(self.tellings());
             } else {
                 let rumors = self.rumors_for(ctx.now, to);
-                out.push(Action::Send { to, class: Class::Gossip, message: Message::Gossip { rumors } });
+                if !rumors.is_empty() {
+                    out.push(Action::Send { to, class: Class::Gossip, message: Message::Gossip { rumors } });
+                }
             }
         }
     }

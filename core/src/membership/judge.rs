@@ -288,6 +288,7 @@ impl Membership {
             Status::Dead => {
                 self.hold(ctx, slot, self.settings.dead_recover_min, out);
                 self.count_death(ctx, out);
+                self.seek_sooner(ctx);
             }
             Status::Alive if before != Status::Alive => {
                 self.recovering(ctx, slot);

@@ -10,23 +10,41 @@ use crate::endpoint::Endpoint;
 use crate::envelope::{KeyChange, KeyId};
 use crate::identity::{NodeId, RequestId};
 use crate::machine::{Ctx, Sink};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use alloc::vec::Vec;
 
+/// So many nodes look for the seeds as often as one would, while members are missing.
+const SEEKERS: u32 = 16;
 /// A bound counts as nearly reached at this many percent.
 const CAPACITY_PERCENT: u64 = 80;
 
 impl Membership {
     /// Looks for the seeds: often while alone, rarely otherwise.
     pub(super) fn seek(&mut self, ctx: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
-        let pause = match self.is_alone() {
-            true => self.settings.seek_interval,
-            false => self.settings.reseek_interval,
-        };
-        let wait = self.part_of(ctx, pause);
-        let half = crate::time::Duration::from_nanos(pause.as_nanos() / 2);
-        self.clockwork.set(Due::Seek, ctx.now + half + wait);
+        let wait = self.seek_pause(ctx);
+        self.clockwork.set(Due::Seek, ctx.now + wait);
         out.push(Action::Seek);
+    }
+
+    /// Somebody was lost: it may be back, at another endpoint, and know nobody.
+    pub(super) fn seek_sooner(&mut self, ctx: &mut Ctx<'_>) {
+        let at = ctx.now + self.seek_pause(ctx);
+        if self.clockwork.due_at(Due::Seek).is_some_and(|due| due > at) {
+            self.clockwork.set(Due::Seek, at);
+        }
+    }
+
+    /// Often while alone; while members are missing, so often that the mesh as a whole asks at a constant rate; rarely
+    /// otherwise.
+    fn seek_pause(&mut self, ctx: &mut Ctx<'_>) -> Duration {
+        let settings = &self.settings;
+        let share = u64::from(self.table.members() / SEEKERS + 1);
+        let pause = match (self.is_alone(), self.table.gone()) {
+            (true, _) => settings.seek_interval,
+            (false, 0) => settings.reseek_interval,
+            (false, _) => settings.seek_interval.saturating_mul(10 * share).min(settings.reseek_interval),
+        };
+        Duration::from_nanos(pause.as_nanos() / 2) + self.part_of(ctx, pause)
     }
 
     fn is_alone(&self) -> bool {

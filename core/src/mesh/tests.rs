@@ -1,1 +1,257 @@
+//! The wires of the production node, each told as a story. What the machines make of it is told beside them.
 
+use super::*;
+use crate::codec::{Body, BodyVersion, DecodeError, EncodeError};
+use crate::endpoint::Endpoint;
+use crate::envelope::{Class, Envelope, KeyChange, KeyId, KeyIds};
+use crate::identity::{
+    BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation, Tenant,
+};
+use crate::limits::Limits;
+use crate::machine::{CauseId, Ctx, Machine, Scripted};
+use crate::membership::{self, Identity, IncarnationNumber, Profile};
+use crate::node::{Application, Delivery, Gating, Input, Message as _, Output, Seat, Visible};
+use crate::observe::Observe;
+use crate::record::Sequence;
+use crate::time::{Time, WallTime};
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+const ALICE: NodeId = NodeId::from_bytes([0xA; 16]);
+const BOB: NodeId = NodeId::from_bytes([0xB; 16]);
+const DOMAIN: GossipDomain = GossipDomain(3);
+
+#[test]
+fn a_start_reserves_numbers_and_speaks_once_they_are_durable() {
+    let mut node = new();
+    let begun = handle(&mut node, start());
+    let record = Record::Membership(membership::Record::Reserved { upto: IncarnationNumber(64) });
+    assert!(matches!(&begun[..], [Output::Write { version: OLDEST_VERSION, record: it }] if *it == record));
+    let speaks = handle(&mut node, Input::Persisted { upto: Sequence(1) });
+    assert!(speaks.iter().any(|output| matches!(output, Output::Seek)));
+    assert!(node.next_deadline().is_some());
+}
+
+#[test]
+fn a_record_of_an_earlier_process_is_taken_back() {
+    let mut node = new();
+    node.replay(Sequence(3), Record::Membership(membership::Record::Reserved { upto: IncarnationNumber(500) }));
+    let begun = handle(&mut node, start());
+    let upto = begun.iter().find_map(|output| match output {
+        Output::Write { record: Record::Membership(membership::Record::Reserved { upto }), .. } => Some(*upto),
+        _ => None,
+    });
+    assert!(upto > Some(IncarnationNumber(500)));
+}
+
+#[test]
+fn a_packet_is_answered_once() {
+    let mut node = running();
+    // Given somebody who is known,
+    let answered = handle(&mut node, packet(DOMAIN, 1, hello()));
+    assert!(answered.iter().any(|output| matches!(output, Output::Locate { node: BOB, .. })));
+    let pinged = handle(&mut node, packet(DOMAIN, 2, ping()));
+    assert_eq!(acks(&pinged), 1);
+    // When a packet of it comes again,
+    let again = handle(&mut node, packet(DOMAIN, 2, ping()));
+    // Then nothing happens but that it is reported.
+    let replayed = AdmissionObservation::Replayed { node: BOB, sequence: 2 };
+    assert!(matches!(again[..], [Output::Observe(MeshObservation::Admission(it))] if it == replayed));
+}
+
+#[test]
+fn a_packet_of_another_gossip_domain_changes_nothing() {
+    let mut node = running();
+    let before = node.clone();
+    let outputs = handle(&mut node, packet(GossipDomain(4), 1, hello()));
+    let foreign = AdmissionObservation::ForeignDomain { node: BOB, domain: 4 };
+    assert!(matches!(outputs[..], [Output::Observe(MeshObservation::Admission(it))] if it == foreign));
+    assert!(node == before);
+}
+
+#[test]
+fn what_is_found_is_located_and_spoken_to() {
+    let mut node = running();
+    let endpoint = Endpoint::v4([10, 0, 0, 2], 7_000);
+    let outputs = handle(&mut node, Input::Found { node: BOB, endpoint });
+    assert!(outputs.iter().any(|it| matches!(it, Output::Locate { node: BOB, endpoint: at } if *at == endpoint)));
+    assert!(messages(&outputs).any(|(to, class, _)| (to, class) == (BOB, Class::Control)));
+}
+
+#[test]
+fn requests_are_answered_under_their_own_number() {
+    let mut node = running();
+    let request = Request::Membership(membership::Request::Members);
+    let outputs = handle(&mut node, Input::Request { id: RequestId(77), request });
+    let answered = outputs.iter().any(|output| {
+        matches!(
+            output,
+            Output::Show {
+                what: Visible::Reply { id: RequestId(77), reply: Reply::Membership(membership::Reply::Members(seen)) },
+                not_after: None,
+            } if seen.len() == 1
+        )
+    });
+    assert!(answered);
+}
+
+#[test]
+fn a_change_of_keys_is_asked_of_the_driver_and_what_it_did_is_told() {
+    let mut node = running();
+    handle(&mut node, Input::Keys(KeyIds::new([KeyId(1), KeyId(2)])));
+    let use_key = membership::Request::UseKey { id: KeyId(2), force: true };
+    let request = Request::Membership(use_key);
+    let outputs = handle(&mut node, Input::Request { id: RequestId(1), request });
+    assert!(outputs.iter().any(|output| matches!(output, Output::Keyring(KeyChange::Use(KeyId(2))))));
+}
+
+#[test]
+fn a_full_queue_or_one_with_room_is_nothing_to_gossip() {
+    let mut node = running();
+    let before = node.clone();
+    for class in Class::ALL {
+        assert!(handle(&mut node, Input::Full { peer: BOB, class }).is_empty());
+        assert!(handle(&mut node, Input::Room { peer: BOB, class }).is_empty());
+    }
+    assert!(node == before);
+}
+
+#[test]
+fn gossip_does_not_wait_for_the_disk() {
+    assert_eq!(ping().gating(), Gating::Ungated);
+    let sees_persisted = MeshNode::SEES_PERSISTED;
+    assert!(sees_persisted, "what must be durable before it is said, membership sees to");
+}
+
+#[test]
+fn every_observation_has_a_name_of_its_own() {
+    let names: BTreeSet<_> = MeshObservation::ALL.iter().map(|descriptor| descriptor.name).collect();
+    assert_eq!(names.len(), MeshObservation::ALL.len());
+    assert!(names.iter().all(|name| name.starts_with("relaymesh_")));
+    let replayed = MeshObservation::Admission(AdmissionObservation::Replayed { node: BOB, sequence: 1 });
+    assert!(MeshObservation::ALL.contains(replayed.descriptor()));
+}
+
+#[test]
+fn a_body_of_a_version_that_is_not_known_is_neither_written_nor_read() {
+    let mut bytes = vec![];
+    let newer = BodyVersion(NEWEST_VERSION.0 + 1);
+    assert_eq!(ping().encode(newer, 1_000, &mut bytes), Err(EncodeError::NotInVersion { version: newer }));
+    ping().encode(NEWEST_VERSION, 1_000, &mut bytes).unwrap();
+    assert!(matches!(Message::decode(newer, &bytes), Err(DecodeError::UnknownVersion { .. })));
+    assert_eq!(Message::decode(NEWEST_VERSION, &bytes), Ok(ping()));
+}
+
+#[test]
+#[should_panic(expected = "a seat is for one node")]
+fn a_seat_is_for_one_node() {
+    MeshNode::new(&Seat { node: BOB, ..seat() }, Settings::default(), identity(ALICE));
+}
+
+// --- a node without a driver ----------------------------------------------------------------------------------------
+
+fn new() -> MeshNode {
+    MeshNode::new(&seat(), Settings::default(), identity(ALICE))
+}
+
+fn running() -> MeshNode {
+    let mut node = new();
+    handle(&mut node, start());
+    handle(&mut node, Input::Persisted { upto: Sequence(1) });
+    node
+}
+
+fn handle(node: &mut MeshNode, input: Input<MeshNode>) -> Vec<Output<MeshNode>> {
+    let mut chooser = Scripted::default();
+    let mut ctx = Ctx::new(Time::from_nanos(1_000_000_000), WallTime::default(), CauseId(0), &mut chooser);
+    ctx.next_record = Sequence(1);
+    let mut outputs = vec![];
+    node.handle(&mut ctx, input, &mut outputs);
+    outputs
+}
+
+fn messages(outputs: &[Output<MeshNode>]) -> impl Iterator<Item = (NodeId, Class, &Message)> {
+    outputs.iter().filter_map(|output| match output {
+        Output::Show { what: Visible::Message { route, message, .. }, .. } => Some((route.to, route.class, message)),
+        _ => None,
+    })
+}
+
+fn acks(outputs: &[Output<MeshNode>]) -> usize {
+    let is_ack = |message: &Message| matches!(message, Message::Membership(membership::Message::Ack { probe: 9, .. }));
+    messages(outputs).filter(|(to, _, message)| *to == BOB && is_ack(message)).count()
+}
+
+fn start() -> Input<MeshNode> {
+    let life = Incarnation { node: ALICE, store: StoreIncarnation(1), boot: BootIncarnation(1) };
+    Input::Start { life, keys: KeyIds::new([KeyId(1)]) }
+}
+
+fn packet(domain: GossipDomain, sequence: u64, message: Message) -> Input<MeshNode> {
+    let envelope = Envelope {
+        cluster: ClusterId::from_bytes([1; 16]),
+        domain,
+        tenant: Tenant(0),
+        source: Incarnation { node: BOB, store: StoreIncarnation(2), boot: BootIncarnation(1) },
+        destination: ALICE,
+        next_hop: ALICE,
+        ttl: 1,
+        class: Class::Gossip,
+        sequence,
+        cause: CauseId(0),
+        version: NEWEST_VERSION,
+        speaks: NEWEST_VERSION,
+    };
+    Input::Message(Delivery { envelope, message })
+}
+
+fn ping() -> Message {
+    Message::Membership(membership::Message::Ping { probe: 9, rumors: vec![] })
+}
+
+/// Bob says who he is.
+fn hello() -> Message {
+    let bob = identity(BOB);
+    let description = membership::Description {
+        version: 1,
+        store: StoreIncarnation(2),
+        boot: BootIncarnation(1),
+        endpoint: bob.endpoint,
+        health: 100,
+        keys: KeyIds::new([KeyId(1)]),
+        speaks: 1,
+        name: bob.name,
+        profile: bob.profile,
+    };
+    let member = membership::wire::Member {
+        node: BOB,
+        incarnation: IncarnationNumber(1),
+        description: Arc::new(description),
+    };
+    let rumors = vec![membership::wire::Rumor { age_ms: 0, news: membership::wire::News::Member(member) }];
+    Message::Membership(membership::Message::Gossip { rumors })
+}
+
+fn seat() -> Seat {
+    Seat {
+        cluster: ClusterId::from_bytes([1; 16]),
+        domain: DOMAIN,
+        node: ALICE,
+        fresh_store: StoreIncarnation(1),
+        speaks: NEWEST_VERSION,
+        keys: KeyIds::new([KeyId(1)]),
+        limits: Limits::default(),
+    }
+}
+
+fn identity(node: NodeId) -> Identity {
+    Identity {
+        node,
+        endpoint: Endpoint::v4([10, 0, 0, 1], 7_000),
+        speaks: 1,
+        name: "alice".into(),
+        profile: Arc::new(Profile::default()),
+    }
+}

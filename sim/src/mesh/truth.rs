@@ -23,6 +23,9 @@ struct Host {
     disturbances: u32,
     calm_since: TrueTime,
     has_left: bool,
+    /// Faults that cut single links of it, and when that changed last.
+    cuts: u32,
+    linked_since: TrueTime,
     /// The fastest that its monotonic clock has ever run, besides its own deviation, in parts per billion.
     fastest_ppb: i64,
     /// The slowest.
@@ -47,6 +50,8 @@ impl Truth {
             disturbances: 0,
             calm_since: TrueTime(0),
             has_left: false,
+            cuts: 0,
+            linked_since: TrueTime(0),
             fastest_ppb: 0,
             slowest_ppb: 0,
         };
@@ -86,14 +91,16 @@ impl Truth {
                 it.slowest_ppb = it.slowest_ppb.min(fault.rate_ppb);
             }
         }
+        let lasts = fault.lasts.is_some();
         for host in self.concerned(fault) {
             let it = &mut self.hosts[host as usize];
-            if begins && fault.lasts.is_some() {
-                it.disturbances += 1;
-            } else if !begins {
-                it.disturbances = it.disturbances.saturating_sub(1);
-            }
+            it.disturbances = counted(it.disturbances, begins, lasts);
             it.calm_since = now;
+        }
+        if fault.kind == FaultKind::Partial {
+            for it in &mut self.hosts {
+                (it.cuts, it.linked_since) = (counted(it.cuts, begins, lasts), now);
+            }
         }
     }
 
@@ -160,6 +167,12 @@ impl Truth {
         self.is_up(host) && it.up.is_some_and(|up| up <= since) && it.disturbances == 0 && it.calm_since <= since
     }
 
+    /// Whether the host was well from `since` on, and no link of the mesh was cut, which no fault of a host is.
+    pub fn is_linked_since(&self, host: u32, since: TrueTime) -> bool {
+        let it = &self.hosts[host as usize];
+        self.is_well_since(host, since) && it.cuts == 0 && it.linked_since <= since
+    }
+
     /// The least time that passes in truth while `span` passes on the host's monotonic clock, which deviates by up to
     /// `base_ppb` of its own.
     pub fn at_least(&self, host: u32, span: Duration, base_ppb: i64) -> Duration {
@@ -170,6 +183,11 @@ impl Truth {
     pub fn at_most(&self, host: u32, span: Duration, base_ppb: i64) -> Duration {
         scaled(span, 1_000_000_000 - base_ppb + self.hosts[host as usize].slowest_ppb)
     }
+}
+
+/// How many faults are active after one has begun, if it `lasts`, or has ended.
+fn counted(active: u32, begins: bool, lasts: bool) -> u32 {
+    if begins { active + u32::from(lasts) } else { active.saturating_sub(1) }
 }
 
 /// The true time in which a clock that ticks that many billionths a nanosecond shows `span`.

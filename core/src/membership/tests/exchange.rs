@@ -97,7 +97,9 @@ fn entries(message: &Message) -> usize {
 /// What one side has heard of one node: its word at some incarnation, and what became of it.
 fn heard(index: usize) -> impl Strategy<Value = Vec<Message>> {
     let status = prop::sample::select([Status::Alive, Status::Suspect, Status::Dead, Status::Left].to_vec());
-    (1..4u64, 1..6u64, status).prop_map(move |(incarnation, version, status)| {
+    // Incarnations and versions are taken from one counter, so that they grow together.
+    (1..4u64, 0..2u64, status).prop_map(move |(incarnation, later, status)| {
+        let version = 2 * incarnation + later;
         let by_itself = matches!(status, Status::Alive | Status::Left);
         let accuser = if by_itself { index } else { ACCUSER };
         let later = gossip([opinion(index, status, incarnation, accuser)]);

@@ -107,7 +107,7 @@ impl MeshChecks {
         if since == TrueTime(0) {
             return;
         }
-        let well: Vec<u32> = there.iter().copied().filter(|host| self.truth.is_well_since(*host, since)).collect();
+        let well: Vec<u32> = there.iter().copied().filter(|host| self.truth.is_linked_since(*host, since)).collect();
         for observer in &well {
             for subject in well.iter().filter(|subject| *subject != observer) {
                 let Some(is_asked) = self.probed.is_since(*observer, *subject, since) else { return };
