@@ -1,5 +1,13 @@
 //! What can go wrong on the command line, what to do about it, and the exit code that scripts see.
 
+use relaymesh_core::envelope::KeyTextError;
+use relaymesh_core::membership;
+use relaymesh_core::membership::description::DescriptionError;
+use relaymesh_core::node::StopReason;
+use relaymesh_io_tokio::control::AskError;
+use relaymesh_io_tokio::entropy::EntropyError;
+use relaymesh_io_tokio::folder::FolderError;
+use relaymesh_io_tokio::{DriverError, StartError};
 use relaymesh_sim::scenario::ScenarioError;
 use relaymesh_sim::world::Verdict;
 use std::path::PathBuf;
@@ -41,6 +49,56 @@ impl From<Verdict> for Exit {
 /// Why a command could not do its work. No variant leaves anything half written, unless it says so.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
+    /// The runtime or its signals cannot be set up.
+    #[error("cannot set up the runtime: {0}")]
+    Runtime(std::io::Error),
+    /// No random numbers.
+    #[error(transparent)]
+    Entropy(EntropyError),
+    /// A key cannot be understood.
+    #[error("{0}")]
+    Key(KeyTextError),
+    /// A file with a key cannot be read.
+    #[error("cannot read the key in {}: {problem}", .path.display())]
+    KeyFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: std::io::Error,
+    },
+    /// The folder was never given a key.
+    #[error(
+        "{} is missing\n  begin a new cluster with --new-cluster, or join one with --key-file FILE; the keyring of another node will do",
+        .path.display()
+    )]
+    NoKeyring {
+        /// The keyring.
+        path: PathBuf,
+    },
+    /// The folder cannot be used.
+    #[error(transparent)]
+    Folder(Box<FolderError>),
+    /// What the node is told to say about itself is too large.
+    #[error("{0}")]
+    Description(DescriptionError),
+    /// The node did not start.
+    #[error("the node did not start: {0}")]
+    Start(Box<StartError>),
+    /// The node has ended itself.
+    #[error("the node has stopped: {0}")]
+    NodeStopped(StopReason),
+    /// The node's driver has failed.
+    #[error(transparent)]
+    Driver(DriverError),
+    /// A running node gave no answer, or none to this.
+    #[error(transparent)]
+    Ask(Box<AskError>),
+    /// A running node refused.
+    #[error("refused: {0}")]
+    Refused(membership::Refusal),
+    /// A running node answered something else.
+    #[error("the node answered something else; are client and node of the same release?")]
+    OtherAnswer,
     /// There is no folder of scenarios.
     #[error(
         "no folder `scenarios` in {} or above it\n  \
@@ -184,7 +242,20 @@ impl Error {
             | Self::NothingSelected { .. }
             | Self::NoSuchEvent { .. }
             | Self::OtherRevision { .. } => Exit::Usage,
-            Self::SeedHolds { .. }
+            Self::Runtime(_)
+            | Self::Entropy(_)
+            | Self::Key(_)
+            | Self::KeyFile { .. }
+            | Self::NoKeyring { .. }
+            | Self::Folder(_)
+            | Self::Description(_)
+            | Self::Start(_)
+            | Self::NodeStopped(_)
+            | Self::Driver(_)
+            | Self::Ask(_)
+            | Self::Refused(_)
+            | Self::OtherAnswer
+            | Self::SeedHolds { .. }
             | Self::ShrunkHolds { .. }
             | Self::Read { .. }
             | Self::Write { .. }

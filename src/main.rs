@@ -2,6 +2,7 @@
 
 mod cli;
 mod error;
+mod mesh;
 mod output;
 mod sim;
 mod wall;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let output = Output::new(cli.format());
     let done = match cli.command {
         Command::Sim(arguments) => sim::run(&arguments, &output),
+        Command::Mesh(command) => mesh::run(&command, &output),
     };
     match done {
         Ok(exit) => exit.into(),

@@ -3,6 +3,7 @@
 //!
 //! `UPDATE_DOCS=1 cargo test --test docs` writes the generated tables anew.
 
+use relaymesh_core::mesh::MeshObservation;
 use relaymesh_core::node::NodeObservation;
 use relaymesh_core::observe::{Descriptor, Observe};
 use relaymesh_sim::example::node::ExampleObservation;
@@ -63,7 +64,11 @@ fn the_table_of_observations_is_up_to_date() {
     };
     table.extend(NodeObservation::ALL.iter().map(row));
     generated("docs/observations.md", "node", &table);
-    let mut example = table.lines().take(2).map(|line| format!("{line}\n")).collect::<String>();
+    let header = || table.lines().take(2).map(|line| format!("{line}\n")).collect::<String>();
+    let mut mesh = header();
+    mesh.extend(MeshObservation::ALL.iter().map(row));
+    generated("docs/observations.md", "mesh", &mesh);
+    let mut example = header();
     example.extend(ExampleObservation::ALL.iter().map(row));
     generated("docs/observations.md", "example", &example);
 }
@@ -84,10 +89,11 @@ fn every_field_of_a_scenario_is_documented() {
 #[test]
 fn every_invariant_is_documented() {
     let page = read("docs/invariants.md");
-    let scenario = scenario::parse(&read("scenarios/calm.toml")).unwrap();
     let options = relaymesh_sim::world::Options::default();
-    let report = relaymesh_sim::world::run::<relaymesh_sim::example::Example>(&scenario, 1, options);
-    for invariant in report.exercised.keys() {
+    let load = |name| scenario::parse(&read(name)).unwrap();
+    let example = relaymesh_sim::world::run::<relaymesh_sim::example::Example>(&load("scenarios/calm.toml"), 1, options);
+    let mesh = relaymesh_sim::world::run::<relaymesh_sim::mesh::Mesh>(&load("scenarios/mesh-start.toml"), 1, options);
+    for invariant in example.exercised.keys().chain(mesh.exercised.keys()) {
         assert!(page.contains(&format!("| {invariant} |")), "docs/invariants.md does not mention {invariant}");
     }
 }

@@ -198,11 +198,11 @@ impl Membership {
             let message = Message::SyncMembers { exchange, members: part.to_vec() };
             out.push(Action::Send { to: from, class: Class::Control, message });
         }
+        self.take_members(ctx, members, out);
         let word = self.word_of_exchange(ctx);
         for opinion in opinions {
             self.weigh(ctx, opinion, word, out);
         }
-        self.take_members(ctx, members, out);
     }
 
     /// Descriptions of members.
@@ -213,7 +213,7 @@ impl Membership {
 
     /// What a newcomer learns, everybody else knows already.
     fn word_of_exchange(&self, ctx: &Ctx<'_>) -> Word {
-        Word { arose: ctx.now, spreads: !self.own.is_joining, introduces: true }
+        Word { arose: ctx.now, spreads: !self.own.is_joining }
     }
 }
 

@@ -100,14 +100,6 @@ impl Membership {
             let news = News::Opinion(opinion);
             room = room.saturating_sub(news.wire_bytes());
             rumors.push(Rumor { age_ms: 0, news });
-            if opinion.verdict.status == Status::Dead
-                && let Some(member) = self.own_member()
-            {
-                // It may have started anew since, and not know where to send its answer.
-                let news = News::Member(member);
-                room = room.saturating_sub(news.wire_bytes());
-                rumors.push(Rumor { age_ms: 0, news });
-            }
         }
         if !self.rumors.is_empty() {
             self.rumors.tell(now, room, self.tellings(), first, &mut rumors);

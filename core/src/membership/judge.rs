@@ -11,7 +11,7 @@ use super::machine::{Action, Membership};
 use super::observation::MembershipObservation;
 use super::suspicion::Suspicion;
 use super::table::Slot;
-use super::verdict::{Opinion, Status, Verdict};
+use super::verdict::{IncarnationNumber, Opinion, Status, Verdict};
 use super::wire::{Member, News, Rumor};
 use crate::identity::NodeId;
 use crate::machine::{Ctx, Sink};
@@ -51,8 +51,6 @@ pub(super) struct Word {
     pub(super) arose: Time,
     /// Whether it is passed on when it is news here.
     pub(super) spreads: bool,
-    /// Whether it may tell of members never heard of: a rumor of them comes with their description, or not at all.
-    pub(super) introduces: bool,
 }
 
 impl Membership {
@@ -61,7 +59,7 @@ impl Membership {
         for rumor in rumors {
             let age = Duration::from_millis(u64::from(rumor.age_ms));
             let arose = Time::from_nanos(ctx.now.as_nanos().saturating_sub(age.as_nanos()));
-            let word = Word { arose, spreads: true, introduces: false };
+            let word = Word { arose, spreads: true };
             match rumor.news {
                 News::Opinion(opinion) => self.weigh(ctx, opinion, word, out),
                 News::Member(member) => self.meet(ctx, member, word, out),
@@ -80,6 +78,12 @@ impl Membership {
         let opinion = Opinion { node, verdict, accuser: node };
         let Some(slot) = known.or_else(|| self.make_room(ctx, opinion, out)) else { return };
         let row = self.table.at(slot);
+        let version = IncarnationNumber(row.edition().version.max(row.verdict.incarnation.0));
+        let is_leap = row.verdict.incarnation.is_leap(incarnation)
+            || version.is_leap(IncarnationNumber(description.version));
+        if known.is_some() && is_leap {
+            return;
+        }
         let (is_newer, prevails) = (description.edition() > row.edition(), verdict > row.verdict);
         if is_newer {
             self.interner.intern(&mut description);
@@ -160,17 +164,12 @@ impl Membership {
         if opinion.node == self.own.node() {
             return self.hear_of_self(ctx, &opinion, out);
         }
-        let Some(slot) = self.table.find(opinion.node) else {
-            // Nobody is told of the dead: whoever has forgotten one would learn of it for ever from others.
-            if word.introduces && opinion.verdict.status.is_member() {
-                let introduced = self.make_room(ctx, opinion, out);
-                if let Some(slot) = introduced.filter(|_| opinion.verdict.status == Status::Suspect) {
-                    self.begin_suspicion(ctx, slot, opinion.accuser);
-                }
-            }
-            return;
-        };
+        // Whoever was never heard of is met by its own word, or not at all: without an endpoint it could not be probed.
+        let Some(slot) = self.table.find(opinion.node) else { return };
         let row = self.table.at(slot);
+        if row.verdict.incarnation.is_leap(opinion.verdict.incarnation) {
+            return;
+        }
         let is_accusation = matches!(opinion.verdict.status, Status::Suspect | Status::Dead);
         if opinion.verdict < row.verdict || (opinion.verdict == row.verdict && row.verdict.status != Status::Suspect) {
             if is_accusation && row.verdict.status == Status::Alive {
@@ -247,7 +246,7 @@ impl Membership {
         }
         let verdict = Verdict { incarnation: row.verdict.incarnation, status: Status::Suspect };
         let opinion = Opinion { node: row.node, verdict, accuser: self.own.node() };
-        let word = Word { arose: ctx.now, spreads: true, introduces: false };
+        let word = Word { arose: ctx.now, spreads: true };
         if row.verdict.status == Status::Suspect {
             return self.confirm(ctx, slot, opinion, word, out);
         }

@@ -178,7 +178,8 @@ impl Membership {
     /// for each packet that was opened, of whatever machine.
     pub fn admit(&mut self, envelope: &Envelope) -> bool {
         let source = envelope.source;
-        let Some(slot) = self.table.find(source.node) else { return true };
+        // Strangers introduce themselves on a stream, whose beginning cannot be replayed.
+        let Some(slot) = self.table.find(source.node) else { return envelope.class.is_stream() };
         let row = self.table.local(slot);
         if let Some(description) = &row.description {
             let is_stale = description.store == source.store && source.boot < description.boot;

@@ -144,8 +144,9 @@ impl Membership {
 
     /// Asks for a block of numbers above `floor`.
     fn reserve(&mut self, ctx: &Ctx<'_>, floor: IncarnationNumber, out: &mut impl Sink<Action>) {
-        // One reservation at a time, unless it falls short: so there is at most one in an event.
-        if self.own.reserving.is_some_and(|(_, under_way)| under_way.0 >= floor.0 + LOW) {
+        // One at a time: the position of a second record of one event could not be told from the first one's. Whoever
+        // falls short is owed, and asks again when this one is durable.
+        if self.own.reserving.is_some() {
             return;
         }
         let upto = IncarnationNumber(floor.0.max(self.own.used.0) + BLOCK);
@@ -212,7 +213,7 @@ impl Membership {
     /// Somebody says something of this node. It knows better.
     pub(super) fn hear_of_self(&mut self, ctx: &mut Ctx<'_>, opinion: &Opinion, out: &mut impl Sink<Action>) {
         let own = self.table.at(self.own.slot).verdict;
-        if !self.own.is_member() {
+        if !self.own.is_member() || self.own.used.is_leap(opinion.verdict.incarnation) {
             return;
         }
         if opinion.verdict <= own {
@@ -237,7 +238,9 @@ impl Membership {
             member.incarnation >= row.verdict.incarnation || other.version >= row.edition().version;
         let theirs = (other.store, other.boot, other.endpoint);
         let own = (life.store, life.boot, self.own.identity.endpoint);
-        if !self.own.is_member() || !claims_as_much || theirs == own {
+        let used = self.own.used;
+        let is_leap = used.is_leap(member.incarnation) || used.is_leap(IncarnationNumber(other.version));
+        if !self.own.is_member() || !claims_as_much || is_leap || theirs == own {
             return;
         }
         if self.own.owed_refutation || self.own.owed_description {

@@ -148,6 +148,9 @@ impl Membership {
         let is_dead = |row: &Row| row.verdict.status == Status::Dead && row.description.is_some();
         if let Some(slot) = self.pick(ctx, 1, is_dead).first() {
             self.probe(ctx, *slot, Reason::Dead, out);
+            // It may have started anew since and know nobody here: then only a stream can introduce this node.
+            let node = self.table.at(*slot).node;
+            self.open_exchange(ctx, node, out);
         }
     }
 

@@ -13,9 +13,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IncarnationNumber(pub u64);
 
+/// Numbers that a node may have used between two words of it: 16,384 restarts. What claims more is a lie, and ignored, so
+/// that one lie does not use up a node's numbers.
+const LEAP_MAX: u64 = 1 << 20;
+
 impl IncarnationNumber {
     /// No node gets here by raising its own; a higher number is refused as malformed, so that raising never overflows.
     pub const MAX: Self = Self(1 << 32);
+
+    /// Whether `said` is further ahead of this number than a node gets between two words of it that others hear.
+    pub const fn is_leap(self, said: Self) -> bool {
+        said.0 > self.0 + LEAP_MAX
+    }
 
     /// The next one.
     pub const fn next(self) -> Self {

@@ -96,8 +96,8 @@ pub async fn start<A: Runnable>(
     Ok(handle)
 }
 
-/// Opens the store. The folder is this node's alone; what still has the store is on its way out: the thread of an
-/// earlier node in this process, or a child process that is just being started.
+/// Opens the store. The folder is this node's alone; what still has the store is on its way out: a thread of an earlier
+/// node in this process, sled's own included, or a child process that is just being started.
 async fn open(folder: &Folder, settings: &Settings) -> Result<(Keeper, JoinHandle<()>), StartError> {
     for _ in 0..ATTEMPTS {
         match open_once(folder, settings).await {

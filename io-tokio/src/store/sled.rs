@@ -216,8 +216,14 @@ fn slot_of(key: &IVec) -> Option<Sequence> {
 mod tests {
     use super::*;
 
+    /// A thread of sled's may still hold a store that was dropped a moment ago.
     fn open(place: &tempfile::TempDir) -> SledStore {
-        SledStore::open(&place.path().join("store")).unwrap()
+        loop {
+            match SledStore::open(&place.path().join("store")) {
+                Err(StoreError::InUse(_)) => std::thread::yield_now(),
+                done => return done.unwrap(),
+            }
+        }
     }
 
     fn frame(seed: u64, bytes: usize) -> Vec<u8> {

@@ -1,1 +1,966 @@
+//! Every checker of membership is shown to fire, and to be silent where nothing is wrong.
+//!
+//! A [`Watch`] is fed what a world would have seen: nothing here runs a node.
 
+use super::Mesh;
+use super::checks::*;
+use super::measure::{Experiment, Setting, measure};
+use super::truth::Truth;
+use crate::check::Findings;
+use crate::scenario::{Direction, FaultKind, MeshLoad, PlannedFault, parse};
+use crate::subject::Checks;
+use crate::time::TrueTime;
+use crate::world::{Options, Verdict as RunVerdict, World, key_name, node_id};
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use relaymesh_core::codec::BodyVersion;
+use relaymesh_core::endpoint::Endpoint;
+use relaymesh_core::envelope::{Class, Envelope, KeyId, KeyIds};
+use relaymesh_core::identity::{
+    BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, StoreIncarnation, Tenant,
+};
+use relaymesh_core::machine::CauseId;
+use relaymesh_core::membership::wire::{Member, Message as Said, News, Rumor};
+use relaymesh_core::membership::{
+    self, Description, IncarnationNumber, Link, MemberView, MembershipObservation as Seen, Opinion, Status, Verdict,
+};
+use relaymesh_core::mesh::{AdmissionObservation, MeshObservation, Message, Reply, Request};
+use relaymesh_core::node::Outgoing;
+use relaymesh_core::time::Duration;
+
+const NODES: u32 = 4;
+/// Of another cluster.
+const STRANGER: u32 = 3;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Three members that started at once, a stranger, and the checkers that watch them.
+struct Watch {
+    checks: MeshChecks,
+    found: Findings,
+    sequence: u64,
+}
+
+impl Watch {
+    /// The members have known one another from the first second on, and nothing has happened since.
+    fn new() -> Self {
+        let mut watch = Self::unacquainted();
+        for observer in 0..STRANGER {
+            for subject in (0..STRANGER).filter(|subject| *subject != observer) {
+                watch.joins(observer, subject);
+            }
+        }
+        watch
+    }
+
+    fn unacquainted() -> Self {
+        let text = "name = \"watch\"\nabout = \"Three members and a stranger.\"\nsubject = \"mesh\"\nversion = 1\nnodes = 4\n\
+                    [phases]\nsafety = \"1h\"\nliveness = \"1h\"\n[mesh]\nstrangers = 1\n\
+                    [[fault]]\nkind = \"replay\"\nat = \"1h\"\nlasts = \"1s\"\nshare = \"1%\"\namount = \"1s\"\n";
+        let scenario = parse(text).unwrap();
+        assert_eq!(scenario.nodes, NODES);
+        let mut watch = Self { checks: MeshChecks::new(&scenario), found: Findings::default(), sequence: 0 };
+        (0..NODES).for_each(|host| watch.checks.booted(host, TrueTime(0)));
+        watch.at(1)
+    }
+
+    /// From now on it is that many seconds after the start.
+    fn at(mut self, seconds: u64) -> Self {
+        self.clock(seconds);
+        self
+    }
+
+    fn clock(&mut self, seconds: u64) {
+        self.found.now = TrueTime(seconds * 1_000_000_000);
+    }
+
+    fn sees(&mut self, host: u32, seen: Seen) {
+        self.checks.observed(host, &MeshObservation::Membership(seen), &mut self.found);
+    }
+
+    fn joins(&mut self, observer: u32, subject: u32) {
+        self.sees(observer, Seen::Joined { node: node_id(subject), status: Status::Alive, incarnation: 1 });
+    }
+
+    fn holds(&mut self, observer: u32, subject: u32, status: Status, incarnation: u64) {
+        let (node, accuser) = (node_id(subject), node_id(observer));
+        self.sees(observer, Seen::StatusChanged { node, status, incarnation, accuser });
+    }
+
+    /// Everybody else holds the subject to be that.
+    fn all_hold(&mut self, subject: u32, status: Status, incarnation: u64) {
+        let others = (0..STRANGER).filter(|observer| *observer != subject);
+        others.for_each(|observer| self.holds(observer, subject, status, incarnation));
+    }
+
+    /// The subject was dead to the observer, comes back, and counts or does not.
+    fn back_from_the_dead(&mut self, is_held: bool) {
+        if is_held {
+            self.sees(1, Seen::Held { node: node_id(0), seconds: 30 });
+        }
+        self.holds(1, 0, Status::Dead, 1);
+        self.clock(200);
+        self.holds(1, 0, Status::Alive, 2);
+    }
+
+    fn says(&mut self, host: u32, to: u32, said: Said) {
+        self.sequence += 1;
+        let outgoing = Outgoing {
+            to: node_id(to),
+            via: None,
+            ttl: 1,
+            class: Class::Gossip,
+            tenant: Tenant::default(),
+            version: BodyVersion(1),
+            sequence: self.sequence,
+            not_after: None,
+            message: Message::Membership(said),
+        };
+        self.checks.sent(host, to, &outgoing, &mut self.found);
+    }
+
+    fn pings(&mut self, host: u32, to: u32) {
+        self.says(host, to, Said::Ping { probe: 1, rumors: vec![] });
+    }
+
+    /// The host says that it is alive at that incarnation.
+    fn says_alive(&mut self, host: u32, incarnation: u64) {
+        let node = node_id(host);
+        let verdict = Verdict::alive(IncarnationNumber(incarnation));
+        let news = News::Opinion(Opinion { node, verdict, accuser: node });
+        self.says(host, 2, Said::Gossip { rumors: vec![Rumor { age_ms: 0, news }] });
+    }
+
+    fn describes(&mut self, host: u32, description: &Arc<Description>) {
+        let description = Arc::clone(description);
+        let member = Member { node: node_id(host), incarnation: IncarnationNumber(1), description };
+        self.says(host, 2, Said::SyncMembers { exchange: 1, members: vec![member] });
+    }
+
+    fn takes(&mut self, host: u32, from: u32, sequence: u64) {
+        let (node, store, boot) = (node_id(from), StoreIncarnation(7), BootIncarnation(1));
+        let envelope = Envelope {
+            cluster: ClusterId::from_bytes([1; 16]),
+            domain: GossipDomain::default(),
+            tenant: Tenant::default(),
+            source: Incarnation { node, store, boot },
+            destination: node_id(host),
+            next_hop: node_id(host),
+            ttl: 1,
+            class: Class::Gossip,
+            sequence,
+            cause: CauseId(1),
+            version: BodyVersion(1),
+            speaks: BodyVersion(1),
+        };
+        let message = Message::Membership(Said::Nack { probe: 1 });
+        self.checks.received(host, from, &envelope, &message, &mut self.found);
+    }
+
+    /// Something else arrives, at which checkers look at what is due.
+    fn looks(&mut self) {
+        self.sequence += 1;
+        let sequence = 1_000_000 + self.sequence;
+        self.takes(2, STRANGER, sequence);
+    }
+
+    fn asks(&mut self, host: u32, request: membership::Request, reply: membership::Reply) {
+        let (request, reply) = (Request::Membership(request), Reply::Membership(reply));
+        self.checks.asked(0, host, &request, &mut self.found);
+        self.checks.answered(0, host, &request, &reply, &mut self.found);
+    }
+
+    fn answers(&mut self, host: u32, members: Vec<MemberView>) {
+        self.asks(host, membership::Request::Members, membership::Reply::Members(members));
+    }
+
+    fn ends(&mut self, host: u32) {
+        self.checks.ended(host, self.found.now);
+    }
+
+    fn boots(&mut self, host: u32) {
+        self.checks.booted(host, self.found.now);
+    }
+
+    fn finishes(mut self) -> Self {
+        self.checks.finish(&mut self.found);
+        self
+    }
+
+    fn fired(&self) -> Vec<&'static str> {
+        self.found.violations.iter().map(|violation| violation.invariant).collect()
+    }
+
+    /// What was to be caught was caught, and nothing else.
+    fn caught(&self, invariant: &str) {
+        let fired = self.fired();
+        assert!(!fired.is_empty() && fired.iter().all(|name| *name == invariant), "{:?}", self.found.violations);
+    }
+
+    fn is_silent(&self) {
+        assert!(self.found.violations.is_empty(), "{:?}", self.found.violations);
+    }
+
+    fn exercised(&self, invariant: &str) -> u64 {
+        self.checks.exercised().into_iter().find(|(name, _)| *name == invariant).map_or(0, |(_, count)| count)
+    }
+}
+
+fn description(host: u32, version: u64) -> Description {
+    Description {
+        version,
+        store: StoreIncarnation(7),
+        boot: BootIncarnation(1),
+        endpoint: Endpoint::v4([10, 0, 0, host as u8], 7_946),
+        health: 100,
+        keys: KeyIds::new([key_name(0)]),
+        speaks: 1,
+        name: format!("n{host}").into(),
+        profile: Arc::default(),
+    }
+}
+
+fn view(subject: u32, description: Description) -> MemberView {
+    MemberView {
+        node: node_id(subject),
+        status: Status::Alive,
+        incarnation: IncarnationNumber(1),
+        since: SECOND,
+        in_good_standing: true,
+        counts_in: None,
+        link: Link::Direct,
+        round_trip: None,
+        predicted: None,
+        description: Some(Arc::new(description)),
+    }
+}
+
+/// Everyone, as each member would answer, with their first descriptions.
+fn everyone() -> Vec<MemberView> {
+    (0..STRANGER).map(|subject| view(subject, description(subject, 1))).collect()
+}
+
+fn fault(kind: FaultKind, nodes: &[u32]) -> PlannedFault {
+    PlannedFault {
+        name: kind.name().into(),
+        kind,
+        nodes: nodes.into(),
+        links: Vec::new(),
+        at: TrueTime(0),
+        lasts: Some(SECOND),
+        direction: Direction::Both,
+        share: 0,
+        amount: Duration::ZERO,
+        back: false,
+        rate_ppb: 0,
+        value: 1,
+        counted: true,
+    }
+}
+
+// --- who is there -------------------------------------------------------------------------------------------------
+
+#[test]
+fn memb_1_a_crash_must_be_known_to_everybody_within_the_bound() {
+    let crash = || {
+        let mut watch = Watch::new().at(100);
+        watch.ends(0);
+        watch
+    };
+    let bound = Watch::new().checks.crash_bound().as_nanos() / 1_000_000_000;
+    let mut unnoticed = crash();
+    unnoticed.clock(100 + bound - 1);
+    unnoticed.looks();
+    unnoticed.is_silent();
+    unnoticed.clock(100 + bound + 1);
+    unnoticed.looks();
+    unnoticed.caught(MEMB_1);
+
+    let mut noticed = crash();
+    noticed.all_hold(0, Status::Dead, 1);
+    noticed.clock(100 + bound + 1);
+    noticed.looks();
+    noticed.is_silent();
+    assert_eq!(noticed.exercised(MEMB_1), 2);
+
+    let mut back = crash();
+    back.clock(110);
+    back.boots(0);
+    back.clock(100 + bound + 1);
+    back.looks();
+    back.is_silent();
+    assert_eq!(back.exercised(MEMB_1), 0);
+
+    let mut cut_off = crash();
+    cut_off.checks.began_fault(&fault(FaultKind::OneWay, &[1, 2]), TrueTime(101_000_000_000));
+    cut_off.clock(100 + bound + 1);
+    cut_off.looks();
+    cut_off.is_silent();
+}
+
+#[test]
+fn the_bound_of_a_crash_grows_with_the_mesh_and_then_no_more_than_suspicion_does() {
+    let bound = |nodes: u32| {
+        let text = format!(
+            "name = \"b\"\nabout = \"b\"\nsubject = \"mesh\"\nversion = 1\nnodes = {nodes}\n\
+             phases = {{ safety = \"1s\", liveness = \"1s\" }}\n"
+        );
+        MeshChecks::new(&parse(&text).unwrap()).crash_bound().as_nanos() / 1_000_000_000
+    };
+    assert_eq!([3, 8, 20, 200, 1_000].map(bound), [22, 31, 39, 40, 44]);
+}
+
+#[test]
+fn memb_2_the_healthy_are_dead_nowhere() {
+    let mut slandered = Watch::new().at(100);
+    slandered.holds(1, 0, Status::Suspect, 1);
+    slandered.is_silent();
+    assert_eq!(slandered.exercised(MEMB_2), 1);
+    slandered.holds(1, 0, Status::Dead, 1);
+    slandered.caught(MEMB_2);
+
+    let mut ended = Watch::new().at(100);
+    ended.ends(0);
+    ended.holds(1, 0, Status::Dead, 1);
+    ended.is_silent();
+
+    for disturbed in [0, 1] {
+        let mut cut_off = Watch::new().at(100);
+        let mut cut = fault(FaultKind::Pause, &[disturbed]);
+        cut.lasts = Some(SECOND);
+        cut_off.checks.began_fault(&cut, TrueTime(90_000_000_000));
+        cut_off.checks.ended_fault(&cut, TrueTime(91_000_000_000));
+        cut_off.holds(1, 0, Status::Dead, 1);
+        cut_off.is_silent();
+    }
+}
+
+#[test]
+fn memb_3_in_the_end_all_agree_on_who_is_there() {
+    Watch::new().at(10).finishes().is_silent();
+
+    let mut unknown = Watch::unacquainted();
+    unknown.joins(0, 1);
+    unknown.at(10).finishes().caught(MEMB_3);
+
+    let mut suspected = Watch::new();
+    suspected.holds(1, 0, Status::Suspect, 1);
+    suspected.at(10).finishes().caught(MEMB_3);
+
+    let mut haunted = Watch::new();
+    haunted.ends(0);
+    haunted.at(10).finishes().caught(MEMB_3);
+
+    let mut buried = Watch::new();
+    buried.ends(0);
+    buried.all_hold(0, Status::Dead, 1);
+    buried.at(10).finishes().is_silent();
+}
+
+#[test]
+fn memb_3_answers_agree_with_one_another_and_with_what_operators_saw() {
+    let mut honest = Watch::new().at(10);
+    (0..STRANGER).for_each(|host| honest.answers(host, everyone()));
+    honest.finishes().is_silent();
+
+    let mut differing = Watch::new().at(10);
+    let mut members = everyone();
+    members[0].incarnation = IncarnationNumber(5);
+    differing.answers(1, members);
+    differing.answers(2, everyone());
+    differing.finishes().caught(MEMB_3);
+
+    let mut lying = Watch::new().at(10);
+    let mut members = everyone();
+    members[0].status = Status::Suspect;
+    lying.answers(1, members.clone());
+    lying.caught(MEMB_3);
+
+    let mut changing = Watch::new().at(10);
+    changing.holds(1, 0, Status::Suspect, 1);
+    changing.answers(1, everyone());
+    changing.is_silent();
+}
+
+#[test]
+fn join_1_a_start_must_be_known_to_everybody_within_the_bound() {
+    let restart = || {
+        let mut watch = Watch::new().at(100);
+        watch.ends(2);
+        watch.all_hold(2, Status::Dead, 1);
+        watch.clock(200);
+        watch.boots(2);
+        watch
+    };
+    let bound = restart().checks.join_bound().as_nanos() / 1_000_000_000;
+    let mut unknown = restart();
+    unknown.clock(200 + bound - 1);
+    unknown.looks();
+    unknown.is_silent();
+    unknown.clock(200 + bound + 1);
+    unknown.looks();
+    unknown.caught(JOIN_1);
+
+    let mut known = restart();
+    for observer in [0, 1] {
+        known.sees(observer, Seen::Held { node: node_id(2), seconds: 30 });
+        known.holds(observer, 2, Status::Alive, 65);
+    }
+    known.clock(200 + bound + 1);
+    known.looks();
+    // Held only once it was back, which another test is about.
+    assert!(known.fired().iter().all(|name| *name != JOIN_1));
+    assert_eq!(known.exercised(JOIN_1), 2);
+
+    let mut seedless = restart();
+    seedless.clock(190);
+    seedless.checks.began_fault(&fault(FaultKind::Pause, &[0]), TrueTime(190_000_000_000));
+    seedless.clock(200 + bound + 1);
+    seedless.looks();
+    seedless.is_silent();
+}
+
+#[test]
+fn left_1_who_said_good_bye_is_gone_and_silent() {
+    let good_bye = || {
+        let mut watch = Watch::new().at(100);
+        watch.asks(2, membership::Request::Leave, membership::Reply::Left);
+        watch
+    };
+    let bound = good_bye().checks.leave_bound().as_nanos() / 1_000_000_000;
+    let mut gone = good_bye();
+    gone.all_hold(2, Status::Left, 1);
+    gone.clock(100 + bound + 1);
+    gone.looks();
+    gone.is_silent();
+    assert_eq!(gone.exercised(LEFT_1), 2);
+
+    for status in [Status::Alive, Status::Suspect, Status::Dead] {
+        let mut buried = good_bye();
+        buried.holds(0, 2, Status::Left, 1);
+        if status != Status::Alive {
+            buried.holds(1, 2, status, 1);
+        }
+        buried.clock(100 + bound + 1);
+        buried.looks();
+        buried.caught(LEFT_1);
+    }
+
+    let mut haunting = good_bye();
+    haunting.pings(2, 0);
+    haunting.caught(LEFT_1);
+
+    let mut back = good_bye();
+    back.ends(2);
+    back.boots(2);
+    back.pings(2, 0);
+    back.is_silent();
+}
+
+#[test]
+fn view_1_nobody_is_in_a_view_who_is_no_member() {
+    let mut infiltrated = Watch::new();
+    infiltrated.joins(0, STRANGER);
+    infiltrated.caught(VIEW_1);
+
+    let mut invented = Watch::new();
+    let node = NodeId::from_bytes([9; 16]);
+    invented.sees(0, Seen::Joined { node, status: Status::Alive, incarnation: 1 });
+    invented.caught(VIEW_1);
+
+    let mut turned = Watch::new();
+    turned.joins(STRANGER, 0);
+    turned.caught(VIEW_1);
+
+    let mut overgrown = Watch::new();
+    overgrown.sees(0, Seen::Members { members: 3, rows: 5 });
+    overgrown.caught(VIEW_1);
+
+    let mut crowded = Watch::new().at(10);
+    crowded.answers(0, [everyone(), everyone()].concat());
+    assert!(crowded.fired().contains(&VIEW_1));
+
+    let mut innocent = Watch::new();
+    innocent.sees(0, Seen::Members { members: 3, rows: 3 });
+    innocent.is_silent();
+    assert!(innocent.exercised(VIEW_1) > 0);
+}
+
+#[test]
+fn verd_1_nobody_comes_back_but_by_a_higher_incarnation() {
+    for (status, incarnation) in [(Status::Alive, 3), (Status::Suspect, 3), (Status::Alive, 2)] {
+        let mut watch = Watch::new();
+        watch.ends(0);
+        watch.sees(1, Seen::Held { node: node_id(0), seconds: 30 });
+        watch.holds(1, 0, Status::Dead, 3);
+        watch.is_silent();
+        watch.holds(1, 0, status, incarnation);
+        watch.caught(VERD_1);
+    }
+    let mut risen = Watch::new();
+    risen.ends(0);
+    risen.sees(1, Seen::Held { node: node_id(0), seconds: 30 });
+    risen.holds(1, 0, Status::Dead, 3);
+    risen.holds(1, 0, Status::Alive, 4);
+    risen.is_silent();
+
+    let mut forgotten = Watch::new();
+    forgotten.ends(0);
+    forgotten.sees(1, Seen::Held { node: node_id(0), seconds: 30 });
+    forgotten.holds(1, 0, Status::Dead, 3);
+    forgotten.sees(1, Seen::Forgotten { node: node_id(0) });
+    forgotten.joins(1, 0);
+    forgotten.is_silent();
+}
+
+// --- what a node says of itself -----------------------------------------------------------------------------------
+
+#[test]
+fn incn_1_no_incarnation_is_said_in_two_lives() {
+    for (later, is_legal) in [(4, false), (5, false), (6, true)] {
+        let mut watch = Watch::new();
+        watch.says_alive(0, 5);
+        watch.says_alive(0, 4);
+        watch.is_silent();
+        watch.ends(0);
+        watch.boots(0);
+        watch.says_alive(0, later);
+        match is_legal {
+            true => watch.is_silent(),
+            false => watch.caught(INCN_1),
+        }
+    }
+    let mut renewed = Watch::new();
+    renewed.says_alive(0, 5);
+    renewed.ends(0);
+    renewed.checks.store_lost(0);
+    renewed.boots(0);
+    renewed.says_alive(0, 1);
+    renewed.is_silent();
+    assert_eq!(renewed.exercised(INCN_1), 2);
+}
+
+/// A run in which n0 has described itself twice, the second time at 50 s, and `shown` is what n1 answers of it at the end.
+fn shown(shown: Description) -> Watch {
+    let mut watch = Watch::new();
+    watch.describes(0, &Arc::new(description(0, 1)));
+    watch.clock(50);
+    watch.describes(0, &Arc::new(Description { health: 75, ..description(0, 2) }));
+    watch.clock(100);
+    let mut members = everyone();
+    members[0] = view(0, shown);
+    watch.answers(1, members);
+    watch.finishes()
+}
+
+#[test]
+fn desc_1_a_description_is_what_the_node_has_told_and_not_stale() {
+    shown(Description { health: 75, ..description(0, 2) }).is_silent();
+    shown(description(0, 1)).caught(DESC_1);
+    shown(description(0, 2)).caught(DESC_1);
+
+    let mut fresh = Watch::new();
+    fresh.describes(0, &Arc::new(description(0, 1)));
+    fresh.clock(95);
+    fresh.describes(0, &Arc::new(Description { health: 75, ..description(0, 2) }));
+    fresh.clock(100);
+    fresh.answers(1, everyone());
+    fresh.finishes().is_silent();
+
+    let mut nameless = Watch::new().at(100);
+    let mut members = everyone();
+    members[0].description = None;
+    nameless.answers(1, members);
+    nameless.finishes().caught(DESC_1);
+}
+
+#[test]
+fn desc_1_a_node_is_called_what_operators_call_it_and_says_which_keys_it_holds() {
+    let renamed = |reply, name: &str| {
+        let mut watch = Watch::new();
+        let (new, profile) = (Box::<str>::from("new"), membership::Profile::default());
+        watch.asks(0, membership::Request::Describe { name: new, profile }, reply);
+        watch.clock(100);
+        let mut members = everyone();
+        members[0] = view(0, Description { name: name.into(), ..description(0, 1) });
+        watch.answers(1, members);
+        watch.finishes()
+    };
+    renamed(membership::Reply::Described, "new").is_silent();
+    renamed(membership::Reply::Described, "n0").caught(DESC_1);
+
+    let mut installed = Watch::new();
+    installed.checks.began_fault(&fault(FaultKind::KeyInstall, &[0]), TrueTime(2_000_000_000));
+    installed.clock(100);
+    installed.answers(1, everyone());
+    installed.finishes().caught(DESC_1);
+}
+
+#[test]
+fn form_1_members_understand_one_another() {
+    let mut refused = Watch::new();
+    refused.sees(0, Seen::Refused { node: node_id(1) });
+    refused.caught(FORM_1);
+    let mut doubled = Watch::new();
+    doubled.sees(0, Seen::IdentityConflict { claims: 3 });
+    doubled.caught(FORM_1);
+    let mut fine = Watch::new();
+    fine.looks();
+    fine.is_silent();
+    assert_eq!(fine.exercised(FORM_1), 1);
+}
+
+// --- who counts ---------------------------------------------------------------------------------------------------
+
+#[test]
+fn hold_1_nobody_counts_again_before_it_was_healthy_for_long_enough() {
+    let dead = |recovers: u64, rate_ppb: i64| {
+        let mut watch = Watch::new().at(100);
+        watch.ends(0);
+        let fast = PlannedFault { rate_ppb, lasts: None, ..fault(FaultKind::ClockRate, &[1]) };
+        watch.checks.began_fault(&fast, TrueTime(2_000_000_000));
+        watch.back_from_the_dead(true);
+        watch.is_silent();
+        watch.clock(200 + recovers);
+        watch.sees(1, Seen::Recovered { node: node_id(0) });
+        watch
+    };
+    dead(29, 0).caught(HOLD_1);
+    dead(30, 0).is_silent();
+    assert!(dead(30, 0).exercised(HOLD_1) > 0);
+    // Its clock says 30 s after 25.
+    dead(25, 200_000_000).is_silent();
+    dead(24, 200_000_000).caught(HOLD_1);
+
+    let suspected = |recovers: u64| {
+        let mut watch = Watch::new().at(100);
+        watch.holds(1, 0, Status::Suspect, 1);
+        watch.sees(1, Seen::Held { node: node_id(0), seconds: 5 });
+        watch.holds(1, 0, Status::Alive, 2);
+        watch.clock(100 + recovers);
+        watch.sees(1, Seen::Recovered { node: node_id(0) });
+        watch
+    };
+    suspected(4).caught(HOLD_1);
+    suspected(5).is_silent();
+
+    let mut at_once = Watch::new().at(100);
+    at_once.ends(0);
+    at_once.back_from_the_dead(false);
+    at_once.caught(HOLD_1);
+}
+
+#[test]
+fn hold_2_who_was_healthy_for_long_enough_counts_again() {
+    let ending = |seconds: u64| {
+        let mut watch = Watch::new().at(100);
+        watch.ends(0);
+        watch.back_from_the_dead(true);
+        watch.boots(0);
+        [1, 2].into_iter().for_each(|subject| watch.joins(0, subject));
+        watch.at(200 + seconds).finishes()
+    };
+    ending(30).is_silent();
+    ending(32).caught(HOLD_2);
+
+    let mut relapsed = Watch::new().at(100);
+    for _ in 0..2 {
+        relapsed.sees(1, Seen::Held { node: node_id(0), seconds: 5 });
+        relapsed.clock(105);
+        relapsed.sees(1, Seen::Recovered { node: node_id(0) });
+    }
+    relapsed.sees(1, Seen::Held { node: node_id(0), seconds: 5 });
+    relapsed.at(120).finishes().is_silent();
+
+    let mut lying = Watch::new().at(100);
+    lying.sees(1, Seen::Held { node: node_id(0), seconds: 5 });
+    lying.clock(101);
+    lying.answers(1, everyone());
+    lying.caught(HOLD_2);
+}
+
+// --- probes and packets -------------------------------------------------------------------------------------------
+
+#[test]
+fn prob_1_everybody_is_asked_in_turn() {
+    let pairs = || (0..STRANGER).flat_map(|host| (0..STRANGER).map(move |to| (host, to))).filter(|(a, b)| a != b);
+    let mut diligent = Watch::new().at(480);
+    pairs().for_each(|(host, to)| diligent.pings(host, to));
+    let diligent = diligent.at(500).finishes();
+    diligent.is_silent();
+    assert_eq!(diligent.exercised(PROB_1), 6);
+
+    let mut negligent = Watch::new().at(480);
+    pairs().filter(|pair| *pair != (1, 2)).for_each(|(host, to)| negligent.pings(host, to));
+    negligent.at(500).finishes().caught(PROB_1);
+
+    let mut cut_off = Watch::new().at(480);
+    cut_off.checks.began_fault(&fault(FaultKind::Pause, &[1]), TrueTime(480_000_000_000));
+    pairs().filter(|pair| *pair != (1, 2)).for_each(|(host, to)| cut_off.pings(host, to));
+    cut_off.at(500).finishes().is_silent();
+}
+
+#[test]
+fn prob_1_who_answers_directly_counts_as_reached_directly() {
+    let ending = |link| {
+        let mut watch = Watch::new();
+        watch.checks.healed(TrueTime(2_000_000_000));
+        watch.clock(500);
+        for (host, to) in [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)] {
+            watch.pings(host, to);
+        }
+        let mut members = everyone();
+        members[0].link = link;
+        watch.answers(1, members);
+        watch.finishes()
+    };
+    ending(Link::Direct).is_silent();
+    ending(Link::Indirect).caught(PROB_1);
+    ending(Link::Untried).caught(PROB_1);
+}
+
+#[test]
+fn repl_1_a_packet_is_taken_once() {
+    let mut twice = Watch::new();
+    twice.takes(0, 1, 5);
+    twice.takes(0, 1, 5);
+    twice.is_silent();
+    twice.takes(0, 1, 6);
+    twice.caught(REPL_1);
+
+    let mut in_the_end = Watch::new();
+    in_the_end.takes(0, 1, 5);
+    in_the_end.takes(0, 1, 5);
+    in_the_end.at(2).finishes().caught(REPL_1);
+
+    let mut refused = Watch::new();
+    refused.takes(0, 1, 5);
+    refused.takes(0, 1, 5);
+    let replayed = AdmissionObservation::Replayed { node: node_id(1), sequence: 5 };
+    refused.checks.observed(0, &MeshObservation::Admission(replayed), &mut refused.found);
+    refused.takes(0, 1, 6);
+    refused.is_silent();
+    assert_eq!(refused.exercised(REPL_1), 1);
+
+    let mut unknown = Watch::unacquainted();
+    unknown.takes(0, 1, 5);
+    unknown.joins(0, 1);
+    unknown.takes(0, 1, 5);
+    unknown.takes(0, 1, 6);
+    unknown.is_silent();
+
+    let mut elsewhere = Watch::new();
+    elsewhere.takes(0, 1, 5);
+    elsewhere.takes(2, 1, 5);
+    elsewhere.takes(0, 2, 5);
+    elsewhere.ends(0);
+    elsewhere.boots(0);
+    elsewhere.joins(0, 1);
+    elsewhere.takes(0, 1, 5);
+    elsewhere.takes(0, 1, 6);
+    elsewhere.is_silent();
+}
+
+#[test]
+fn pack_1_no_datagram_is_larger_than_the_budget() {
+    for (class, bytes, is_legal) in
+        [(Class::Gossip, 1_372, true), (Class::Gossip, 1_373, false), (Class::Control, 60_000, true)]
+    {
+        let mut watch = Watch::new();
+        watch.checks.carried(0, 1, class, bytes);
+        watch.looks();
+        match is_legal {
+            true => watch.is_silent(),
+            false => watch.caught(PACK_1),
+        }
+    }
+}
+
+#[test]
+fn goss_1_gossip_ends() {
+    let gossip = || Said::Gossip { rumors: vec![] };
+    let mut endless = Watch::new().at(31);
+    endless.says(0, 1, gossip());
+    endless.is_silent();
+    endless.clock(32);
+    endless.says(0, 1, gossip());
+    endless.caught(GOSS_1);
+
+    let mut news = Watch::new().at(31);
+    news.sees(2, Seen::RumorHeard { age: 1 });
+    news.clock(60);
+    news.says(0, 1, gossip());
+    news.is_silent();
+
+    let mut own = Watch::new().at(31);
+    own.describes(0, &Arc::new(description(0, 2)));
+    own.clock(60);
+    own.says(0, 1, gossip());
+    own.is_silent();
+}
+
+#[test]
+fn rate_1_in_calm_times_little_is_said() {
+    let speaking = |from: u64, to: u64, each_second: u32| {
+        let mut watch = Watch::new();
+        for second in from..to {
+            watch.clock(second);
+            (0..each_second).for_each(|_| watch.pings(0, 1));
+        }
+        watch
+    };
+    // It takes two minutes from the last thing that happened until times are calm.
+    speaking(2, 120, 100).is_silent();
+    let calm = speaking(120, 240, 9);
+    calm.is_silent();
+    assert!(calm.exercised(RATE_1) > 0);
+    assert_eq!(speaking(120, 240, 12).fired().first(), Some(&RATE_1));
+}
+
+#[test]
+fn keys_1_a_key_is_used_once_all_hold_it_and_dropped_once_nobody_seals_with_it() {
+    let (old, new) = (key_name(0), key_name(1));
+    let using = |id: KeyId, force: bool| membership::Request::UseKey { id, force };
+    let dropping = |id: KeyId| membership::Request::RemoveKey { id, force: false };
+    let installed = |hosts: &[u32]| {
+        let mut watch = Watch::new();
+        watch.checks.began_fault(&fault(FaultKind::KeyInstall, hosts), TrueTime(2_000_000_000));
+        watch
+    };
+    let changed = membership::Reply::KeyChanged;
+
+    let mut covered = installed(&[0, 1, 2]);
+    (0..STRANGER).for_each(|host| covered.asks(host, using(new, false), changed.clone()));
+    (0..STRANGER).for_each(|host| covered.asks(host, dropping(old), changed.clone()));
+    covered.is_silent();
+    assert_eq!(covered.exercised(KEYS_1), 12);
+
+    let mut hasty = installed(&[0, 1]);
+    hasty.asks(0, using(new, false), changed.clone());
+    hasty.caught(KEYS_1);
+
+    let mut forced = installed(&[0, 1]);
+    forced.asks(0, using(new, true), changed.clone());
+    forced.is_silent();
+
+    let mut refused = installed(&[0, 1]);
+    let refusal = membership::Refusal::NotCovered { id: new, missing: 1 };
+    refused.asks(0, using(new, false), membership::Reply::Refused(refusal));
+    refused.is_silent();
+
+    let mut early = installed(&[0, 1, 2]);
+    early.asks(0, using(new, false), changed.clone());
+    early.asks(0, dropping(old), changed);
+    early.caught(KEYS_1);
+}
+
+// --- the truth ----------------------------------------------------------------------------------------------------
+
+fn truth() -> Truth {
+    let mut truth = Truth::new(NODES, &MeshLoad { strangers: 1, ..MeshLoad::default() }, SECOND);
+    (0..NODES).for_each(|host| truth.booted(host, at(0)));
+    truth
+}
+
+const fn at(seconds: u64) -> TrueTime {
+    TrueTime(seconds * 1_000_000_000)
+}
+
+#[test]
+fn a_host_is_well_once_the_last_of_its_disturbances_has_ended() {
+    let mut truth = truth();
+    let (one, other) = (fault(FaultKind::Pause, &[0]), fault(FaultKind::OneWay, &[0, 1]));
+    truth.fault(&one, true, at(10));
+    truth.fault(&other, true, at(20));
+    truth.fault(&one, false, at(30));
+    assert!(!truth.is_well_since(0, at(35)) && !truth.is_well_since(1, at(35)));
+    truth.fault(&other, false, at(40));
+    assert!(truth.is_well_since(0, at(40)) && !truth.is_well_since(0, at(39)));
+    assert!(truth.is_well_since(2, at(0)), "nothing ever happened to it");
+    truth.ended(0, at(50));
+    truth.booted(0, at(60));
+    assert!(truth.is_well_since(0, at(60)) && !truth.is_well_since(0, at(59)));
+    truth.left(0);
+    assert!(!truth.is_well_since(0, at(60)) && truth.has_left(0));
+}
+
+#[test]
+fn a_partition_concerns_everybody_and_what_the_mesh_must_bear_nobody() {
+    let mut truth = truth();
+    truth.fault(&fault(FaultKind::Partition, &[0]), true, at(1));
+    assert!((0..STRANGER).all(|host| !truth.is_well_since(host, at(2))));
+    truth.fault(&fault(FaultKind::Partition, &[0]), false, at(3));
+    let shares = [(FaultKind::Loss, 50_000, true), (FaultKind::Loss, 50_001, false), (FaultKind::Partial, 300_000, true)];
+    for (kind, share, is_borne) in shares {
+        let fault = PlannedFault { share, ..fault(kind, &[0]) };
+        truth.fault(&fault, true, at(4));
+        assert_eq!(truth.is_well_since(0, at(3)), is_borne, "{kind:?} of {share}");
+        truth.fault(&fault, false, at(4));
+        truth.fault(&PlannedFault { lasts: Some(SECOND), ..fault }, false, at(3));
+    }
+}
+
+#[test]
+fn links_that_are_listed_cut_off_whom_they_leave_few_of() {
+    let mut truth = truth();
+    let cut = PlannedFault { links: vec![(0, 1), (0, 2)], ..fault(FaultKind::Partial, &[0, 1, 2]) };
+    truth.fault(&cut, true, at(10));
+    assert!(!truth.is_well_since(0, at(5)), "one of three is left");
+    assert!(truth.is_well_since(1, at(5)) && !truth.is_linked_since(1, at(5)));
+    truth.fault(&cut, false, at(20));
+    assert!(truth.is_linked_since(1, at(20)));
+}
+
+#[test]
+fn a_fast_clock_shows_a_span_sooner_and_a_slow_one_later() {
+    let mut truth = truth();
+    assert_eq!(truth.at_least(0, SECOND, 0), SECOND);
+    let rate = |rate_ppb| PlannedFault { rate_ppb, ..fault(FaultKind::ClockRate, &[0]) };
+    truth.fault(&rate(250_000_000), true, at(1));
+    truth.fault(&rate(-200_000_000), true, at(1));
+    assert_eq!(truth.at_least(0, SECOND, 0), Duration::from_millis(800));
+    assert_eq!(truth.at_most(0, SECOND, 0), Duration::from_millis(1_250));
+    assert_eq!(truth.at_least(1, SECOND, 0), SECOND);
+}
+
+// --- whole runs ---------------------------------------------------------------------------------------------------
+
+#[test]
+fn every_figure_is_measured_on_eight_nodes() {
+    let setting = Setting { nodes: 8, metadata_bytes: 40, profile: "lan" };
+    for experiment in Experiment::ALL {
+        let sample = measure(experiment, setting, 1);
+        assert_eq!(sample.report.verdict, RunVerdict::Held, "{experiment:?}: {:?}", sample.report.violations);
+        let missing: Vec<_> = sample.figures.iter().filter(|(_, value)| value.is_none()).collect();
+        assert!(missing.is_empty(), "{experiment:?}: {missing:?}");
+        let wrong: Vec<_> = sample.figures.iter().filter(|(_, value)| value.is_some_and(|it| it < 0.0)).collect();
+        assert!(wrong.is_empty(), "{experiment:?}: {wrong:?}");
+    }
+}
+
+#[test]
+fn strangers_have_views_of_their_own() {
+    let text: String = "name = \"two\"\nabout = \"Two clusters.\"\nsubject = \"mesh\"\nversion = 1\nnodes = 6\n\
+                        [phases]\nsafety = \"5s\"\nliveness = \"5s\"\n[mesh]\nstrangers = 3\n"
+        .into();
+    let mut world = World::<Mesh>::new(&parse(&text).unwrap(), 1, Options::default());
+    world.run();
+    assert_eq!(world.report().verdict, RunVerdict::Held, "{:?}", world.report().violations);
+    assert_eq!(world.checks().views.members(3).collect::<Vec<_>>(), [4, 5]);
+    assert_eq!(world.checks().views.members(0).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn nobody_asks_anything_of_a_node_that_never_joins() {
+    let text = "name = \"late\"\nabout = \"One never comes.\"\nsubject = \"mesh\"\nversion = 1\nnodes = 4\n\
+                [phases]\nsafety = \"5s\"\nliveness = \"15s\"\n[mesh]\nlate = [2, 3]\ndescribe_at = \"3s\"\n\
+                [[fault]]\nkind = \"join\"\nnodes = [2]\nat = \"1s\"\n";
+    let mut world = World::<Mesh>::new(&parse(text).unwrap(), 1, Options::default());
+    world.run();
+    let report = world.report();
+    assert_eq!(report.verdict, RunVerdict::Held, "{:?}", report.violations);
+    assert_eq!(report.exercised[DESC_1], 9);
+}

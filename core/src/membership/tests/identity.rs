@@ -207,13 +207,6 @@ fn of_two_processes_with_one_identity_exactly_one_yields_also_when_the_first_has
 fn one_yields(mut world: World) {
     let twin = world.add_process(3);
     world.start(twin);
-    //DEBUG
-    world.run(secs(110));
-    for h in world.running().collect::<Vec<_>>() {
-        let row = world.machine(h).table.row(node(3)).map(|r| (r.verdict, r.description.as_ref().map(|d| (d.version, d.store, d.endpoint))));
-        panic_log(alloc::format!("{h}: silent {} {row:?} members {}", world.machine(h).own.is_silent(), world.machine(h).table.members()));
-    }
-    for (t, h, o) in &world.seen { if matches!(o, MembershipObservation::IdentityConflict{..} | MembershipObservation::Refuted{..} | MembershipObservation::StoreReplaced{..}) { panic_log(alloc::format!("{t} {h} {o:?}")); } }
     world.until(secs(120), |world| {
         world.count(|_, it| matches!(it, MembershipObservation::IdentityConflict { .. })) >= 1
             && [3, twin].iter().filter(|host| world.machine(**host).own.is_silent()).count() == 1
@@ -339,6 +332,3 @@ fn a_node_never_says_a_number_twice_for_two_things() {
     let life = Incarnation { node: node(ME), store: StoreIncarnation(1_000), boot: BootIncarnation(1) };
     assert!(said.iter().all(|number| *number > 0), "{life:?}");
 }
-
-extern crate std;
-fn panic_log(s: alloc::string::String) { std::eprintln!("{s}"); }
