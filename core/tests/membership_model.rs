@@ -44,15 +44,15 @@ const ALL: [Promise; 5] =
     [NumbersAreUsedOnce, VerdictsOnlyRise, DeathIsOutbidOnly, OnlyTheSubjectRaises, NobodyHoldsItselfDead];
 
 #[test]
-fn two_members_keep_every_promise_in_over_30_000_states() {
+fn two_members_keep_every_promise_in_over_20_000_states() {
     let explored = Model { steps: 9, ..Model::of(2) }.explore(&ALL);
-    assert!(explored.states >= 30_000, "{}", explored.states);
+    assert!(explored.states >= 20_000, "{}", explored.states);
 }
 
 #[test]
-fn two_members_one_of_them_suspected_keep_every_promise_in_over_30_000_states() {
-    let explored = Model { start: Start::Suspected, steps: 9, ..Model::of(2) }.explore(&ALL);
-    assert!(explored.states >= 30_000, "{}", explored.states);
+fn two_members_one_of_them_suspected_keep_every_promise_in_over_10_000_states() {
+    let explored = Model { start: Start::Suspected, steps: 8, ..Model::of(2) }.explore(&ALL);
+    assert!(explored.states >= 10_000, "{}", explored.states);
     explored.shows_everything();
 }
 
@@ -63,9 +63,9 @@ fn three_members_keep_every_promise_in_over_20_000_states() {
 }
 
 #[test]
-fn three_members_one_of_them_suspected_keep_every_promise_in_over_20_000_states() {
-    let explored = Model { start: Start::Suspected, steps: 7, ..Model::of(3) }.explore(&ALL);
-    assert!(explored.states >= 20_000, "{}", explored.states);
+fn three_members_one_of_them_suspected_keep_every_promise_in_over_10_000_states() {
+    let explored = Model { start: Start::Suspected, steps: 6, ..Model::of(3) }.explore(&ALL);
+    assert!(explored.states >= 10_000, "{}", explored.states);
     explored.shows_everything();
 }
 
@@ -77,17 +77,17 @@ fn two_strangers_join_and_keep_every_promise_in_over_20_000_states() {
 
 #[test]
 #[ignore = "takes minutes and gigabytes: run it by name, in release, after a change of the protocol"]
-fn more_steps_and_more_faults_break_no_promise_in_over_3_000_000_states() {
+fn more_steps_and_more_faults_break_no_promise_in_over_1_000_000_states() {
     let searches = [
-        Model { steps: 12, packets: 3, ..Model::of(2) },
-        Model { steps: 12, packets: 3, crashes: 2, start: Start::Suspected, ..Model::of(2) },
-        Model { steps: 12, packets: 3, start: Start::Strangers, ..Model::of(2) },
-        Model { steps: 8, packets: 3, ..Model::of(3) },
-        Model { steps: 8, packets: 3, start: Start::Suspected, ..Model::of(3) },
-        Model { steps: 8, packets: 3, start: Start::Strangers, ..Model::of(3) },
+        Model { steps: 11, ..Model::of(2) },
+        Model { steps: 11, crashes: 2, start: Start::Suspected, ..Model::of(2) },
+        Model { steps: 11, start: Start::Strangers, ..Model::of(2) },
+        Model { steps: 7, packets: 3, ..Model::of(3) },
+        Model { steps: 7, packets: 3, start: Start::Suspected, ..Model::of(3) },
+        Model { steps: 7, packets: 3, start: Start::Strangers, ..Model::of(3) },
     ];
     let states: usize = searches.map(|model| model.explore(&ALL).states).iter().sum();
-    assert!(states >= 3_000_000, "{states}");
+    assert!(states >= 1_000_000, "{states}");
 }
 
 // --- each of them has been seen to be broken ------------------------------------------------------------------------
@@ -120,7 +120,8 @@ fn a_forged_word_of_another_is_found() {
 
 #[test]
 fn a_node_that_takes_anothers_state_for_its_own_is_found() {
-    Model { plant: Some(Plant::StateIsAnothers), start: Start::Suspected, ..Model::of(2) }.breaks(NobodyHoldsItselfDead);
+    Model { plant: Some(Plant::StateIsAnothers), start: Start::Suspected, ..Model::of(2) }
+        .breaks(NobodyHoldsItselfDead);
 }
 
 // --- the model ------------------------------------------------------------------------------------------------------
@@ -286,8 +287,11 @@ impl Model {
 
     fn steps_from(&self, system: &System) -> Vec<Step> {
         let nodes = 0..self.members;
-        let mut steps: Vec<Step> =
-            nodes.clone().filter(|node| system.processes[*node].machine.next_deadline().is_some()).map(Step::Wake).collect();
+        let mut steps: Vec<Step> = nodes
+            .clone()
+            .filter(|node| system.processes[*node].machine.next_deadline().is_some())
+            .map(Step::Wake)
+            .collect();
         let packets = 0..system.under_way.len();
         steps.extend(packets.clone().map(Step::Deliver));
         if system.losses < self.losses {
@@ -365,7 +369,8 @@ impl Model {
             Some(Plant::StateIsAnothers) => system.processes[1].machine = system.processes[0].machine.clone(),
             Some(Plant::WordIsForged) => {
                 let said = system.history[1].said + 1;
-                let verdict = Verdict { status: Status::Alive, incarnation: relaymesh_core::membership::IncarnationNumber(said) };
+                let verdict =
+                    Verdict { status: Status::Alive, incarnation: relaymesh_core::membership::IncarnationNumber(said) };
                 let opinion = Opinion { node: id(1), verdict, accuser: id(1) };
                 let rumors = vec![relaymesh_core::membership::wire::Rumor { age_ms: 0, news: News::Opinion(opinion) }];
                 let forged = Packet {
@@ -420,7 +425,13 @@ impl Model {
     }
 
     /// Says that everything is durable, which it is not.
-    fn handle_lying(&self, system: &mut System, node: usize, upto: Sequence, promises: &[Promise]) -> Result<(), Promise> {
+    fn handle_lying(
+        &self,
+        system: &mut System,
+        node: usize,
+        upto: Sequence,
+        promises: &[Promise],
+    ) -> Result<(), Promise> {
         Self { plant: None, ..*self }.handle(system, node, Event::Durable(upto), promises)
     }
 
@@ -596,7 +607,8 @@ fn promised(promises: &[Promise], promise: Promise, is_kept: bool) -> Result<(),
 /// What a message says of who is alive or gone at which incarnation.
 fn words(message: &Message) -> Vec<(usize, u64)> {
     let by_itself = |status: Status| matches!(status, Status::Alive | Status::Left);
-    let of_opinion = |opinion: &Opinion| by_itself(opinion.verdict.status).then_some((opinion.node, opinion.verdict.incarnation));
+    let of_opinion =
+        |opinion: &Opinion| by_itself(opinion.verdict.status).then_some((opinion.node, opinion.verdict.incarnation));
     let of_member = |member: &Member| Some((member.node, member.incarnation));
     let words: Vec<_> = match message {
         Message::Ping { rumors, .. }

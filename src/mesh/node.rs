@@ -12,7 +12,11 @@ use relaymesh_io_tokio::settings::{Listen, Seeds, Settings};
 use relaymesh_io_tokio::{Handle, Stopped, entropy, start};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+
+/// How long a good-bye may take.
+const GOOD_BYE: Duration = Duration::from_secs(10);
 
 pub(super) fn run(arguments: &NodeArguments) -> Result<Exit, Error> {
     prepare(arguments)?;
@@ -79,9 +83,17 @@ async fn serve(arguments: &NodeArguments) -> Result<Exit, Error> {
     println!("node {} of cluster {} at {}", handle.node(), handle.cluster(), handle.endpoint());
     tokio::select! {
         biased;
-        _ = ends.recv() => leave(&handle).await,
-        _ = interrupts.recv() => leave(&handle).await,
+        _ = ends.recv() => {}
+        _ = interrupts.recv() => {}
         ended = handle.stopped() => return conclude(ended),
+    }
+    // A good-bye waits for the disk and for others to hear it: not for ever, and not for who is in a hurry.
+    tokio::select! {
+        biased;
+        _ = ends.recv() => {}
+        _ = interrupts.recv() => {}
+        () = tokio::time::sleep(GOOD_BYE) => eprintln!("stopping without a good-bye: it took too long"),
+        () = leave(&handle) => {}
     }
     handle.stop();
     conclude(handle.stopped().await)

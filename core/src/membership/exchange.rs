@@ -53,8 +53,13 @@ impl Membership {
 
     /// Something may have been missed: the next exchange comes soon.
     pub(super) fn sync_soon(&mut self, ctx: &mut Ctx<'_>) {
+        let before = self.clockwork.due_at(Due::Sync);
         self.exchanges.quiet = 0;
         self.sync_in_time(ctx);
+        // What comes again and again brings the next exchange forward, never back.
+        if let Some((before, at)) = before.zip(self.clockwork.due_at(Due::Sync)) {
+            self.clockwork.set(Due::Sync, before.min(at));
+        }
     }
 
     /// First step: here are my digests.
@@ -89,7 +94,13 @@ impl Membership {
         out: &mut impl Sink<Action>,
     ) {
         let word = self.word_of_exchange(ctx);
+        let endpoint = opener.description.endpoint;
         self.meet(ctx, opener, word, out);
+        let known = self.table.row(from).and_then(|row| row.description.as_ref());
+        if known.is_some_and(|description| description.endpoint != endpoint) {
+            // A node that has lost its disk speaks below its former self; the answer must reach it where it is now.
+            out.push(Action::Locate(from, endpoint));
+        }
         let depth = digests.len().ilog2() as u8;
         let own = self.table.digests(depth);
         let differs = |bucket: &u8| own[usize::from(*bucket)] != digests[usize::from(*bucket)];
@@ -129,6 +140,9 @@ impl Membership {
                 _ => {}
             }
             let is_member = row.verdict.status.is_member();
+            if mine.is_some_and(|mine| mine.is_led_astray_by(row)) && row.node != self.own.node() {
+                continue;
+            }
             news += usize::from(mine.map_or(is_member, |mine| row.verdict > mine.verdict));
             if row.edition > edition && is_member {
                 wanted.push(row.node);
@@ -192,6 +206,9 @@ impl Membership {
         wanted: &[NodeId],
         out: &mut impl Sink<Action>,
     ) {
+        let mut wanted = wanted.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
         let found: Vec<Member> =
             wanted.iter().filter_map(|node| self.table.row(*node)).filter_map(Row::member).collect();
         for part in found.chunks(MEMBERS_MAX) {

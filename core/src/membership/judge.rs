@@ -20,7 +20,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// Accusations remembered as passed on.
-const PASSED_ON_MAX: usize = 128;
+const PASSED_ON_MAX: usize = 512;
 
 /// Which accusations were passed on without being believed, so that each is passed on once.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -241,7 +241,7 @@ impl Membership {
     /// This node has seen for itself that a member does not answer.
     pub(super) fn accuse(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
         let row = self.table.at(slot);
-        if !row.verdict.status.is_member() {
+        if !row.verdict.status.is_member() || !self.own.is_member() {
             return;
         }
         let verdict = Verdict { incarnation: row.verdict.incarnation, status: Status::Suspect };

@@ -224,7 +224,8 @@ impl Membership {
         let from = envelope.source.node;
         let is_opened_by_another =
             matches!(&message, Message::SyncDigests { opener, .. } if opener.node != from);
-        if message.check().is_err() || from == self.own.node() || is_opened_by_another {
+        let is_misplaced = message.needs_stream() && !envelope.class.is_stream();
+        if message.check().is_err() || from == self.own.node() || is_opened_by_another || is_misplaced {
             return out.push(Action::Observe(MembershipObservation::Refused { node: from }));
         }
         if self.own.is_silent() {

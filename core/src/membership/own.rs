@@ -213,7 +213,7 @@ impl Membership {
     /// Somebody says something of this node. It knows better.
     pub(super) fn hear_of_self(&mut self, ctx: &mut Ctx<'_>, opinion: &Opinion, out: &mut impl Sink<Action>) {
         let own = self.table.at(self.own.slot).verdict;
-        if !self.own.is_member() || self.own.used.is_leap(opinion.verdict.incarnation) {
+        if !self.own.is_member() || self.is_lie(opinion.verdict.incarnation) {
             return;
         }
         if opinion.verdict <= own {
@@ -229,6 +229,11 @@ impl Membership {
         self.raise(ctx, out);
     }
 
+    /// Whether nobody can have heard that number of this node. Before the first exchange it does not know its former life.
+    fn is_lie(&self, said: IncarnationNumber) -> bool {
+        !self.own.is_joining && self.own.used.is_leap(said)
+    }
+
     /// Somebody describes this node: an earlier life of it whose disk is lost, or another process with its identity.
     pub(super) fn hear_own_member(&mut self, ctx: &mut Ctx<'_>, member: &Member, out: &mut impl Sink<Action>) {
         let Some(life) = self.own.life else { return };
@@ -238,8 +243,7 @@ impl Membership {
             member.incarnation >= row.verdict.incarnation || other.version >= row.edition().version;
         let theirs = (other.store, other.boot, other.endpoint);
         let own = (life.store, life.boot, self.own.identity.endpoint);
-        let used = self.own.used;
-        let is_leap = used.is_leap(member.incarnation) || used.is_leap(IncarnationNumber(other.version));
+        let is_leap = self.is_lie(member.incarnation) || self.is_lie(IncarnationNumber(other.version));
         if !self.own.is_member() || !claims_as_much || is_leap || theirs == own {
             return;
         }

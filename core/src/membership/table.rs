@@ -7,8 +7,8 @@ use super::coordinate::Coordinate;
 use super::description::{Description, Edition, mix};
 use super::replay::Window;
 use super::standing::Hold;
-use super::verdict::{Status, Verdict};
-use super::wire::{DEPTH_MAX, Member};
+use super::verdict::{IncarnationNumber, Status, Verdict};
+use super::wire::{DEPTH_MAX, Member, RowSummary};
 use crate::identity::NodeId;
 use crate::time::{Duration, Time};
 use alloc::sync::Arc;
@@ -57,6 +57,13 @@ impl Row {
     /// Which description is held, as far as two views must agree on it; zeros for none.
     pub(super) fn edition(&self) -> Edition {
         self.description.as_ref().map_or(Edition::default(), |description| description.edition())
+    }
+
+    /// Whether a summary claims more than a member can have got to since.
+    pub(super) fn is_led_astray_by(&self, other: &RowSummary) -> bool {
+        let version = IncarnationNumber(self.edition().version.max(self.verdict.incarnation.0));
+        self.verdict.incarnation.is_leap(other.verdict.incarnation)
+            || version.is_leap(IncarnationNumber(other.edition.version))
     }
 
     /// Whether it is one of the mesh and can be spoken to.

@@ -56,9 +56,8 @@ impl Membership {
         if node == self.own.node() || !self.own.is_member() {
             return;
         }
-        let row = self.table.row(node);
-        let known = row.and_then(|row| row.description.as_ref()).map(|description| description.endpoint);
-        if row.is_some_and(Row::is_reachable) && known == Some(endpoint) && !self.own.is_joining {
+        // A member says itself where it lives; a seed's place may be another way to it.
+        if self.table.row(node).is_some_and(Row::is_reachable) && !self.own.is_joining {
             return;
         }
         out.push(Action::Locate(node, endpoint));

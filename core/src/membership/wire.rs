@@ -184,6 +184,14 @@ pub enum Malformed {
 }
 
 impl Message {
+    /// Whether it belongs to an exchange, which takes place on a stream or not at all.
+    pub fn needs_stream(&self) -> bool {
+        matches!(
+            self,
+            Self::SyncDigests { .. } | Self::SyncRows { .. } | Self::SyncAnswer { .. } | Self::SyncMembers { .. }
+        )
+    }
+
     /// Looks at everything that the types leave open.
     ///
     /// # Errors

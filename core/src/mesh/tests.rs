@@ -50,22 +50,31 @@ fn a_record_of_an_earlier_process_is_taken_back() {
 fn a_packet_is_answered_once() {
     let mut node = running();
     // Given somebody who is known,
-    let answered = handle(&mut node, packet(DOMAIN, 1, hello()));
+    let answered = handle(&mut node, packet(DOMAIN, Class::Control, 1, hello()));
     assert!(answered.iter().any(|output| matches!(output, Output::Locate { node: BOB, .. })));
-    let pinged = handle(&mut node, packet(DOMAIN, 2, ping()));
+    let pinged = handle(&mut node, packet(DOMAIN, Class::Gossip, 2, ping()));
     assert_eq!(acks(&pinged), 1);
     // When a packet of it comes again,
-    let again = handle(&mut node, packet(DOMAIN, 2, ping()));
+    let again = handle(&mut node, packet(DOMAIN, Class::Gossip, 2, ping()));
     // Then nothing happens but that it is reported.
     let replayed = AdmissionObservation::Replayed { node: BOB, sequence: 2 };
     assert!(matches!(again[..], [Output::Observe(MeshObservation::Admission(it))] if it == replayed));
 }
 
 #[test]
+fn a_datagram_of_a_stranger_is_not_listened_to() {
+    let mut node = running();
+    let before = node.clone();
+    let outputs = handle(&mut node, packet(DOMAIN, Class::Gossip, 1, hello()));
+    assert!(matches!(outputs[..], [Output::Observe(MeshObservation::Admission(_))]));
+    assert!(node == before);
+}
+
+#[test]
 fn a_packet_of_another_gossip_domain_changes_nothing() {
     let mut node = running();
     let before = node.clone();
-    let outputs = handle(&mut node, packet(GossipDomain(4), 1, hello()));
+    let outputs = handle(&mut node, packet(GossipDomain(4), Class::Control, 1, hello()));
     let foreign = AdmissionObservation::ForeignDomain { node: BOB, domain: 4 };
     assert!(matches!(outputs[..], [Output::Observe(MeshObservation::Admission(it))] if it == foreign));
     assert!(node == before);
@@ -189,7 +198,7 @@ fn start() -> Input<MeshNode> {
     Input::Start { life, keys: KeyIds::new([KeyId(1)]) }
 }
 
-fn packet(domain: GossipDomain, sequence: u64, message: Message) -> Input<MeshNode> {
+fn packet(domain: GossipDomain, class: Class, sequence: u64, message: Message) -> Input<MeshNode> {
     let envelope = Envelope {
         cluster: ClusterId::from_bytes([1; 16]),
         domain,
@@ -198,7 +207,7 @@ fn packet(domain: GossipDomain, sequence: u64, message: Message) -> Input<MeshNo
         destination: ALICE,
         next_hop: ALICE,
         ttl: 1,
-        class: Class::Gossip,
+        class,
         sequence,
         cause: CauseId(0),
         version: NEWEST_VERSION,
@@ -225,11 +234,8 @@ fn hello() -> Message {
         name: bob.name,
         profile: bob.profile,
     };
-    let member = membership::wire::Member {
-        node: BOB,
-        incarnation: IncarnationNumber(1),
-        description: Arc::new(description),
-    };
+    let member =
+        membership::wire::Member { node: BOB, incarnation: IncarnationNumber(1), description: Arc::new(description) };
     let rumors = vec![membership::wire::Rumor { age_ms: 0, news: membership::wire::News::Member(member) }];
     Message::Membership(membership::Message::Gossip { rumors })
 }

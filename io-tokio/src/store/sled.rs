@@ -13,8 +13,9 @@ use crate::folder::file::sync_folder;
 use relaymesh_core::node::StoreFailure;
 use relaymesh_core::record::Sequence;
 use sled::{Batch, Db, IVec, Tree};
-use std::fs::{File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes of one piece. A leaf holds some 27 pieces at most, and 128 KiB are too much for it.
@@ -78,6 +79,8 @@ impl SledStore {
     /// Opens the store at `path`, or makes one there, durably.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let failed = |problem| StoreError::Open { path: path.to_owned(), problem };
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|problem| failed(sled::Error::Io(problem)))?;
         refuse_used(path)?;
         // Without a flusher of its own: an idle store must not wake the machine.
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
@@ -305,6 +308,14 @@ mod tests {
         let _first = open(&place);
         let refused = SledStore::open(&place.path().join("store")).err().unwrap();
         assert!(matches!(&refused, StoreError::InUse(_)), "{refused}");
+    }
+
+    #[test]
+    fn a_journal_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().unwrap();
+        let _store = open(&place);
+        assert_eq!(place.path().join("store").metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

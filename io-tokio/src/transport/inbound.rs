@@ -139,13 +139,21 @@ struct Doors {
     total: Arc<Semaphore>,
     unproved: Arc<Semaphore>,
     per_address: usize,
-    addresses: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+    unproved_per_address: usize,
+    addresses: Arc<Mutex<BTreeMap<IpAddr, Open>>>,
+}
+
+/// Connections from one address.
+#[derive(Default)]
+struct Open {
+    all: usize,
+    unproved: usize,
 }
 
 /// One connection's right to be open.
 struct Guest {
     address: IpAddr,
-    addresses: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+    addresses: Arc<Mutex<BTreeMap<IpAddr, Open>>>,
     _total: OwnedSemaphorePermit,
     unproved: Option<OwnedSemaphorePermit>,
 }
@@ -157,6 +165,7 @@ impl Doors {
             total: Arc::new(Semaphore::new(bounds.inbound_total)),
             unproved: Arc::new(Semaphore::new(bounds.inbound_unproved)),
             per_address: bounds.inbound_per_address,
+            unproved_per_address: bounds.inbound_unproved.div_ceil(4).max(2),
             addresses: Arc::default(),
         }
     }
@@ -166,26 +175,34 @@ impl Doors {
         let unproved = self.unproved.clone().try_acquire_owned().ok()?;
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         let open = addresses.entry(address).or_default();
-        if *open >= self.per_address {
+        // One address may not hold all the places of those that have still to prove themselves.
+        if open.all >= self.per_address || open.unproved >= self.unproved_per_address {
             return None;
         }
-        *open += 1;
+        open.all += 1;
+        open.unproved += 1;
         Some(Guest { address, addresses: self.addresses.clone(), _total: total, unproved: Some(unproved) })
     }
 }
 
 impl Guest {
     fn proved(&mut self) {
-        self.unproved = None;
+        if self.unproved.take().is_some() {
+            let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(open) = addresses.get_mut(&self.address) {
+                open.unproved -= 1;
+            }
+        }
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
+        self.proved();
         let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = addresses.get_mut(&self.address) {
-            *open -= 1;
-            if *open == 0 {
+            open.all -= 1;
+            if open.all == 0 {
                 addresses.remove(&self.address);
             }
         }

@@ -140,6 +140,13 @@ impl Watch {
         self.says(host, 2, Said::SyncMembers { exchange: 1, members: vec![member] });
     }
 
+    /// Everybody asks everybody.
+    fn all_ask(&mut self) {
+        for host in 0..STRANGER {
+            (0..STRANGER).filter(|to| *to != host).for_each(|to| self.pings(host, to));
+        }
+    }
+
     fn takes(&mut self, host: u32, from: u32, sequence: u64) {
         let (node, store, boot) = (node_id(from), StoreIncarnation(7), BootIncarnation(1));
         let envelope = Envelope {
@@ -310,7 +317,7 @@ fn the_bound_of_a_crash_grows_with_the_mesh_and_then_no_more_than_suspicion_does
         );
         MeshChecks::new(&parse(&text).unwrap()).crash_bound().as_nanos() / 1_000_000_000
     };
-    assert_eq!([3, 8, 20, 200, 1_000].map(bound), [22, 31, 39, 40, 44]);
+    assert_eq!([3, 8, 20, 200, 1_000].map(bound), [21, 31, 39, 40, 44]);
 }
 
 #[test]
@@ -392,6 +399,7 @@ fn join_1_a_start_must_be_known_to_everybody_within_the_bound() {
         watch.ends(2);
         watch.all_hold(2, Status::Dead, 1);
         watch.clock(200);
+        watch.looks();
         watch.boots(2);
         watch
     };
@@ -413,7 +421,7 @@ fn join_1_a_start_must_be_known_to_everybody_within_the_bound() {
     known.looks();
     // Held only once it was back, which another test is about.
     assert!(known.fired().iter().all(|name| *name != JOIN_1));
-    assert_eq!(known.exercised(JOIN_1), 2);
+    assert_eq!(known.exercised(JOIN_1) - restart().exercised(JOIN_1), 2);
 
     let mut seedless = restart();
     seedless.clock(190);
@@ -533,10 +541,11 @@ fn incn_1_no_incarnation_is_said_in_two_lives() {
             false => watch.caught(INCN_1),
         }
     }
+    // Its store may turn out to be damaged while it runs.
     let mut renewed = Watch::new();
+    renewed.checks.store_lost(0);
     renewed.says_alive(0, 5);
     renewed.ends(0);
-    renewed.checks.store_lost(0);
     renewed.boots(0);
     renewed.says_alive(0, 1);
     renewed.is_silent();
@@ -553,6 +562,7 @@ fn shown(shown: Description) -> Watch {
     let mut members = everyone();
     members[0] = view(0, shown);
     watch.answers(1, members);
+    watch.all_ask();
     watch.finishes()
 }
 
@@ -568,12 +578,14 @@ fn desc_1_a_description_is_what_the_node_has_told_and_not_stale() {
     fresh.describes(0, &Arc::new(Description { health: 75, ..description(0, 2) }));
     fresh.clock(100);
     fresh.answers(1, everyone());
+    fresh.all_ask();
     fresh.finishes().is_silent();
 
     let mut nameless = Watch::new().at(100);
     let mut members = everyone();
     members[0].description = None;
     nameless.answers(1, members);
+    nameless.all_ask();
     nameless.finishes().caught(DESC_1);
 }
 
@@ -587,6 +599,7 @@ fn desc_1_a_node_is_called_what_operators_call_it_and_says_which_keys_it_holds()
         let mut members = everyone();
         members[0] = view(0, Description { name: name.into(), ..description(0, 1) });
         watch.answers(1, members);
+        watch.all_ask();
         watch.finishes()
     };
     renamed(membership::Reply::Described, "new").is_silent();
@@ -596,6 +609,7 @@ fn desc_1_a_node_is_called_what_operators_call_it_and_says_which_keys_it_holds()
     installed.checks.began_fault(&fault(FaultKind::KeyInstall, &[0]), TrueTime(2_000_000_000));
     installed.clock(100);
     installed.answers(1, everyone());
+    installed.all_ask();
     installed.finishes().caught(DESC_1);
 }
 
@@ -661,6 +675,7 @@ fn hold_2_who_was_healthy_for_long_enough_counts_again() {
         watch.back_from_the_dead(true);
         watch.boots(0);
         [1, 2].into_iter().for_each(|subject| watch.joins(0, subject));
+        watch.all_ask();
         watch.at(200 + seconds).finishes()
     };
     ending(30).is_silent();
@@ -673,6 +688,7 @@ fn hold_2_who_was_healthy_for_long_enough_counts_again() {
         relapsed.sees(1, Seen::Recovered { node: node_id(0) });
     }
     relapsed.sees(1, Seen::Held { node: node_id(0), seconds: 5 });
+    relapsed.all_ask();
     relapsed.at(120).finishes().is_silent();
 
     let mut lying = Watch::new().at(100);
@@ -818,6 +834,14 @@ fn rate_1_in_calm_times_little_is_said() {
     calm.is_silent();
     assert!(calm.exercised(RATE_1) > 0);
     assert_eq!(speaking(120, 240, 12).fired().first(), Some(&RATE_1));
+
+    let mut disturbed = Watch::new();
+    disturbed.checks.began_fault(&fault(FaultKind::Pause, &[2]), at(2));
+    for second in 122..240 {
+        disturbed.clock(second);
+        (0..12).for_each(|_| disturbed.pings(0, 1));
+    }
+    disturbed.is_silent();
 }
 
 #[test]

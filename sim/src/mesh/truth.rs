@@ -36,6 +36,8 @@ struct Host {
 #[derive(Clone, Debug)]
 pub struct Truth {
     hosts: Vec<Host>,
+    /// Faults under way that disturb anybody, or cut a link.
+    disturbing: u32,
     members: u32,
     /// Milliseconds of delay that nobody may take for an absence.
     delay_borne: Duration,
@@ -56,7 +58,7 @@ impl Truth {
             slowest_ppb: 0,
         };
         let delay_borne = Duration::from_nanos(probe_timeout.as_nanos() / 4);
-        Self { hosts: vec![host; nodes as usize], members: load.members(nodes), delay_borne }
+        Self { hosts: vec![host; nodes as usize], disturbing: 0, members: load.members(nodes), delay_borne }
     }
 
     /// Hosts of the cluster.
@@ -92,7 +94,11 @@ impl Truth {
             }
         }
         let lasts = fault.lasts.is_some();
-        for host in self.concerned(fault) {
+        let concerned = self.concerned(fault);
+        if !concerned.is_empty() || fault.kind == FaultKind::Partial {
+            self.disturbing = counted(self.disturbing, begins, lasts);
+        }
+        for host in concerned {
             let it = &mut self.hosts[host as usize];
             it.disturbances = counted(it.disturbances, begins, lasts);
             it.calm_since = now;
@@ -137,6 +143,11 @@ impl Truth {
             // What ends a process is seen as its end; the rest leaves a node able to answer.
             _ => fault.direction != Direction::Both && fault.share > LOSS_BORNE,
         }
+    }
+
+    /// Whether nobody is under any fault now that the mesh would have to work against.
+    pub fn is_calm(&self) -> bool {
+        self.disturbing == 0
     }
 
     /// Whether the host's process runs and has not left.

@@ -266,8 +266,7 @@ impl Mesh {
     fn deliver_later(&mut self, source: Incarnation, to: NodeId, class: Class, message: all::Message) {
         self.sequence += 1;
         let known = (0..2).find(|node| MEMBERS[*node] == to);
-        let envelope =
-            Envelope { source, destination: to, next_hop: to, class, sequence: self.sequence, ..envelope() };
+        let envelope = Envelope { source, destination: to, next_hop: to, class, sequence: self.sequence, ..envelope() };
         if let Some(to) = known.filter(|_| self.sent < MESSAGES_MAX) {
             self.sent += 1;
             self.under_way.push_back((to, envelope, message));

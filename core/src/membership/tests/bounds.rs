@@ -22,7 +22,8 @@ fn small(members: u32, dead: u32) -> Settings {
 #[test]
 fn a_flood_of_invented_members_fills_the_view_and_no_more() {
     let mut solo = Solo::among_with(5, small(50, 10));
-    let actions: Vec<Action> = (100..400).flat_map(|index| solo.hears(1, introduction([member(index, 1, 1)]))).collect();
+    let actions: Vec<Action> =
+        (100..400).flat_map(|index| solo.hears(1, introduction([member(index, 1, 1)]))).collect();
     assert_eq!(solo.machine.table.len(), 50);
     assert!(observed(&actions).any(|it| matches!(it, MembershipObservation::ViewFull { .. })));
     assert!((0..=5).all(|index| solo.status(index) == Some(Status::Alive)), "who was there stays");
@@ -176,7 +177,9 @@ fn a_description_as_large_as_may_be_is_told_and_holds_up_nobody_else() {
     }
     // Then everybody hears of it,
     let version = world.machine(4).own_member().expect("itself").description.version;
-    let knows = |world: &World, host: usize| world.machine(host).table.row(node(4)).map(|row| row.edition().version) >= Some(version);
+    let knows = |world: &World, host: usize| {
+        world.machine(host).table.row(node(4)).map(|row| row.edition().version) >= Some(version)
+    };
     world.until(secs(3), |world| (0..4).all(|host| knows(world, host)));
     // of what comes after it, too,
     world.ask(3, Request::Leave);
@@ -369,7 +372,9 @@ fn nobody_is_pushed_to_a_number_that_others_refuse() {
 #[test]
 fn neither_a_wild_coordinate_nor_a_wild_age_breaks_anything() {
     let mut solo = Solo::among(3);
-    let wild = crate::codec::decode_value(&[&[0xFC; 1][..], &[0xFF; 4], &[0xFC], &[0xFF; 4], &[0xFC], &[0xFF; 4], &[0xFC], &[0xFF; 4], &[0]].concat());
+    let wild = crate::codec::decode_value(
+        &[&[0xFC; 1][..], &[0xFF; 4], &[0xFC], &[0xFF; 4], &[0xFC], &[0xFF; 4], &[0xFC], &[0xFF; 4], &[0]].concat(),
+    );
     let coordinate = wild.expect("a coordinate");
     for _ in 0..50 {
         let actions = solo.wait(secs(1));
@@ -381,7 +386,10 @@ fn neither_a_wild_coordinate_nor_a_wild_age_breaks_anything() {
             .collect();
         for (to, probe) in pings {
             let from = (1..=3).find(|index| node(*index) == to).expect("a peer");
-            let old = wire::Rumor { age_ms: u32::MAX, news: wire::News::Opinion(opinion(from, Status::Alive, 1 << 40, from)) };
+            let old = wire::Rumor {
+                age_ms: u32::MAX,
+                news: wire::News::Opinion(opinion(from, Status::Alive, 1 << 40, from)),
+            };
             solo.hears(from, Message::Ack { probe, coordinate, rumors: vec![old] });
         }
     }

@@ -106,9 +106,11 @@ fn a_partition_is_seen_on_both_sides_and_heals_by_itself() {
     let mut world = World::mesh(8);
     world.split(&[0, 1, 2, 3, 4], &[5, 6, 7]);
     world.until(secs(60), |world| {
-        (0..5).all(|one| (5..8).all(|other| {
-            world.status(one, other) == Some(Status::Dead) && world.status(other, one) == Some(Status::Dead)
-        }))
+        (0..5).all(|one| {
+            (5..8).all(|other| {
+                world.status(one, other) == Some(Status::Dead) && world.status(other, one) == Some(Status::Dead)
+            })
+        })
     });
     world.heal();
     world.until(secs(10), |world| world.all_alive() && world.all_agree());
@@ -159,7 +161,8 @@ fn a_node_that_stood_still_accuses_nobody() {
         world.freeze(4, span);
         world.run(span);
         let accuses = |host: usize, it: &MembershipObservation| {
-            host == 4 && matches!(it, MembershipObservation::StatusChanged { status: Status::Suspect | Status::Dead, .. })
+            host == 4
+                && matches!(it, MembershipObservation::StatusChanged { status: Status::Suspect | Status::Dead, .. })
         };
         let before = world.count(accuses);
         world.run(secs(10));

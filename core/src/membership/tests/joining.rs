@@ -39,7 +39,9 @@ fn a_newcomer_never_holds_the_dead_or_the_gone_to_be_alive() {
     let mut world = World::mesh(6);
     world.crash(5);
     world.ask(4, Request::Leave);
-    world.until(secs(40), |world| world.all_hold(4, Status::Left) && (0..4).all(|host| world.status(host, 5) == Some(Status::Dead)));
+    world.until(secs(40), |world| {
+        world.all_hold(4, Status::Left) && (0..4).all(|host| world.status(host, 5) == Some(Status::Dead))
+    });
     world.crash(4);
     let newcomer = world.add();
     world.start(newcomer);

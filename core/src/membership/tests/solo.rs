@@ -122,7 +122,9 @@ impl Solo {
             let asked: Vec<(NodeId, Message)> = sent(&actions).map(|(to, message)| (to, message.clone())).collect();
             all.extend(actions);
             for (to, message) in asked {
-                let Some(from) = (1..=self.machine.table.len() as usize).find(|index| node(*index) == to) else { continue };
+                let Some(from) = (1..=self.machine.table.len() as usize).find(|index| node(*index) == to) else {
+                    continue;
+                };
                 let answer = match message {
                     Message::Ping { probe, .. } => {
                         Message::Ack { probe, coordinate: Default::default(), rumors: Vec::new() }
@@ -143,6 +145,14 @@ impl Solo {
     pub(super) fn oversleeps(&mut self, span: Duration) -> Vec<Action> {
         self.now = self.now + span;
         self.handle(Event::Wake)
+    }
+
+    /// As if it had drawn that peer.
+    pub(super) fn opens_exchange_with(&mut self, peer: usize) -> Vec<Action> {
+        let mut ctx = Ctx::new(self.now, WallTime::default(), CauseId(0), &mut self.chance);
+        let mut actions = vec![];
+        self.machine.open_exchange(&mut ctx, node(peer), &mut actions);
+        actions
     }
 
     pub(super) fn handle(&mut self, event: Event) -> Vec<Action> {

@@ -53,6 +53,7 @@ struct Host {
     chance: Seeded,
 }
 
+#[allow(clippy::large_enum_variant, reason = "nearly all of them are packets")]
 enum Happening {
     Packet { from: usize, to: Endpoint, envelope: Envelope, message: Message },
     Synced { host: usize, process: u64, upto: Sequence },

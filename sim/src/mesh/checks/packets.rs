@@ -110,7 +110,7 @@ impl MeshChecks {
                 found.fail(GOSS_1, &[host], detail);
             }
         }
-        if found.now.since(self.packets.touched_at) < self.calms_down_in() {
+        if !self.truth.is_calm() || found.now.since(self.packets.touched_at) < self.calms_down_in() {
             return;
         }
         let since = *self.packets.calm_since.get_or_insert(found.now);

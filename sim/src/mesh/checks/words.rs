@@ -20,6 +20,8 @@ struct OwnWords {
     incarnation: u64,
     /// The highest number that any earlier process used.
     before: u64,
+    /// The last process before its store was lost or damaged: a later one may know nothing of it.
+    forgotten: Option<u64>,
     /// Its descriptions of itself, oldest first, with when they were said first.
     descriptions: Vec<(TrueTime, Arc<Description>)>,
 }
@@ -37,7 +39,7 @@ impl Words {
 
     /// The next process of the host cannot know what the lost store knew.
     pub(super) fn store_lost(&mut self, host: u32, life: u64) {
-        self.hosts[host as usize] = OwnWords { life, ..OwnWords::default() };
+        self.hosts[host as usize].forgotten = Some(life);
     }
 
     /// What the host has described itself as under that version.
@@ -107,6 +109,9 @@ impl MeshChecks {
         let life = self.lives[host as usize];
         let said = &mut self.words.hosts[host as usize];
         if said.life != life {
+            if said.forgotten.is_some_and(|last| last < life) {
+                *said = OwnWords::default();
+            }
             (said.before, said.life, said.incarnation) = (said.before.max(said.incarnation), life, incarnation);
         }
         if incarnation <= said.before {
