@@ -3,12 +3,12 @@
 use crate::output::Format;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use relaymesh_core::envelope::KeyId;
 use relaymesh_core::membership::settings::Profile;
 use relaymesh_sim::mesh::measure::Experiment;
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error, StrDeserializer};
-use relaymesh_core::envelope::KeyId;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -91,7 +91,8 @@ fn every_invariant_is_documented() {
     let page = read("docs/invariants.md");
     let options = relaymesh_sim::world::Options::default();
     let load = |name| scenario::parse(&read(name)).unwrap();
-    let example = relaymesh_sim::world::run::<relaymesh_sim::example::Example>(&load("scenarios/calm.toml"), 1, options);
+    let example =
+        relaymesh_sim::world::run::<relaymesh_sim::example::Example>(&load("scenarios/calm.toml"), 1, options);
     let mesh = relaymesh_sim::world::run::<relaymesh_sim::mesh::Mesh>(&load("scenarios/mesh-start.toml"), 1, options);
     for invariant in example.exercised.keys().chain(mesh.exercised.keys()) {
         assert!(page.contains(&format!("| {invariant} |")), "docs/invariants.md does not mention {invariant}");

@@ -150,6 +150,14 @@ impl WatchedChecks {
     }
 }
 
+/// That a broken promise is kept and does not end the run.
+pub(crate) fn what_checkers_find_is_kept() {
+    let mut checks = Watched::checks(&scenario(&Schedule::of(2, "", 1)));
+    let mut found = Findings::default();
+    checks.look(&mut found, |_, found| found.fail("MEMB-2", &[1], "n0 holds n1 dead".into()));
+    assert_eq!((found.violations.len(), checks.violations.len()), (0, 1));
+}
+
 /// What opening a connection takes: TCP's three packets and the three frames in which both ends prove who they are.
 fn opening_bytes() -> u64 {
     let frames = [GREETING_BYTES, ANSWER_BYTES, PROOF_BYTES];

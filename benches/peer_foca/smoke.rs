@@ -16,6 +16,7 @@ pub(crate) fn test() {
     a_run_follows_from_its_seed();
     the_mesh_goes_through_the_same_schedule();
     what_the_mesh_does_wrong_is_seen();
+    ours::what_checkers_find_is_kept();
 }
 
 fn cut(from: &str, lasts: &str) -> String {

@@ -80,7 +80,8 @@ fn show(members: &[MemberView], output: &Output) -> Result<(), Error> {
     if output.is_json() {
         return output.json(&rows);
     }
-    let mut table = output.table(&["name", "status", "counts", ">for", "endpoint", "link", ">rtt", ">health", "zone", "id"]);
+    let mut table =
+        output.table(&["name", "status", "counts", ">for", "endpoint", "link", ">rtt", ">health", "zone", "id"]);
     for row in &rows {
         let tone = match row.status {
             "alive" => Tone::Good,

@@ -7,8 +7,8 @@ mod node;
 use crate::cli::MeshCommand;
 use crate::error::{Error, Exit};
 use crate::output::Output;
-use relaymesh_core::mesh::{Reply, Request};
 use relaymesh_core::membership;
+use relaymesh_core::mesh::{Reply, Request};
 use relaymesh_io_tokio::control;
 use std::future::Future;
 use std::path::Path;
@@ -32,7 +32,8 @@ fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
 /// Asks the node that runs in `folder`.
 async fn ask(folder: &Path, request: membership::Request) -> Result<membership::Reply, Error> {
     let request = Request::Membership(request);
-    let Reply::Membership(reply) = control::ask(folder, &request).await.map_err(|problem| Error::Ask(Box::new(problem)))?;
+    let Reply::Membership(reply) =
+        control::ask(folder, &request).await.map_err(|problem| Error::Ask(Box::new(problem)))?;
     match reply {
         membership::Reply::Refused(refusal) => Err(Error::Refused(refusal)),
         reply => Ok(reply),

@@ -82,7 +82,9 @@ pub enum DescriptionError {
         bytes: usize,
     },
     /// Too much of everything together.
-    #[error("{bytes} bytes, where a node's description has at most {DESCRIPTION_BYTES_MAX}; give it fewer labels and endpoints")]
+    #[error(
+        "{bytes} bytes, where a node's description has at most {DESCRIPTION_BYTES_MAX}; give it fewer labels and endpoints"
+    )]
     TooLarge {
         /// Bytes it would take.
         bytes: usize,

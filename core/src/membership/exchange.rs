@@ -24,12 +24,16 @@ use alloc::vec::Vec;
 pub(super) struct Exchanges {
     under_way: BTreeMap<u32, NodeId>,
     last: u32,
+    /// Nodes that were answered somewhere else than where they say they live.
+    detours: Vec<NodeId>,
     /// Times in a row that nothing differed: the next exchange comes the later, the longer all was well.
     quiet: u8,
 }
 
 /// The pause between exchanges is doubled at most this often, and at most to the interval that is set.
 const QUIET_MAX: u8 = 16;
+/// Nodes answered on a detour, at most, until the detours are taken back.
+const DETOURS_MAX: usize = 16;
 
 impl Membership {
     /// It is time to compare views with somebody.
@@ -62,8 +66,7 @@ impl Membership {
         }
     }
 
-    /// First step: here are my digests.
-    /// Whether it was opened: not one too many, nor a second one with the same peer.
+    /// First step: here are my digests. Whether it was taken: not one too many, nor a second one with the same peer.
     pub(super) fn open_exchange(&mut self, ctx: &mut Ctx<'_>, peer: NodeId, out: &mut impl Sink<Action>) -> bool {
         let is_full = self.exchanges.under_way.len() >= self.settings.bounds.exchanges as usize;
         let is_open = self.exchanges.under_way.values().any(|other| *other == peer);
@@ -76,6 +79,15 @@ impl Membership {
         let message = Message::SyncDigests { exchange, opener, digests };
         out.push(Action::Send { to: peer, class: Class::Control, message });
         true
+    }
+
+    /// Whoever was answered on a detour has said by now where it lives, if it is who it says it is.
+    pub(super) fn end_detours(&mut self, out: &mut impl Sink<Action>) {
+        for node in core::mem::take(&mut self.exchanges.detours) {
+            if let Some(description) = self.table.row(node).and_then(|row| row.description.as_ref()) {
+                out.push(Action::Locate(node, description.endpoint));
+            }
+        }
     }
 
     /// No answer came in time.
@@ -100,6 +112,9 @@ impl Membership {
         if known.is_some_and(|description| description.endpoint != endpoint) {
             // A node that has lost its disk speaks below its former self; the answer must reach it where it is now.
             out.push(Action::Locate(from, endpoint));
+            if self.exchanges.detours.len() < DETOURS_MAX && !self.exchanges.detours.contains(&from) {
+                self.exchanges.detours.push(from);
+            }
         }
         let depth = digests.len().ilog2() as u8;
         let own = self.table.digests(depth);

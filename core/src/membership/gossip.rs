@@ -115,7 +115,8 @@ impl Membership {
     /// How often a rumor is told (SWIM §4.1).
     pub(super) fn tellings(&self) -> u32 {
         let digits = (self.table.members() + 1).ilog10() + u32::from(!is_power_of_ten(self.table.members() + 1));
-        self.settings.retransmit * digits.max(1)
+        // In a small mesh one digit would leave out one member in a hundred.
+        self.settings.retransmit * digits.max(2)
     }
 
     /// Up to `count` random peers for which `suits` holds, this node excepted. O(count) on average while most suit.

@@ -79,8 +79,8 @@ impl Membership {
         let Some(slot) = known.or_else(|| self.make_room(ctx, opinion, out)) else { return };
         let row = self.table.at(slot);
         let version = IncarnationNumber(row.edition().version.max(row.verdict.incarnation.0));
-        let is_leap = row.verdict.incarnation.is_leap(incarnation)
-            || version.is_leap(IncarnationNumber(description.version));
+        let is_leap =
+            row.verdict.incarnation.is_leap(incarnation) || version.is_leap(IncarnationNumber(description.version));
         if known.is_some() && is_leap {
             return;
         }
@@ -106,12 +106,7 @@ impl Membership {
     }
 
     /// A row for a member never heard of, unless the view is full.
-    fn make_room(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        opinion: Opinion,
-        out: &mut impl Sink<Action>,
-    ) -> Option<Slot> {
+    fn make_room(&mut self, ctx: &mut Ctx<'_>, opinion: Opinion, out: &mut impl Sink<Action>) -> Option<Slot> {
         let Opinion { node, verdict, accuser } = opinion;
         if self.table.len() >= self.settings.bounds.members {
             match self.table.oldest_gone(self.own.slot()) {
@@ -252,8 +247,6 @@ impl Membership {
         }
         self.adopt(ctx, slot, opinion, out);
         self.spread(ctx, News::Opinion(opinion), ctx.now);
-        // If it refutes, and gossip does not bring that, an exchange must, before the suspicion ends.
-        self.sync_soon(ctx);
     }
 
     /// A suspect has not refuted in time.
@@ -304,7 +297,9 @@ impl Membership {
         }
     }
 
-    fn begin_suspicion(&mut self, ctx: &Ctx<'_>, slot: Slot, accuser: NodeId) {
+    fn begin_suspicion(&mut self, ctx: &mut Ctx<'_>, slot: Slot, accuser: NodeId) {
+        // If it refutes, and gossip does not bring that here, an exchange must, before the suspicion ends.
+        self.sync_soon(ctx);
         let suspicion = Suspicion::new(ctx.now, accuser);
         self.clockwork.set(Due::Suspicion(slot), suspicion.ends(self.table.members(), &self.settings));
         self.suspicions.insert(slot, suspicion);

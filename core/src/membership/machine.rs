@@ -222,8 +222,7 @@ impl Membership {
 
     fn message(&mut self, ctx: &mut Ctx<'_>, envelope: &Envelope, message: Message, out: &mut impl Sink<Action>) {
         let from = envelope.source.node;
-        let is_opened_by_another =
-            matches!(&message, Message::SyncDigests { opener, .. } if opener.node != from);
+        let is_opened_by_another = matches!(&message, Message::SyncDigests { opener, .. } if opener.node != from);
         let is_misplaced = message.needs_stream() && !envelope.class.is_stream();
         if message.check().is_err() || from == self.own.node() || is_opened_by_another || is_misplaced {
             return out.push(Action::Observe(MembershipObservation::Refused { node: from }));

@@ -239,8 +239,7 @@ impl Membership {
         let Some(life) = self.own.life else { return };
         let row = self.table.at(self.own.slot);
         let other = &member.description;
-        let claims_as_much =
-            member.incarnation >= row.verdict.incarnation || other.version >= row.edition().version;
+        let claims_as_much = member.incarnation >= row.verdict.incarnation || other.version >= row.edition().version;
         let theirs = (other.store, other.boot, other.endpoint);
         let own = (life.store, life.boot, self.own.identity.endpoint);
         let is_leap = self.is_lie(member.incarnation) || self.is_lie(IncarnationNumber(other.version));

@@ -76,6 +76,7 @@ impl Membership {
     pub(super) fn upkeep(&mut self, ctx: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
         self.clockwork.set(Due::Upkeep, ctx.now + self.settings.sync_interval);
         self.forget_old(ctx.now, out);
+        self.end_detours(out);
         self.tell_health(ctx, out);
         self.observe_capacity(out);
     }

@@ -6,7 +6,7 @@ use super::Mesh;
 use super::checks::*;
 use super::measure::{Experiment, Setting, measure};
 use super::truth::Truth;
-use crate::check::Findings;
+use crate::check::{Findings, LIVE_1};
 use crate::scenario::{Direction, FaultKind, MeshLoad, PlannedFault, parse};
 use crate::subject::Checks;
 use crate::time::TrueTime;
@@ -558,7 +558,7 @@ fn shown(shown: Description) -> Watch {
     watch.describes(0, &Arc::new(description(0, 1)));
     watch.clock(50);
     watch.describes(0, &Arc::new(Description { health: 75, ..description(0, 2) }));
-    watch.clock(100);
+    watch.clock(200);
     let mut members = everyone();
     members[0] = view(0, shown);
     watch.answers(1, members);
@@ -574,14 +574,14 @@ fn desc_1_a_description_is_what_the_node_has_told_and_not_stale() {
 
     let mut fresh = Watch::new();
     fresh.describes(0, &Arc::new(description(0, 1)));
-    fresh.clock(95);
+    fresh.clock(195);
     fresh.describes(0, &Arc::new(Description { health: 75, ..description(0, 2) }));
-    fresh.clock(100);
+    fresh.clock(200);
     fresh.answers(1, everyone());
     fresh.all_ask();
     fresh.finishes().is_silent();
 
-    let mut nameless = Watch::new().at(100);
+    let mut nameless = Watch::new().at(200);
     let mut members = everyone();
     members[0].description = None;
     nameless.answers(1, members);
@@ -798,22 +798,22 @@ fn pack_1_no_datagram_is_larger_than_the_budget() {
 #[test]
 fn goss_1_gossip_ends() {
     let gossip = || Said::Gossip { rumors: vec![] };
-    let mut endless = Watch::new().at(31);
+    let mut endless = Watch::new().at(46);
     endless.says(0, 1, gossip());
     endless.is_silent();
-    endless.clock(32);
+    endless.clock(48);
     endless.says(0, 1, gossip());
     endless.caught(GOSS_1);
 
-    let mut news = Watch::new().at(31);
+    let mut news = Watch::new().at(46);
     news.sees(2, Seen::RumorHeard { age: 1 });
-    news.clock(60);
+    news.clock(90);
     news.says(0, 1, gossip());
     news.is_silent();
 
-    let mut own = Watch::new().at(31);
+    let mut own = Watch::new().at(46);
     own.describes(0, &Arc::new(description(0, 2)));
-    own.clock(60);
+    own.clock(90);
     own.says(0, 1, gossip());
     own.is_silent();
 }
@@ -917,7 +917,8 @@ fn a_partition_concerns_everybody_and_what_the_mesh_must_bear_nobody() {
     truth.fault(&fault(FaultKind::Partition, &[0]), true, at(1));
     assert!((0..STRANGER).all(|host| !truth.is_well_since(host, at(2))));
     truth.fault(&fault(FaultKind::Partition, &[0]), false, at(3));
-    let shares = [(FaultKind::Loss, 50_000, true), (FaultKind::Loss, 50_001, false), (FaultKind::Partial, 300_000, true)];
+    let shares =
+        [(FaultKind::Loss, 50_000, true), (FaultKind::Loss, 50_001, false), (FaultKind::Partial, 300_000, true)];
     for (kind, share, is_borne) in shares {
         let fault = PlannedFault { share, ..fault(kind, &[0]) };
         truth.fault(&fault, true, at(4));
@@ -986,5 +987,5 @@ fn nobody_asks_anything_of_a_node_that_never_joins() {
     world.run();
     let report = world.report();
     assert_eq!(report.verdict, RunVerdict::Held, "{:?}", report.violations);
-    assert_eq!(report.exercised[DESC_1], 9);
+    assert!(report.exercised[DESC_1] > 0 && report.exercised[LIVE_1] >= 6);
 }

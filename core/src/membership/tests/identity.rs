@@ -190,13 +190,11 @@ fn open_exchange(actions: &[Action]) -> Option<u32> {
 // --- two of a kind --------------------------------------------------------------------------------------------------
 
 #[test]
-#[ignore = "red: two processes that are both held at the same numbers never hear of one another"]
 fn of_two_processes_with_one_identity_exactly_one_yields() {
     one_yields(World::mesh(4));
 }
 
 #[test]
-#[ignore = "red: two processes that are both held at the same numbers never hear of one another"]
 fn of_two_processes_with_one_identity_exactly_one_yields_also_when_the_first_has_a_history() {
     let mut world = World::mesh(4);
     for _ in 0..3 {

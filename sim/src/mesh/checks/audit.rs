@@ -1,5 +1,6 @@
 //! What nodes answer when they are asked who is there: DESC-1, and that it is what they let operators see.
 
+use super::bounds::repair_bound;
 use super::{DESC_1, HOLD_2, MEMB_3, MeshChecks, PROB_1, VIEW_1};
 use crate::check::Findings;
 use crate::time::TrueTime;
@@ -15,8 +16,6 @@ use relaymesh_core::time::Duration;
 
 /// An answer is under way to whoever asked for so long that a change in between is no contradiction.
 const ANSWER_TAKES: Duration = Duration::from_millis(1);
-/// Rounds of probing within which a new description is everywhere.
-const SETTLING_ROUNDS: u64 = 15;
 
 /// What one node has answered.
 #[derive(Clone, Debug)]
@@ -109,7 +108,8 @@ impl MeshChecks {
     /// At the end of the run.
     pub(super) fn check_answers(&mut self, found: &mut Findings) {
         let answers = core::mem::take(&mut self.audit.answers);
-        let settling = self.settings.probe_interval.saturating_mul(SETTLING_ROUNDS);
+        // A rumor that gossip lost is found by an exchange.
+        let settling = repair_bound(self.truth.members(), &self.settings);
         for (host, answer) in &answers {
             let since = self.before(answer.at, settling);
             for it in &answer.members {

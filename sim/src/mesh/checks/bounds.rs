@@ -124,8 +124,7 @@ impl MeshChecks {
     fn check_start(&mut self, started: Pending, found: &mut Findings) {
         let (subject, before) = (started.host, self.before(started.at, self.grace));
         let is_still_there = self.truth.up_since(subject) == Some(started.at);
-        let has_seed =
-            (0..self.seeds).any(|seed| seed != subject && self.truth.is_well_since(seed, before));
+        let has_seed = (0..self.seeds).any(|seed| seed != subject && self.truth.is_well_since(seed, before));
         if !is_still_there || !has_seed || !self.truth.is_well_since(subject, started.at) {
             return;
         }

@@ -30,8 +30,7 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn new(nodes: u32) -> Self {
-        let ring =
-            Ring { held: vec![key_name(0)], changed_at: TrueTime(0), is_uncertain: false, is_asked: false };
+        let ring = Ring { held: vec![key_name(0)], changed_at: TrueTime(0), is_uncertain: false, is_asked: false };
         Self { rings: vec![ring; nodes as usize] }
     }
 
