@@ -1,9 +1,9 @@
 //! `relaymesh keys`: which keys the mesh holds, and how one replaces another without a restart.
 
+use super::arguments::{KeysArguments, KeysCommand};
 use super::members::members;
 use super::node::read_key;
 use super::{ask, block_on};
-use crate::cli::{KeysArguments, KeysCommand};
 use crate::error::{Error, Exit};
 use crate::output::{Output, Tone, cell};
 use relaymesh_core::envelope::{ClusterKey, KeyId};

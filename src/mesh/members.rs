@@ -1,7 +1,7 @@
 //! `relaymesh members` and `relaymesh leave`: what a running node knows of the mesh, and its good-bye.
 
+use super::arguments::{FolderArguments, MembersArguments};
 use super::{ask, block_on};
-use crate::cli::{FolderArguments, MembersArguments};
 use crate::error::{Error, Exit};
 use crate::output::{Output, Tone, cell};
 use relaymesh_core::membership::{MemberView, Reply, Request, Status};

@@ -1,12 +1,13 @@
 //! The commands of the mesh: run a node, and ask one that runs.
 
+pub(crate) mod arguments;
 mod keys;
 mod members;
 mod node;
 
-use crate::cli::MeshCommand;
 use crate::error::{Error, Exit};
 use crate::output::Output;
+use arguments::MeshCommand;
 use relaymesh_core::membership;
 use relaymesh_core::mesh::{Reply, Request};
 use relaymesh_io_tokio::control;

@@ -1,7 +1,7 @@
 //! `relaymesh node`: one node of the mesh, until it is told to stop.
 
+use super::arguments::NodeArguments;
 use super::block_on;
-use crate::cli::NodeArguments;
 use crate::error::{Error, Exit};
 use relaymesh_core::envelope::ClusterKey;
 use relaymesh_core::identity::ClusterId;

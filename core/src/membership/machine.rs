@@ -182,10 +182,12 @@ impl Membership {
         let Some(slot) = self.table.find(source.node) else { return envelope.class.is_stream() };
         let row = self.table.local(slot);
         if let Some(description) = &row.description {
-            let is_stale = description.store == source.store && source.boot < description.boot;
-            // Of a store never heard of, only a stream can bring the first word: a datagram may be older than the store.
-            let is_strange = description.store != source.store && !envelope.class.is_stream();
-            if is_stale || is_strange {
+            if description.store != source.store {
+                // Of a store never heard of, only a stream can bring the first word: a datagram may be older than the
+                // store. The window stays that of the store which is known.
+                return envelope.class.is_stream();
+            }
+            if source.boot < description.boot {
                 return false;
             }
         }

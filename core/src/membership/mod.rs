@@ -15,7 +15,7 @@
 //! | `gossip`, `rumors` | rounds, packets and their budget |
 //! | `exchange` | push/pull by digest; how a node joins |
 //! | `standing` | who counts as alive for placement |
-//! | `upkeep` | seeds, forgetting, leaving, key coverage, capacity |
+//! | `upkeep`, `leaving` | seeds, forgetting, key coverage, capacity; good-byes |
 //! | [`coordinate`] | predicted delays |
 //! | [`wire`], [`view`] | what is said between nodes, and to operators |
 //!
@@ -28,6 +28,7 @@ pub mod description;
 mod exchange;
 mod gossip;
 mod judge;
+mod leaving;
 mod machine;
 mod observation;
 mod own;

@@ -31,7 +31,7 @@ const HEALTH_STEP: u32 = 25;
 
 /// What a node is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Phase {
+pub(super) enum Phase {
     /// Before it may speak.
     Silent,
     /// One of the mesh, or about to be.
@@ -50,7 +50,7 @@ pub(super) struct Own {
     identity: Identity,
     life: Option<Incarnation>,
     keys: KeyIds,
-    phase: Phase,
+    pub(super) phase: Phase,
     slot: Slot,
     /// The last number used, for an incarnation or for a version of the description.
     used: IncarnationNumber,
@@ -363,41 +363,6 @@ impl Membership {
         let is_due = ctx.now.since(self.own.described_at) >= self.settings.sync_interval;
         if is_due && told != Some(self.health()) && self.own.is_member() {
             self.describe_own(ctx, out);
-        }
-    }
-
-    /// An operator wants the node to leave.
-    pub(super) fn leave(&mut self, ctx: &mut Ctx<'_>, id: RequestId, out: &mut impl Sink<Action>) {
-        if self.own.is_silent() {
-            // A node that has said nothing yet has nothing to take back, and will say nothing.
-            self.own.phase = if self.own.phase == Phase::Silent { Phase::Gone } else { self.own.phase };
-            return out.push(Action::Reply(id, Reply::Left));
-        }
-        self.own.leaving.push(id);
-        if self.own.phase == Phase::Leaving {
-            return;
-        }
-        self.own.phase = Phase::Leaving;
-        let node = self.own.node();
-        let incarnation = self.table.at(self.own.slot).verdict.incarnation;
-        let verdict = Verdict { incarnation, status: Status::Left };
-        self.table.judge(self.own.slot, verdict, node, ctx.now);
-        self.spread(ctx, News::Opinion(Opinion { node, verdict, accuser: node }), ctx.now);
-        for due in [Due::Probe, Due::DeadProbe, Due::Sync, Due::Seek] {
-            self.clockwork.clear(due);
-        }
-        // Enough rounds for the news to be told as often as any.
-        let rounds = u64::from(self.tellings().div_ceil(self.settings.fan_out.max(1))) + 1;
-        let patience = self.settings.gossip_interval.saturating_mul(if self.table.members() == 0 { 0 } else { rounds });
-        self.clockwork.set(Due::Left, ctx.now + patience);
-    }
-
-    /// Enough have heard it.
-    pub(super) fn has_left(&mut self, _: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
-        self.own.phase = Phase::Gone;
-        self.clockwork.clear_all();
-        for id in core::mem::take(&mut self.own.leaving) {
-            out.push(Action::Reply(id, Reply::Left));
         }
     }
 }
