@@ -5,6 +5,7 @@ use super::coordinate::Coordinate;
 use super::machine::{Action, Membership};
 use super::observation::MembershipObservation;
 use super::table::{Row, Slot};
+use super::upkeep::SEEKERS;
 use super::verdict::Status;
 use super::wire::Message;
 use crate::envelope::Class;
@@ -139,7 +140,9 @@ impl Membership {
 
     /// One of the dead may be back.
     pub(super) fn probe_dead(&mut self, ctx: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
-        let wait = self.settings.dead_probe_interval;
+        // The mesh as a whole asks at a rate that does not grow with it.
+        let share = u64::from(self.table.members() / SEEKERS + 1);
+        let wait = self.settings.dead_probe_interval.saturating_mul(share);
         let half = Duration::from_nanos(wait.as_nanos() / 2);
         self.clockwork.set(Due::DeadProbe, ctx.now + half + self.part_of(ctx, wait));
         if self.table.gone() == 0 {

@@ -13,8 +13,8 @@ use crate::machine::{Ctx, Sink};
 use crate::time::{Duration, Time};
 use alloc::vec::Vec;
 
-/// So many nodes look for the seeds as often as one would, while members are missing.
-const SEEKERS: u32 = 16;
+/// So many nodes look for the missing as often as the settings say; in a larger mesh each does so more rarely.
+pub(super) const SEEKERS: u32 = 16;
 /// A bound counts as nearly reached at this many percent.
 const CAPACITY_PERCENT: u64 = 80;
 

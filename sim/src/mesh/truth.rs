@@ -23,9 +23,6 @@ struct Host {
     disturbances: u32,
     calm_since: TrueTime,
     has_left: bool,
-    /// Faults that cut single links of it, and when that changed last.
-    cuts: u32,
-    linked_since: TrueTime,
     /// The fastest that its monotonic clock has ever run, besides its own deviation, in parts per billion.
     fastest_ppb: i64,
     /// The slowest.
@@ -38,6 +35,8 @@ pub struct Truth {
     hosts: Vec<Host>,
     /// Faults under way that disturb anybody, or cut a link.
     disturbing: u32,
+    /// When the last such fault began or ended, or the last process ended.
+    calm_since: TrueTime,
     members: u32,
     /// Milliseconds of delay that nobody may take for an absence.
     delay_borne: Duration,
@@ -52,13 +51,17 @@ impl Truth {
             disturbances: 0,
             calm_since: TrueTime(0),
             has_left: false,
-            cuts: 0,
-            linked_since: TrueTime(0),
             fastest_ppb: 0,
             slowest_ppb: 0,
         };
         let delay_borne = Duration::from_nanos(probe_timeout.as_nanos() / 4);
-        Self { hosts: vec![host; nodes as usize], disturbing: 0, members: load.members(nodes), delay_borne }
+        Self {
+            hosts: vec![host; nodes as usize],
+            disturbing: 0,
+            calm_since: TrueTime(0),
+            members: load.members(nodes),
+            delay_borne,
+        }
     }
 
     /// Hosts of the cluster.
@@ -79,6 +82,7 @@ impl Truth {
     pub(super) fn ended(&mut self, host: u32, now: TrueTime) {
         let it = &mut self.hosts[host as usize];
         (it.up, it.down_since) = (None, now);
+        self.calm_since = now;
     }
 
     pub(super) fn left(&mut self, host: u32) {
@@ -97,16 +101,12 @@ impl Truth {
         let concerned = self.concerned(fault);
         if !concerned.is_empty() || fault.kind == FaultKind::Partial {
             self.disturbing = counted(self.disturbing, begins, lasts);
+            self.calm_since = now;
         }
         for host in concerned {
             let it = &mut self.hosts[host as usize];
             it.disturbances = counted(it.disturbances, begins, lasts);
             it.calm_since = now;
-        }
-        if fault.kind == FaultKind::Partial {
-            for it in &mut self.hosts {
-                (it.cuts, it.linked_since) = (counted(it.cuts, begins, lasts), now);
-            }
         }
     }
 
@@ -150,6 +150,11 @@ impl Truth {
         self.disturbing == 0
     }
 
+    /// Whether that was so from `since` on, and no process has ended.
+    pub fn is_calm_since(&self, since: TrueTime) -> bool {
+        self.is_calm() && self.calm_since <= since
+    }
+
     /// Whether the host's process runs and has not left.
     pub fn is_up(&self, host: u32) -> bool {
         let it = &self.hosts[host as usize];
@@ -176,12 +181,6 @@ impl Truth {
     pub fn is_well_since(&self, host: u32, since: TrueTime) -> bool {
         let it = &self.hosts[host as usize];
         self.is_up(host) && it.up.is_some_and(|up| up <= since) && it.disturbances == 0 && it.calm_since <= since
-    }
-
-    /// Whether the host was well from `since` on, and no link of the mesh was cut, which no fault of a host is.
-    pub fn is_linked_since(&self, host: u32, since: TrueTime) -> bool {
-        let it = &self.hosts[host as usize];
-        self.is_well_since(host, since) && it.cuts == 0 && it.linked_since <= since
     }
 
     /// The least time that passes in truth while `span` passes on the host's monotonic clock, which deviates by up to

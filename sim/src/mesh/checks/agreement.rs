@@ -104,10 +104,11 @@ impl MeshChecks {
     /// PROB-1: nobody is left out of the rounds.
     fn check_probes(&mut self, there: &[u32], found: &mut Findings) {
         let since = self.before(found.now, self.probe_bound());
-        if since == TrueTime(0) {
+        // What befalls others makes a node doubt its own health, and probe less often.
+        if since == TrueTime(0) || !self.truth.is_calm_since(since) {
             return;
         }
-        let well: Vec<u32> = there.iter().copied().filter(|host| self.truth.is_linked_since(*host, since)).collect();
+        let well: Vec<u32> = there.iter().copied().filter(|host| self.truth.is_well_since(*host, since)).collect();
         for observer in &well {
             for subject in well.iter().filter(|subject| *subject != observer) {
                 let Some(is_asked) = self.probed.is_since(*observer, *subject, since) else { return };

@@ -181,7 +181,8 @@ impl MeshChecks {
         let window = self.probe_bound();
         for (host, answer) in answers {
             let since = self.before(answer.at, window);
-            if self.healed_at.is_none_or(|healed| healed > since) || !self.truth.is_well_since(*host, since) {
+            let is_healed = self.healed_at.is_some_and(|healed| healed <= since);
+            if !is_healed || !self.truth.is_calm_since(since) || !self.truth.is_well_since(*host, since) {
                 continue;
             }
             for it in answer.members.iter().filter(|it| it.node != node_id(*host)) {
