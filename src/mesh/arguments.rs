@@ -17,7 +17,7 @@ The first node of a new mesh makes the cluster's key; every other node is given 
 
 Started again, a node needs neither: its folder keeps its identity, its keys and its journal. There is no encryption yet:
 a node listens on this machine only, unless --allow-plaintext-network says otherwise.")]
-    Node(NodeArguments),
+    Node(Box<NodeArguments>),
     /// Show who is there, as a running node sees it
     #[command(after_help = "\
 `counts` tells whether placement counts on a member: one that was dead, or suspected by several, must be healthy for a

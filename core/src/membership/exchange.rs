@@ -91,8 +91,12 @@ impl Membership {
     }
 
     /// No answer came in time.
-    pub(super) fn exchange_ends(&mut self, _: &mut Ctx<'_>, exchange: u32) {
-        self.exchanges.under_way.remove(&exchange);
+    pub(super) fn exchange_ends(&mut self, ctx: &mut Ctx<'_>, exchange: u32) {
+        let peer = self.exchanges.under_way.remove(&exchange);
+        // A member that cannot be reached has told nothing; another one may have something to tell.
+        if peer.and_then(|peer| self.table.row(peer)).is_some_and(Row::is_reachable) {
+            self.sync_soon(ctx);
+        }
     }
 
     /// Second step: these are my rows where we differ.

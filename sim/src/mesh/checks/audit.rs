@@ -114,7 +114,7 @@ impl MeshChecks {
             let since = self.before(answer.at, settling);
             for it in &answer.members {
                 let Some(subject) = self.number(it.node) else { continue };
-                if !self.truth.is_up(subject) || !self.truth.up_since(subject).is_some_and(|up| up <= since) {
+                if !self.truth.is_up(subject) || self.truth.up_since(subject).is_none_or(|up| up > since) {
                     continue;
                 }
                 self.exercised.desc_1 += 1;
