@@ -58,7 +58,7 @@ fn two_members_one_of_them_suspected_keep_every_promise_in_over_10_000_states() 
 
 #[test]
 fn three_members_keep_every_promise_in_over_20_000_states() {
-    let explored = Model { steps: 6, ..Model::of(3) }.explore(&ALL);
+    let explored = Model { steps: 7, ..Model::of(3) }.explore(&ALL);
     assert!(explored.states >= 20_000, "{}", explored.states);
 }
 
