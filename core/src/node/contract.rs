@@ -193,7 +193,7 @@ pub struct Outgoing<M> {
     pub tenant: Tenant,
     /// Body version.
     pub version: BodyVersion,
-    /// Counts the packets of this boot.
+    /// Counts the packets of this boot in the order in which they leave.
     pub sequence: u64,
     /// The last instant at which it may leave.
     pub not_after: Option<Time>,

@@ -1,7 +1,7 @@
 //! The node itself: phases, journal, gate and the inbox between siblings.
 
 use super::application::{Application, Input, LoadError};
-use super::contract::{Action, Event, Outgoing, Refusal, Scratch, StopReason};
+use super::contract::{Action, Effect, Event, Outgoing, Refusal, Scratch, StopReason};
 use super::loads::{Reading, Ticket};
 use super::observation::NodeObservation;
 use super::outbox::{Outbox, StepSink, visible_again};
@@ -319,7 +319,7 @@ impl<A: Application> Node<A> {
         for _ in 0..self.seat.limits.steps_per_event {
             while let Some(release) = self.outbox.gate.release(ctx.now) {
                 match release {
-                    Release::Leave(effect) => scratch.effects.push(effect),
+                    Release::Leave(Effect { cause, action }) => self.outbox.leave(cause, action, scratch),
                     Release::Late(effect) => {
                         let held_actions = self.outbox.gate.len() as u64;
                         scratch.observe(ctx.cause, NodeObservation::ActionLate { held_actions });

@@ -18,13 +18,17 @@ use crate::time::Time;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
+/// A packet that has not left yet.
+const UNNUMBERED: u64 = 0;
+
 /// What leaves the application passes here. Kept apart from it so that both can be borrowed at once.
 pub(super) struct Outbox<A: Application> {
     pub(super) journal: Writer,
     pub(super) gate: Gate<Effect<A>>,
     pub(super) loads: Loads,
     pub(super) store: StoreIncarnation,
-    pub(super) packets: u64,
+    /// Packets that have left in this boot.
+    packets: u64,
     pub(super) record_bytes: usize,
     /// Actions held at which the gate takes no more.
     held_max: usize,
@@ -81,6 +85,16 @@ impl<A: Application> Outbox<A> {
         }
     }
 
+    /// Hands something visible to the driver. A packet is numbered only here: what overtakes it at the gate must have
+    /// the smaller number, since a receiver takes growing numbers only from a stream.
+    pub(super) fn leave(&mut self, cause: CauseId, mut action: Action<A>, scratch: &mut Scratch<A>) {
+        if let Action::Send(outgoing) = &mut action {
+            self.packets += 1;
+            outgoing.sequence = self.packets;
+        }
+        scratch.push(cause, action);
+    }
+
     pub(super) fn unsynced_writes(&self) -> u64 {
         self.gate.written().0 - self.gate.durable().0
     }
@@ -135,13 +149,12 @@ impl<A: Application> StepSink<'_, A> {
                 self.scratch.late.push_back(what)
             }
             Visible::Message { route: Route { to, via, ttl, class, tenant }, version, message } => {
-                self.outbox.packets += 1;
                 let gating = message.gating();
-                let sequence = self.outbox.packets;
+                let sequence = UNNUMBERED;
                 let outgoing = Outgoing { to, via, ttl, class, tenant, version, sequence, not_after, message };
                 match gating {
                     Gating::Gated => self.hold(not_after, Action::Send(outgoing)),
-                    Gating::Ungated => self.scratch.push(self.cause, Action::Send(outgoing)),
+                    Gating::Ungated => self.outbox.leave(self.cause, Action::Send(outgoing), self.scratch),
                 }
             }
         }

@@ -318,6 +318,21 @@ fn packets_name_this_life_of_the_node_and_are_counted_in_it() {
     assert_eq!(host.node.incarnation(), Some(life));
 }
 
+#[test]
+fn what_overtakes_at_the_gate_has_the_smaller_number() {
+    let mut host = running();
+    host.sent.clear();
+    // Given an answer that waits for the disk,
+    host.asks([Add(3)]);
+    host.hears(Say::Query);
+    // When something that need not wait leaves before it,
+    host.hears(Say::Ping);
+    host.syncs();
+    // Then both are numbered as they left: a receiver takes growing numbers only from a stream.
+    let left: Vec<_> = host.sent.iter().map(|outgoing| (outgoing.message.clone(), outgoing.sequence)).collect();
+    assert_eq!(left, [(Say::Pong, 2), (Say::Fact(3), 3)]);
+}
+
 // --- bounds and ends ------------------------------------------------------------------------------------------------
 
 #[test]

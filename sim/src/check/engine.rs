@@ -87,7 +87,7 @@ struct Watched {
     /// Whether something durable was changed since then.
     rotted: bool,
     /// The number of the last packet of this process that waited at the gate.
-    last_gated: u64,
+    last_gated: CauseId,
 }
 
 impl Watched {
@@ -115,7 +115,7 @@ impl EngineChecks {
         watched.founded = None;
         watched.spoke = false;
         watched.written_to = 0;
-        watched.last_gated = 0;
+        watched.last_gated = CauseId(0);
         let marks = disk.cached_slots().filter_map(|(_, bytes)| read_frame(bytes).ok());
         let highest = marks.map(|frame| frame.synced).max().unwrap_or_default();
         watched.must_not_speak = disk.rotten_slots().any(|rotten| rotten <= highest);
@@ -256,13 +256,15 @@ impl EngineChecks {
     }
 
     /// A packet that waited at the gate has left a node.
-    pub fn in_order(&mut self, host: u32, sequence: u64, found: &mut Findings) {
+    /// The world counts events up, so that what followed from an earlier one was held earlier.
+    pub fn in_order(&mut self, host: u32, cause: CauseId, found: &mut Findings) {
         let watched = &mut self.hosts[host as usize];
         self.exercised.ord_1 += 1;
-        if sequence <= watched.last_gated {
-            found.fail(ORD_1, &[host], format!("packet {sequence} left the gate after packet {}", watched.last_gated));
+        if cause < watched.last_gated {
+            let last = watched.last_gated;
+            found.fail(ORD_1, &[host], format!("what follows from {cause} left the gate after what follows from {last}"));
         }
-        watched.last_gated = sequence;
+        watched.last_gated = cause;
     }
 
     /// Something with a time limit has left a node.

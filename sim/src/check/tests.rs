@@ -251,8 +251,8 @@ fn inc_1_fires_when_a_new_store_has_the_old_name() {
 #[test]
 fn ord_1_fires_when_a_packet_overtakes_another_at_the_gate() {
     let mut watch = Watch::new();
-    for sequence in [3, 5, 4] {
-        watch.checks.in_order(0, sequence, &mut watch.found);
+    for cause in [3, 5, 5, 4] {
+        watch.checks.in_order(0, CauseId(cause), &mut watch.found);
     }
     assert_eq!(watch.verdict(), [ORD_1]);
 }

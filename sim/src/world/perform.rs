@@ -120,7 +120,7 @@ impl<S: Subject> World<S> {
         let Some(node) = &it.node else { return };
         if self.checks.shows_state(&outgoing.message) {
             self.engine_checks.left(host, cause, &it.disk, &mut self.found);
-            self.engine_checks.in_order(host, outgoing.sequence, &mut self.found);
+            self.engine_checks.in_order(host, cause, &mut self.found);
         } else {
             self.engine_checks.spoke(host, &it.disk, &mut self.found);
         }
