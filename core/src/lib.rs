@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod codec;
+pub mod control;
 pub mod endpoint;
 pub mod envelope;
 pub mod epoch;

@@ -1,0 +1,76 @@
+//! The log compacted behind a snapshot of its own making, one piece for each event.
+//!
+//! The log is cut only when the snapshot is durable as a whole. Some entries stay behind it, so that a member that lags
+//! a little needs no snapshot.
+
+use super::Replicated;
+use super::machine::Action;
+use super::member::Member;
+use super::observation::GroupObservation;
+use super::wire::{Blob, Record, SnapshotMeta};
+use crate::machine::Sink;
+use crate::record::Sequence;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+/// A snapshot being made.
+#[derive(Clone, Debug)]
+pub(super) struct Build<S: Replicated> {
+    meta: SnapshotMeta,
+    writer: S::Writer,
+    pieces: Vec<Blob>,
+    /// The record that makes it whole, and the entries to be dropped once that is durable.
+    whole: Option<(Sequence, u64)>,
+}
+
+impl<S: Replicated> Member<S> {
+    /// Begins a snapshot when enough was applied since the last one.
+    pub(super) fn begin_build(&mut self) {
+        let base = self.raft.store().base().map_or(0, |base| base.index);
+        let is_due = self.applied.index - base >= self.settings.bounds.compact_after;
+        let Some(state) = self.state.as_ref().filter(|_| is_due && self.build.is_none()) else { return };
+        let (members, writer) = (self.members.clone(), state.writer());
+        let meta = SnapshotMeta { index: self.applied.index, term: self.applied.term, members, pieces: 0 };
+        self.build = Some(Build { meta, writer, pieces: Vec::new(), whole: None });
+    }
+
+    /// Makes one more piece. Whether there is more to do.
+    pub(super) fn advance_build(&mut self, out: &mut impl Sink<Action<S>>) -> bool {
+        let Some(mut build) = self.build.take() else { return false };
+        if build.whole.is_some() {
+            self.build = Some(build);
+            return false;
+        }
+        let index = build.meta.index;
+        match S::next_piece(&mut build.writer) {
+            Some(piece) => {
+                let (number, bytes) = (build.meta.pieces, Blob(piece.into()));
+                self.write(Record::Piece { index, number, bytes: bytes.clone() }, out);
+                build.meta.pieces += 1;
+                build.pieces.push(bytes);
+            }
+            None => {
+                let first = self.raft.store().first();
+                let dropped = index.saturating_sub(self.settings.bounds.keep_behind).max(first - 1);
+                let record = Record::Base { meta: build.meta.clone(), dropped, is_installed: false };
+                build.whole = Some((self.write(record, out), dropped));
+            }
+        }
+        let is_more = build.whole.is_none();
+        self.build = Some(build);
+        is_more
+    }
+
+    /// The log stands on the new snapshot, once that is durable.
+    pub(super) fn rebased(&mut self, out: &mut impl Sink<Action<S>>) {
+        let is_durable = |(record, _): (Sequence, u64)| self.disk.is_durable(record);
+        if !self.build.as_ref().and_then(|build| build.whole).is_some_and(is_durable) {
+            return;
+        }
+        let Some(Build { meta, pieces, whole: Some((_, dropped)), .. }) = self.build.take() else { return };
+        let (index, count) = (meta.index, u64::from(meta.pieces));
+        self.pieces = Arc::new(pieces);
+        self.raft.mut_store().rebase(meta, dropped);
+        self.observe(GroupObservation::Compacted { index, pieces: count }, out);
+    }
+}

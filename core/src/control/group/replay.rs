@@ -1,0 +1,163 @@
+//! From the journal back to a member.
+
+use super::Replicated;
+use super::convert::entry_in;
+use super::log::Log;
+use super::members::VoterId;
+use super::wire::{Blob, GroupId, Record, SnapshotMeta};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use raft::eraftpb::{Entry, HardState};
+
+/// Snapshots that may be in the making at once: one of its own, one of the leader.
+const STAGED_MAX: usize = 2;
+
+/// What the records read so far amount to.
+#[derive(Clone, Debug)]
+pub(super) struct Replay<S: Replicated> {
+    joined: Option<(GroupId, VoterId)>,
+    term: u64,
+    vote: Option<VoterId>,
+    commit: u64,
+    dropped: (u64, u64),
+    entries: VecDeque<Entry>,
+    base: Option<SnapshotMeta>,
+    state: Option<S>,
+    pieces: Arc<Vec<Blob>>,
+    staged: BTreeMap<u64, Staged<S>>,
+}
+
+#[derive(Clone, Debug)]
+struct Staged<S: Replicated> {
+    reader: S::Reader,
+    pieces: Vec<Blob>,
+    state: Option<S>,
+}
+
+/// What a member starts with.
+pub(super) struct Recovered<S> {
+    pub(super) group: GroupId,
+    pub(super) id: VoterId,
+    pub(super) log: Log,
+    pub(super) state: Option<S>,
+    pub(super) pieces: Arc<Vec<Blob>>,
+    /// Term and vote.
+    pub(super) promised: (u64, u64),
+}
+
+impl<S: Replicated> Replay<S> {
+    pub(super) fn new() -> Self {
+        Self {
+            joined: None,
+            term: 1,
+            vote: None,
+            commit: 0,
+            dropped: (0, 0),
+            entries: VecDeque::new(),
+            base: None,
+            state: None,
+            pieces: Arc::default(),
+            staged: BTreeMap::new(),
+        }
+    }
+
+    /// Takes a record back.
+    ///
+    /// # Panics
+    /// When records do not fit one another: the journal has checked that they are what was written.
+    pub(super) fn take(&mut self, record: Record) {
+        match record {
+            Record::Joined { group, id } => *self = Self { joined: Some((group, id)), ..Self::new() },
+            Record::Hard { term, vote, commit } => {
+                (self.term, self.vote) = (term, vote);
+                self.commit = self.commit.max(commit);
+            }
+            Record::Entries { first, commit, entries } => {
+                let kept = first.checked_sub(self.dropped.0 + 1).filter(|kept| *kept <= self.entries.len() as u64);
+                let Some(kept) = kept else { panic!("entries from {first} on do not follow what was stored") };
+                self.entries.truncate(kept as usize);
+                self.entries.extend((first..).zip(entries).map(|(index, entry)| entry_in(index, entry)));
+                self.commit = self.commit.max(commit);
+            }
+            Record::Piece { index, number, bytes } => self.stage(index, number, bytes),
+            Record::Base { meta, dropped, is_installed } => self.stand_on(meta, dropped, is_installed),
+        }
+    }
+
+    fn stage(&mut self, index: u64, number: u32, bytes: Blob) {
+        if number == 0 {
+            self.staged.remove(&index);
+            while self.staged.len() >= STAGED_MAX {
+                self.staged.pop_first();
+            }
+        }
+        let fresh = || Staged { reader: S::Reader::default(), pieces: Vec::new(), state: None };
+        let staged = self.staged.entry(index).or_insert_with(fresh);
+        assert!(staged.pieces.len() == number as usize, "a piece of the snapshot up to {index} is missing");
+        match S::take_piece(&mut staged.reader, &bytes.0) {
+            Ok(state) => staged.state = state,
+            Err(damaged) => panic!("the snapshot up to {index} was stored, and cannot be read: {damaged}"),
+        }
+        staged.pieces.push(bytes);
+    }
+
+    fn stand_on(&mut self, meta: SnapshotMeta, dropped: u64, is_installed: bool) {
+        let Some(Staged { pieces, state: Some(state), .. }) = self.staged.remove(&meta.index) else {
+            panic!("the snapshot up to {} is not whole", meta.index);
+        };
+        self.staged.clear();
+        (self.state, self.pieces) = (Some(state), Arc::new(pieces));
+        self.commit = self.commit.max(meta.index);
+        if is_installed {
+            self.entries.clear();
+            self.dropped = (meta.index, meta.term);
+        } else {
+            while let Some(entry) = self.entries.pop_front_if(|entry| entry.index <= dropped) {
+                self.dropped = (entry.index, entry.term);
+            }
+        }
+        self.base = Some(meta);
+    }
+
+    /// The term of an entry, if it is there or in the snapshot.
+    #[cfg(test)]
+    pub(super) fn holds(&self, index: u64) -> Option<u64> {
+        let base = self.base.as_ref().map_or(0, |base| base.index);
+        if index <= base.max(self.dropped.0) {
+            return Some(0);
+        }
+        self.entries.get((index - self.dropped.0 - 1) as usize).map(|entry| entry.term)
+    }
+
+    /// Term and vote.
+    #[cfg(test)]
+    pub(super) fn promised(&self) -> (u64, Option<VoterId>) {
+        (self.term, self.vote)
+    }
+
+    /// The member that this store is, if it is one.
+    pub(super) fn finish(self) -> Option<Recovered<S>> {
+        let (group, id) = self.joined?;
+        let last = self.dropped.0 + self.entries.len() as u64;
+        let vote = self.vote.map_or(0, |vote| vote.0);
+        let hard = HardState { term: self.term, vote, commit: self.commit.min(last) };
+        let log = Log::new(self.base, self.dropped, self.entries, hard);
+        Some(Recovered { group, id, log, state: self.state, pieces: self.pieces, promised: (self.term, vote) })
+    }
+}
+
+/// What a founder stores: the same on all of them.
+pub(super) fn founding_records<S: Replicated>(joined: Record, meta: SnapshotMeta, state: &S) -> Vec<Record> {
+    let mut writer = state.writer();
+    let mut records = alloc::vec![joined];
+    let mut meta = meta;
+    while let Some(piece) = S::next_piece(&mut writer) {
+        records.push(Record::Piece { index: meta.index, number: meta.pieces, bytes: Blob(piece.into()) });
+        meta.pieces += 1;
+    }
+    let (index, term) = (meta.index, meta.term);
+    records.push(Record::Base { meta, dropped: index, is_installed: true });
+    records.push(Record::Hard { term, vote: None, commit: index });
+    records
+}

@@ -1,0 +1,1 @@
+//! Disks and processes: what is said rests on what is durable.
