@@ -26,7 +26,6 @@ impl<S: Replicated> Member<S> {
         }
         self.raft.advance_apply_to(self.applied.index);
         self.note_ready(out);
-        self.begin_build();
     }
 
     fn apply_one(&mut self, entry: &Entry, out: &mut impl Sink<Action<S>>) {

@@ -6,6 +6,7 @@
 use super::Replicated;
 use super::machine::Action;
 use super::member::Member;
+use super::members::VoterId;
 use super::observation::GroupObservation;
 use super::wire::{Blob, Record, SnapshotMeta};
 use crate::machine::Sink;
@@ -24,11 +25,14 @@ pub(super) struct Build<S: Replicated> {
 }
 
 impl<S: Replicated> Member<S> {
-    /// Begins a snapshot when enough was applied since the last one.
+    /// Begins a snapshot when enough was applied since the last one, or when that one does not know of a member that is
+    /// to be brought up by it.
     pub(super) fn begin_build(&mut self) {
-        let base = self.raft.store().base().map_or(0, |base| base.index);
-        let is_due = self.applied.index - base >= self.settings.bounds.compact_after;
-        let Some(state) = self.state.as_ref().filter(|_| is_due && self.build.is_none()) else { return };
+        let Some(base) = self.raft.store().base().filter(|_| self.build.is_none()) else { return };
+        let is_long = self.applied.index - base.index >= self.settings.bounds.compact_after;
+        let is_new = |id: &VoterId| !base.members.seats.contains_key(id);
+        let is_due = is_long || self.is_leader() && self.members.seats.keys().any(is_new);
+        let Some(state) = self.state.as_ref().filter(|_| is_due) else { return };
         let (members, writer) = (self.members.clone(), state.writer());
         let meta = SnapshotMeta { index: self.applied.index, term: self.applied.term, members, pieces: 0 };
         self.build = Some(Build { meta, writer, pieces: Vec::new(), whole: None });

@@ -4,7 +4,7 @@
 //! `ready`.
 
 use super::convert::conf_state;
-use super::members::Members;
+use super::members::{Members, VoterId};
 use super::wire::SnapshotMeta;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -140,9 +140,12 @@ impl Storage for Log {
     }
 
     /// What the snapshot is; its pieces travel by themselves.
-    fn snapshot(&self, request: u64, _to: u64) -> Result<Snapshot> {
+    fn snapshot(&self, request: u64, to: u64) -> Result<Snapshot> {
         match &self.base {
-            Some(base) if base.index >= request => Ok(super::convert::snapshot(base)),
+            // One that does not know of its receiver would be refused; a newer one is being made.
+            Some(base) if base.index >= request && base.members.get(VoterId(to)).is_some() => {
+                Ok(super::convert::snapshot(base))
+            }
             _ => Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable)),
         }
     }

@@ -119,6 +119,7 @@ impl<S: Replicated> Member<S> {
         self.disk.begin(ctx.next_record);
         self.clock.now = ctx.now;
         self.clock.has_work = None;
+        self.catch_up_clock();
     }
 
     /// Does what is due, and what follows from the event. What came in is looked at before the clock: it may say that
@@ -131,9 +132,11 @@ impl<S: Replicated> Member<S> {
         self.tick(ctx, out);
         self.advance_transfers(out);
         self.follow(ctx, out);
+        self.begin_build();
         if self.advance_build(out) {
             self.clock.has_work = Some(ctx.now);
         }
+        self.expect();
     }
 
     pub(super) fn role(&self) -> StateRole {

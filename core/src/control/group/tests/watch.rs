@@ -5,8 +5,7 @@ use super::super::replay::Replay;
 use super::super::wire::{Body, Message};
 use super::super::{At, Role};
 use super::world::Register;
-use alloc::collections::BTreeMap;
-use alloc::vec::Vec;
+use alloc::collections::{BTreeMap, BTreeSet};
 
 /// What the world knows to be true for ever.
 #[derive(Default)]
@@ -35,19 +34,18 @@ impl Watch {
         at: At,
         digest: u64,
         disks: &[(VoterId, &Replay<Register>)],
-        quorum: &[Vec<VoterId>],
+        quorums: &[[BTreeSet<VoterId>; 2]],
     ) {
         self.checks.applied += 1;
         let known = *self.applied.entry(at.index).or_insert_with(|| {
             // Committed means durable with a majority, not one that counts itself too early.
             self.checks.committed += 1;
-            for voters in quorum.iter().filter(|voters| !voters.is_empty()) {
-                let holds =
-                    |disk: &Replay<Register>| disk.holds(at.index).is_some_and(|term| term == 0 || term == at.term);
-                let has = |id: &VoterId| disks.iter().any(|(it, disk)| it == id && holds(disk));
-                let holders = voters.iter().filter(|id| has(id)).count();
-                assert!(holders * 2 > voters.len(), "entry {at:?} applied, but durable on {holders} of {voters:?}");
-            }
+            let holds = |disk: &Replay<Register>| disk.holds(at.index).is_some_and(|term| term == 0 || term == at.term);
+            let has = |id: &&VoterId| disks.iter().any(|(it, disk)| it == *id && holds(disk));
+            let is_majority =
+                |set: &BTreeSet<VoterId>| set.is_empty() || set.iter().filter(has).count() * 2 > set.len();
+            let is_committed = quorums.iter().any(|sets| sets.iter().all(is_majority));
+            assert!(is_committed, "{at:?} was applied, but is not durable on a majority of {quorums:?}");
             (at.term, digest)
         });
         assert_eq!(known, (at.term, digest), "two entries applied at {}", at.index);
