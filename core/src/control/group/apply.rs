@@ -60,8 +60,8 @@ impl<S: Replicated> Member<S> {
         for id in gone {
             self.transfers.remove(&id);
         }
-        if !self.members.votes(self.id) && self.is_leader() {
-            // The crate would go on leading, and look for itself in vain.
+        if !self.members.votes(self.id) && self.role() != StateRole::Follower {
+            // The crate would go on leading, or might yet be elected, and look for itself in vain.
             let term = self.raft.raft.term;
             self.raft.raft.become_follower(term, raft::INVALID_ID);
         }

@@ -49,7 +49,7 @@ impl<S: Replicated> Member<S> {
         match S::next_piece(&mut build.writer) {
             Some(piece) => {
                 let (number, bytes) = (build.meta.pieces, Blob(piece.into()));
-                self.write(Record::Piece { index, number, bytes: bytes.clone() }, out);
+                self.write(Record::Piece { index, number, bytes: bytes.clone(), is_installed: false }, out);
                 build.meta.pieces += 1;
                 build.pieces.push(bytes);
             }

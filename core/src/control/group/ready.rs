@@ -133,6 +133,8 @@ impl<S: Replicated> Member<S> {
                 self.post(later, out);
             }
         }
+        // Who was deposed hears of it before anything that happens under another leader.
+        self.tell(out);
         self.apply(committed, out);
     }
 

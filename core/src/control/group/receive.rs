@@ -79,7 +79,7 @@ impl<S: Replicated> Member<S> {
         }
         incoming.state = state;
         let index = incoming.meta.index;
-        self.write(Record::Piece { index, number, bytes: bytes.clone() }, out);
+        self.write(Record::Piece { index, number, bytes: bytes.clone(), is_installed: true }, out);
         incoming.pieces.push(bytes);
         Ok(())
     }

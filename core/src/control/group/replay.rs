@@ -5,13 +5,10 @@ use super::convert::entry_in;
 use super::log::Log;
 use super::members::VoterId;
 use super::wire::{Blob, GroupId, Record, SnapshotMeta};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use raft::eraftpb::{Entry, HardState};
-
-/// Snapshots that may be in the making at once: one of its own, one of the leader.
-const STAGED_MAX: usize = 2;
 
 /// What the records read so far amount to.
 #[derive(Clone, Debug)]
@@ -25,11 +22,14 @@ pub(super) struct Replay<S: Replicated> {
     base: Option<SnapshotMeta>,
     state: Option<S>,
     pieces: Arc<Vec<Blob>>,
-    staged: BTreeMap<u64, Staged<S>>,
+    /// What is in the making: of its own, and of a leader.
+    own: Option<Staged<S>>,
+    incoming: Option<Staged<S>>,
 }
 
 #[derive(Clone, Debug)]
 struct Staged<S: Replicated> {
+    index: u64,
     reader: S::Reader,
     pieces: Vec<Blob>,
     state: Option<S>,
@@ -58,7 +58,8 @@ impl<S: Replicated> Replay<S> {
             base: None,
             state: None,
             pieces: Arc::default(),
-            staged: BTreeMap::new(),
+            own: None,
+            incoming: None,
         }
     }
 
@@ -80,21 +81,19 @@ impl<S: Replicated> Replay<S> {
                 self.entries.extend((first..).zip(entries).map(|(index, entry)| entry_in(index, entry)));
                 self.commit = self.commit.max(commit);
             }
-            Record::Piece { index, number, bytes } => self.stage(index, number, bytes),
+            Record::Piece { index, number, bytes, is_installed } => self.stage(index, number, bytes, is_installed),
             Record::Base { meta, dropped, is_installed } => self.stand_on(meta, dropped, is_installed),
         }
     }
 
-    fn stage(&mut self, index: u64, number: u32, bytes: Blob) {
+    fn stage(&mut self, index: u64, number: u32, bytes: Blob, is_installed: bool) {
+        let slot = if is_installed { &mut self.incoming } else { &mut self.own };
         if number == 0 {
-            self.staged.remove(&index);
-            while self.staged.len() >= STAGED_MAX {
-                self.staged.pop_first();
-            }
+            *slot = Some(Staged { index, reader: S::Reader::default(), pieces: Vec::new(), state: None });
         }
-        let fresh = || Staged { reader: S::Reader::default(), pieces: Vec::new(), state: None };
-        let staged = self.staged.entry(index).or_insert_with(fresh);
-        assert!(staged.pieces.len() == number as usize, "a piece of the snapshot up to {index} is missing");
+        let Some(staged) = slot.as_mut().filter(|it| it.index == index && it.pieces.len() == number as usize) else {
+            panic!("a piece of the snapshot up to {index} is missing");
+        };
         match S::take_piece(&mut staged.reader, &bytes.0) {
             Ok(state) => staged.state = state,
             Err(damaged) => panic!("the snapshot up to {index} was stored, and cannot be read: {damaged}"),
@@ -103,10 +102,10 @@ impl<S: Replicated> Replay<S> {
     }
 
     fn stand_on(&mut self, meta: SnapshotMeta, dropped: u64, is_installed: bool) {
-        let Some(Staged { pieces, state: Some(state), .. }) = self.staged.remove(&meta.index) else {
+        let slot = if is_installed { &mut self.incoming } else { &mut self.own };
+        let Some(Staged { pieces, state: Some(state), .. }) = slot.take_if(|it| it.index == meta.index) else {
             panic!("the snapshot up to {} is not whole", meta.index);
         };
-        self.staged.clear();
         (self.state, self.pieces) = (Some(state), Arc::new(pieces));
         self.commit = self.commit.max(meta.index);
         if is_installed {
@@ -153,7 +152,8 @@ pub(super) fn founding_records<S: Replicated>(joined: Record, meta: SnapshotMeta
     let mut records = alloc::vec![joined];
     let mut meta = meta;
     while let Some(piece) = S::next_piece(&mut writer) {
-        records.push(Record::Piece { index: meta.index, number: meta.pieces, bytes: Blob(piece.into()) });
+        let (index, number, bytes) = (meta.index, meta.pieces, Blob(piece.into()));
+        records.push(Record::Piece { index, number, bytes, is_installed: true });
         meta.pieces += 1;
     }
     let (index, term) = (meta.index, meta.term);

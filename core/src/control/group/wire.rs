@@ -297,12 +297,14 @@ pub enum Record {
     Piece {
         /// The last entry it holds.
         index: u64,
-        /// Counts from zero.
+        /// Counts from zero, with which an earlier snapshot of the same origin is given up.
         number: u32,
         /// Its bytes.
         bytes: Blob,
+        /// Whether it comes from a leader.
+        is_installed: bool,
     },
-    /// The pieces before are what the log stands on.
+    /// The last pieces of that origin are what the log stands on.
     Base {
         /// What they are.
         meta: SnapshotMeta,
