@@ -262,7 +262,11 @@ impl EngineChecks {
         self.exercised.ord_1 += 1;
         if cause < watched.last_gated {
             let last = watched.last_gated;
-            found.fail(ORD_1, &[host], format!("what follows from {cause} left the gate after what follows from {last}"));
+            found.fail(
+                ORD_1,
+                &[host],
+                format!("what follows from {cause} left the gate after what follows from {last}"),
+            );
         }
         watched.last_gated = cause;
     }

@@ -106,18 +106,21 @@ impl<S: Replicated> Member<S> {
         let add: Vec<_> = ids.iter().flatten().copied().filter(|id| self.members.learners.contains(id)).collect();
         let removed = self.members.voters().filter(|(_, voter)| procedure.is_removed(*voter));
         let remove: Vec<_> = removed.map(|(id, _)| id).collect();
-        let change = match unknown {
-            Some((voter, _)) => Change::Learn { id: VoterId(self.members.next), voter: *voter },
-            None if add.is_empty() && remove.is_empty() => {
+        let mut learners = self.members.learners.iter();
+        let stale = learners.find(|id| self.members.get(**id).is_some_and(|voter| procedure.is_removed(voter)));
+        let change = match (stale, unknown) {
+            (Some(id), _) => Change::Forget { id: *id },
+            (None, Some((voter, _))) => Change::Learn { id: VoterId(self.members.next), voter: *voter },
+            _ if add.is_empty() && remove.is_empty() => {
                 out.push(Action::Reply(procedure.ticket, Ok(Reply::Changed(self.members.clone()))));
                 return false;
             }
-            None if add.iter().all(|id| self.has_caught_up(*id)) => Change::Enter { add, remove },
-            None if now >= procedure.until => {
+            _ if add.iter().all(|id| self.has_caught_up(*id)) => Change::Enter { add, remove },
+            _ if now >= procedure.until => {
                 out.push(Action::Reply(procedure.ticket, Err(Refusal::TooSlow)));
                 return false;
             }
-            None => {
+            _ => {
                 self.procedure = Some(procedure);
                 return false;
             }

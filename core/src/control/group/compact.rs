@@ -29,7 +29,10 @@ impl<S: Replicated> Member<S> {
     /// to be brought up by it.
     pub(super) fn begin_build(&mut self) {
         let Some(base) = self.raft.store().base().filter(|_| self.build.is_none()) else { return };
-        let is_long = self.applied.index - base.index >= self.settings.bounds.compact_after;
+        let bounds = &self.settings.bounds;
+        let applied = self.applied.index - base.index;
+        let is_heavy = applied > 0 && self.raft.store().bytes() >= bounds.compact_bytes;
+        let is_long = applied >= bounds.compact_after || is_heavy;
         let is_new = |id: &VoterId| !base.members.seats.contains_key(id);
         let is_due = is_long || self.is_leader() && self.members.seats.keys().any(is_new);
         let Some(state) = self.state.as_ref().filter(|_| is_due) else { return };
@@ -54,8 +57,8 @@ impl<S: Replicated> Member<S> {
                 build.pieces.push(bytes);
             }
             None => {
-                let first = self.raft.store().first();
-                let dropped = index.saturating_sub(self.settings.bounds.keep_behind).max(first - 1);
+                let bounds = &self.settings.bounds;
+                let dropped = self.raft.store().behind(index, bounds.keep_behind, bounds.compact_bytes);
                 let record = Record::Base { meta: build.meta.clone(), dropped, is_installed: false };
                 build.whole = Some((self.write(record, out), dropped));
             }

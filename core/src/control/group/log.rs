@@ -20,6 +20,8 @@ pub(super) struct Log {
     /// The entry before the first one: index and term.
     dropped: (u64, u64),
     entries: VecDeque<Entry>,
+    /// Bytes of the entries behind the snapshot.
+    bytes: u64,
     /// What the member starts with; not kept up to date.
     hard: HardState,
     /// What the log stands on. `None` only while a new member has not got anything.
@@ -38,7 +40,34 @@ impl Log {
         entries: VecDeque<Entry>,
         hard: HardState,
     ) -> Self {
-        Self { dropped, entries, hard, base }
+        let mut made = Self { dropped, entries, bytes: 0, hard, base };
+        made.weigh();
+        made
+    }
+
+    /// Bytes of the entries that the snapshot does not hold.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn weigh(&mut self) {
+        let base = self.base.as_ref().map_or(0, |base| base.index);
+        let behind = self.entries.iter().rev().take_while(|entry| entry.index > base);
+        self.bytes = behind.map(|entry| bytes_of(entry) as u64).sum();
+    }
+
+    /// The entry before the last so many before `index`, or before so many bytes of them.
+    pub(super) fn behind(&self, index: u64, entries: u64, bytes: u64) -> u64 {
+        let mut kept = 0;
+        let mut at = index;
+        while at > self.dropped.0 && index - at < entries {
+            kept += self.get(at).map_or(0, |entry| bytes_of(entry) as u64);
+            if kept > bytes {
+                break;
+            }
+            at -= 1;
+        }
+        at
     }
 
     pub(super) fn base(&self) -> Option<&SnapshotMeta> {
@@ -75,7 +104,10 @@ impl Log {
         let Some(place) = place else {
             panic!("entry {} does not follow {}..={}", first.index, self.first(), self.last());
         };
-        self.entries.truncate(place);
+        // A leader's entries take the place of others rarely, and of few.
+        let replaced: u64 = self.entries.drain(place..).map(|entry| bytes_of(&entry) as u64).sum();
+        self.bytes -= replaced;
+        self.bytes += entries.iter().map(|entry| bytes_of(entry) as u64).sum::<u64>();
         self.entries.extend(entries);
     }
 
@@ -84,6 +116,7 @@ impl Log {
         self.entries.clear();
         self.dropped = (meta.index, meta.term);
         self.base = Some(meta);
+        self.weigh();
     }
 
     /// The log stands on a snapshot of its own making from now on.
@@ -94,6 +127,7 @@ impl Log {
             self.dropped = (dropped, term);
         }
         self.base = Some(meta);
+        self.weigh();
     }
 }
 

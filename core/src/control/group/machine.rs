@@ -130,7 +130,9 @@ impl<S: Replicated> Group<S> {
         self.life = Some(life);
         let replay = core::mem::replace(&mut self.replay, Replay::new());
         if let Some(recovered) = replay.finish() {
-            self.member = Some(Box::new(Member::new(ctx, self.settings.clone(), life, recovered)));
+            let mut member = Member::new(ctx, self.settings.clone(), life, recovered);
+            member.begin(ctx);
+            self.member = Some(Box::new(member));
         }
     }
 
@@ -142,7 +144,8 @@ impl<S: Replicated> Group<S> {
         out: &mut impl Sink<Action<S>>,
     ) -> Result<Reply<S::Outcome>, Refusal> {
         let (members, group) = founded(founding);
-        if let Some(member) = &self.member {
+        // One that has nothing may have crashed in the middle of this.
+        if let Some(member) = self.member.as_ref().filter(|member| member.state.is_some()) {
             return if member.group == group { Ok(Reply::Founded(group)) } else { Err(Refusal::OtherGroup) };
         }
         let own = Voter { node: life.node, store: life.store };
@@ -198,7 +201,7 @@ impl<S: Replicated> Group<S> {
         }
         let heard = match &mut self.member {
             Some(member) if member.is_halted => Ok(()),
-            Some(member) => member.hear(ctx, from, message, out),
+            Some(member) => member.hear(from, message, out),
             None => Err(Fault::NotMember),
         };
         if let Err(fault) = heard {

@@ -196,7 +196,6 @@ impl<S: Replicated> Member<S> {
     /// Takes a message in, or says why not.
     pub(super) fn hear(
         &mut self,
-        ctx: &mut Ctx<'_>,
         source: &Incarnation,
         message: Message,
         out: &mut impl Sink<Action<S>>,
@@ -207,9 +206,9 @@ impl<S: Replicated> Member<S> {
         }
         let Message { from, term, body, .. } = message;
         match body {
-            Body::Piece { meta, number, bytes } => self.take_piece(ctx, (from, term), meta, number, bytes, out),
+            Body::Piece { meta, number, bytes } => self.take_piece((from, term), meta, number, bytes, out),
             Body::Wants { index, number } => {
-                self.wanted(ctx, from, index, number, out);
+                self.wanted(from, index, number, out);
                 Ok(())
             }
             body => {

@@ -8,7 +8,7 @@ use super::members::VoterId;
 use super::observation::GroupObservation;
 use super::wire::{Blob, Body, Record, SnapshotMeta};
 use super::{At, Replicated, convert};
-use crate::machine::{Ctx, Sink};
+use crate::machine::Sink;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use raft::Ready;
@@ -33,7 +33,6 @@ impl<S: Replicated> Incoming<S> {
 impl<S: Replicated> Member<S> {
     pub(super) fn take_piece(
         &mut self,
-        _: &mut Ctx<'_>,
         (from, term): (VoterId, u64),
         meta: SnapshotMeta,
         number: u32,

@@ -41,7 +41,10 @@ pub struct Bounds {
     pub appends_ahead: u32,
     /// Applied entries after which the log is compacted behind a snapshot.
     pub compact_after: u64,
-    /// Applied entries that stay in the log behind a snapshot, for members that lag a little.
+    /// Bytes of entries after which it is, too.
+    pub compact_bytes: u64,
+    /// Applied entries that stay in the log behind a snapshot, for members that lag a little; less where they have more
+    /// than `compact_bytes`.
     pub keep_behind: u64,
     /// Bytes of one piece of a snapshot.
     pub piece_bytes: u32,
@@ -65,6 +68,7 @@ impl Default for Bounds {
             confirmations: 1_024,
             appends_ahead: 64,
             compact_after: 8_192,
+            compact_bytes: 16 << 20,
             keep_behind: 2_048,
             piece_bytes: 64 << 10,
             pieces: 4_096,

@@ -6,7 +6,7 @@ use super::member::Member;
 use super::members::VoterId;
 use super::observation::GroupObservation;
 use super::wire::{Blob, Body, SnapshotMeta};
-use crate::machine::{Ctx, Sink};
+use crate::machine::Sink;
 use crate::time::Time;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -55,14 +55,7 @@ impl<S: Replicated> Member<S> {
     }
 
     /// A member wants its next piece, or has them all.
-    pub(super) fn wanted(
-        &mut self,
-        _: &mut Ctx<'_>,
-        from: VoterId,
-        index: u64,
-        number: u32,
-        out: &mut impl Sink<Action<S>>,
-    ) {
+    pub(super) fn wanted(&mut self, from: VoterId, index: u64, number: u32, out: &mut impl Sink<Action<S>>) {
         let Some(transfer) = self.transfers.get_mut(&from).filter(|it| it.meta.index == index) else { return };
         if number >= transfer.meta.pieces {
             self.transfers.remove(&from);

@@ -95,6 +95,11 @@ fn a_node_that_does_not_answer_gets_no_vote() {
     world.commits(b"goes on");
     world.cut.clear();
     assert_eq!(changes(&mut world, &[3], &[0]), Ok(3), "asked again");
+    // Who learned in vain can be let go.
+    world.cut_off(0);
+    assert_eq!(changes(&mut world, &[0], &[1]), Err(Refusal::TooSlow));
+    assert_eq!(changes(&mut world, &[], &[0]), Ok(3));
+    assert_eq!(world.status(world.leader().unwrap()).unwrap().members.iter().count(), 3);
 }
 
 #[test]

@@ -119,3 +119,20 @@ fn a_stalled_disk_of_a_follower_holds_nobody_up() {
     assert!(world.now.since(began) < Duration::from_secs(1));
     assert_eq!(world.leader(), Some(leader));
 }
+
+#[test]
+fn a_crash_while_a_group_is_founded_leaves_all_or_nothing() {
+    for seed in 0..30 {
+        let mut world = World::founded(700 + seed, 3, 3);
+        // Given that any part of what the founders stored is lost,
+        (0..3).for_each(|host| world.crashes(host));
+        (0..3).for_each(|host| world.starts(host));
+        // When the operator, who was not answered, asks again,
+        for host in 0..3 {
+            assert!(matches!(world.founds(host, &[0, 1, 2]), Ok(Reply::Founded(_))));
+        }
+        // Then there is a group.
+        world.commits(b"x");
+        world.agree(&[0, 1, 2]);
+    }
+}

@@ -98,6 +98,7 @@ fn a_life(seed: u64, things: u32) -> World {
     (0..NODES).for_each(|host| world.starts(host));
     let voters = [1, 3, 3, 5][world.below(4) as usize];
     world.found(voters);
+    world.runs_for(20);
     world.weather.loss_percent = [0, 1, 10, 25][world.below(4) as usize];
     world.weather.duplicate_percent = [0, 10][world.below(2) as usize];
     world.weather.delay = [(200, 600), (100, 50_000), (10, 300_000)][world.below(3) as usize];

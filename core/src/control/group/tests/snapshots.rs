@@ -107,3 +107,17 @@ fn work_on_a_snapshot_is_cut_into_steps() {
     assert!(pieces.iter().any(|count| *count > 4), "{pieces:?}");
     assert!(world.most_writes <= 4, "one event wrote {} records", world.most_writes);
 }
+
+#[test]
+fn a_log_of_large_entries_is_compacted_by_its_bytes() {
+    let mut world = World::new(7, 3);
+    world.settings.bounds.compact_bytes = 50_000;
+    (0..3).for_each(|host| world.starts(host));
+    world.found(3);
+    for value in 0..40u8 {
+        world.commits(&[value; 4_000]);
+    }
+    world.agree(&[0, 1, 2]);
+    let status = world.status(0).unwrap();
+    assert!(status.last - status.first < 30, "{status:?}");
+}
