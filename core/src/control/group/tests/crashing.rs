@@ -136,3 +136,40 @@ fn a_crash_while_a_group_is_founded_leaves_all_or_nothing() {
         world.agree(&[0, 1, 2]);
     }
 }
+
+#[test]
+fn who_is_left_alone_does_not_lead_before_all_it_has_is_durable() {
+    let mut caught = 0;
+    for seed in 0..20 {
+        let mut world = World::founded(800 + seed, 2, 1);
+        world.elects();
+        let (add, remove) = ([world.voter(1)].to_vec(), [world.hosts[0].node].to_vec());
+        world.asks(0, Request::Change { add, remove });
+        world.weather.sync = (100, 20_000);
+        // Given a voter that takes over all by itself, while entries are on their way to its disk,
+        let is_alone = |world: &World| {
+            world.status(1).is_some_and(|it| {
+                it.members.voters().count() == 1 && it.members.iter().count() == 1 && !it.members.is_joint()
+            }) && world.status(1).is_some_and(|it| it.members.get(it.id).is_some())
+        };
+        for value in 0..3_000u32 {
+            if is_alone(&world) {
+                break;
+            }
+            world.proposes(0, &value.to_le_bytes());
+            world.runs_for(1);
+        }
+        assert!(is_alone(&world));
+        // When its disk stalls for longer than any election takes,
+        world.hosts[1].disk_stalled = true;
+        caught += usize::from(world.hosts[1].synced < world.hosts[1].journal.len());
+        world.runs_for(3_000);
+        // Then it waits,
+        assert!(world.leader() != Some(1) || world.hosts[1].synced == world.hosts[1].journal.len());
+        // and leads when everything is there.
+        world.hosts[1].disk_stalled = false;
+        world.syncs(1);
+        world.commits(b"alone");
+    }
+    assert!(caught > 0, "nothing was on its way to the disk");
+}

@@ -153,8 +153,8 @@ fn whatever_happens_nothing_committed_is_lost_and_no_term_has_two_leaders() {
 
 #[test]
 fn whatever_happens_it_happens_again_with_the_same_seed() {
-    for seed in [3, 17] {
-        let (one, other) = (a_life(seed, 400), a_life(seed, 400));
+    for seed in 100..110 {
+        let (one, other) = (a_life(seed, 300), a_life(seed, 300));
         assert_eq!(one.trace.finalize(), other.trace.finalize());
     }
 }
