@@ -18,8 +18,7 @@ pub(super) fn conf_state(members: &Members) -> ConfState {
         voters: ids(&members.voters),
         learners: ids(&members.learners),
         voters_outgoing: ids(&members.outgoing),
-        learners_next: Vec::new(),
-        auto_leave: false,
+        ..ConfState::default()
     }
 }
 
@@ -70,7 +69,7 @@ pub(super) fn change_fits(change: &Change) -> bool {
 
 /// The change that an entry holds, if it holds one.
 pub(super) fn change_of(entry: &eraftpb::Entry) -> Option<Change> {
-    let is_change = entry.entry_type == EntryType::EntryConfChangeV2 as i32;
+    let is_change = entry.get_entry_type() == EntryType::EntryConfChangeV2;
     is_change.then(|| match decode_value(&entry.context) {
         Ok(change) => change,
         Err(error) => panic!("a change that this machine encoded cannot be decoded: {error}"),
@@ -81,7 +80,7 @@ pub(super) fn entry_out(entry: &eraftpb::Entry) -> Entry {
     let payload = match change_of(entry) {
         Some(change) => Payload::Change(change),
         None if entry.data.is_empty() => Payload::Empty,
-        None => Payload::Command(Blob(entry.data.as_slice().into())),
+        None => Payload::Command(Blob(entry.data[..].into())),
     };
     Entry { term: entry.term, payload }
 }
@@ -90,10 +89,10 @@ pub(super) fn entry_in(index: u64, entry: Entry) -> eraftpb::Entry {
     let mut made = eraftpb::Entry { term: entry.term, index, ..eraftpb::Entry::default() };
     match entry.payload {
         Payload::Empty => {}
-        Payload::Command(bytes) => made.data = bytes.0.into_vec(),
+        Payload::Command(bytes) => made.data = bytes.0.into_vec().into(),
         Payload::Change(change) => {
             made.set_entry_type(EntryType::EntryConfChangeV2);
-            made.context = change_bytes(&change);
+            made.context = change_bytes(&change).into();
         }
     }
     made
@@ -115,7 +114,8 @@ pub(super) fn message_in(message: Message) -> Option<eraftpb::Message> {
     let kind = match message.body {
         Body::Append { index, log_term, commit, entries } => {
             (made.index, made.log_term, made.commit) = (index, log_term, commit);
-            made.entries = (index + 1..).zip(entries).map(|(index, entry)| entry_in(index, entry)).collect();
+            let entries = (index + 1..).zip(entries).map(|(index, entry)| entry_in(index, entry));
+            made.entries = entries.collect::<Vec<_>>().into();
             MessageType::MsgAppend
         }
         Body::Appended { index, commit } => {
@@ -132,11 +132,11 @@ pub(super) fn message_in(message: Message) -> Option<eraftpb::Message> {
         Body::Vote(ballot) => ballot_in(&mut made, ballot, MessageType::MsgRequestVoteResponse),
         Body::PreVote(ballot) => ballot_in(&mut made, ballot, MessageType::MsgRequestPreVoteResponse),
         Body::Heartbeat { commit, round } => {
-            (made.commit, made.context) = (commit, round_bytes(round));
+            (made.commit, made.context) = (commit, round_bytes(round).into());
             MessageType::MsgHeartbeat
         }
         Body::Heard { commit, round } => {
-            (made.commit, made.context) = (commit, round_bytes(round));
+            (made.commit, made.context) = (commit, round_bytes(round).into());
             MessageType::MsgHeartbeatResponse
         }
         Body::TimeoutNow => MessageType::MsgTimeoutNow,
@@ -150,7 +150,7 @@ fn candidacy_in(made: &mut eraftpb::Message, candidacy: Candidacy, kind: Message
     let Candidacy { index, log_term, commit, commit_term, transfer } = candidacy;
     (made.index, made.log_term, made.commit, made.commit_term) = (index, log_term, commit, commit_term);
     if transfer {
-        made.context = CAMPAIGN_TRANSFER.to_vec();
+        made.context = CAMPAIGN_TRANSFER.into();
     }
     kind
 }
@@ -168,7 +168,7 @@ pub(super) fn message_out(group: GroupId, store: StoreIncarnation, made: &eraftp
         log_term: made.log_term,
         commit: made.commit,
         commit_term: made.commit_term,
-        transfer: made.context == CAMPAIGN_TRANSFER,
+        transfer: made.context[..] == *CAMPAIGN_TRANSFER,
     };
     let ballot = || Ballot { granted: !made.reject, commit: made.commit, commit_term: made.commit_term };
     let body = match made.get_msg_type() {

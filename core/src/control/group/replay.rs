@@ -140,7 +140,7 @@ impl<S: Replicated> Replay<S> {
         let (group, id) = self.joined?;
         let last = self.dropped.0 + self.entries.len() as u64;
         let vote = self.vote.map_or(0, |vote| vote.0);
-        let hard = HardState { term: self.term, vote, commit: self.commit.min(last) };
+        let hard = HardState { term: self.term, vote, commit: self.commit.min(last), ..HardState::default() };
         let log = Log::new(self.base, self.dropped, self.entries, hard);
         Some(Recovered { group, id, log, state: self.state, pieces: self.pieces, promised: (self.term, vote) })
     }
