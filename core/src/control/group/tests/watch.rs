@@ -6,6 +6,7 @@ use super::super::wire::{Body, Message};
 use super::super::{At, Role};
 use super::world::Register;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 /// What the world knows to be true for ever.
 #[derive(Default)]
@@ -14,6 +15,8 @@ pub(super) struct Watch {
     pub(super) is_off: bool,
     /// Entries that were applied somewhere: term and digest of the state after it.
     pub(super) applied: BTreeMap<u64, (u64, u64)>,
+    /// The sets of voters, in the order in which they came.
+    voters: Vec<[BTreeSet<VoterId>; 2]>,
     /// Who led each term.
     leaders: BTreeMap<u64, VoterId>,
     /// How often what was checked.
@@ -42,6 +45,14 @@ impl Watch {
         if self.is_off {
             return;
         }
+        for sets in quorums {
+            if !self.voters.contains(sets) {
+                self.voters.push(sets.clone());
+            }
+        }
+        // A change counts from where it is applied: entries close behind it may have been committed by the voters before.
+        let first = self.voters.iter().position(|sets| quorums.contains(sets)).unwrap_or(0);
+        let before = &self.voters[first.saturating_sub(1)];
         let known = *self.applied.entry(at.index).or_insert_with(|| {
             // Committed means durable with a majority, not one that counts itself too early.
             self.checks.committed += 1;
@@ -49,7 +60,7 @@ impl Watch {
             let has = |id: &&VoterId| disks.iter().any(|(it, disk)| it == *id && holds(disk));
             let is_majority =
                 |set: &BTreeSet<VoterId>| set.is_empty() || set.iter().filter(has).count() * 2 > set.len();
-            let is_committed = quorums.iter().any(|sets| sets.iter().all(is_majority));
+            let is_committed = quorums.iter().chain([before]).any(|sets| sets.iter().all(is_majority));
             assert!(is_committed, "{at:?} was applied, but is not durable on a majority of {quorums:?}");
             (at.term, digest)
         });
