@@ -10,12 +10,14 @@
 extern crate alloc;
 
 pub mod codec;
+pub mod control;
 pub mod endpoint;
 pub mod envelope;
 pub mod epoch;
 pub mod gate;
 pub mod identity;
 pub mod inline;
+pub mod lease;
 pub mod limits;
 pub mod machine;
 pub mod membership;
