@@ -116,7 +116,7 @@ impl State {
                 Ok(Answer::Ended)
             }
             Command::Campaign { scope } => self.campaign(scope, session?, token, out),
-            Command::Withdraw { scope } => self.withdraw(scope, session?),
+            Command::Withdraw { scope } => self.withdraw(scope, session?, out),
             Command::Release { scope, granted } => self.release(scope, session?, granted, token, out),
             Command::Transfer { scope, granted, to } => self.transfer(scope, session?, granted, to, token, out),
             Command::Retire { scope } => self.retire(scope),

@@ -38,6 +38,13 @@ pub enum Change {
         /// Which session.
         session: SessionId,
     },
+    /// A session waits no more.
+    Withdrew {
+        /// For which scope.
+        scope: Scope,
+        /// Which session.
+        session: SessionId,
+    },
     /// A scope is held.
     Granted {
         /// Which.

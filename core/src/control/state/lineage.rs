@@ -114,12 +114,13 @@ impl State {
     pub(super) fn bump(&mut self, bump: Bump, out: &mut impl Sink<Change>) {
         self.lineage.epoch = bump.epoch;
         self.last_bump = Some(bump);
-        out.push(Change::Epoch { lineage: self.lineage });
         let token = FenceToken::new(bump.epoch, bump.index);
         for (scope, tenure) in &mut self.scopes {
             let Some(lease) = &mut tenure.lease else { continue };
             lease.token = token;
             out.push(Change::Reissued { scope: *scope, lease: *lease });
         }
+        // Last: whoever hears of the epoch has no older token any more, and may say so.
+        out.push(Change::Epoch { lineage: self.lineage });
     }
 }

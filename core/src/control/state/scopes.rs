@@ -100,11 +100,17 @@ impl State {
     }
 
     /// A candidate wants it no more. A holder has to release.
-    pub(super) fn withdraw(&mut self, scope: Scope, session: SessionId) -> Result<Answer, Refusal> {
+    pub(super) fn withdraw(
+        &mut self,
+        scope: Scope,
+        session: SessionId,
+        out: &mut impl Sink<Change>,
+    ) -> Result<Answer, Refusal> {
         if self.lease(&scope).is_some_and(|lease| lease.session == session) {
             return Err(Refusal::Holds);
         }
         self.strike(scope, session);
+        out.push(Change::Withdrew { scope, session });
         Ok(Answer::Withdrawn)
     }
 

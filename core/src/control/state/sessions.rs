@@ -70,7 +70,13 @@ impl State {
     }
 
     /// Ends a session; each of its scopes goes to whoever waits next, with this entry's token. Nothing if it has ended.
-    pub(super) fn end(&mut self, id: SessionId, token: FenceToken, cause: EndCause, out: &mut impl Sink<Change>) -> bool {
+    pub(super) fn end(
+        &mut self,
+        id: SessionId,
+        token: FenceToken,
+        cause: EndCause,
+        out: &mut impl Sink<Change>,
+    ) -> bool {
         let Some(session) = self.sessions.remove(&id) else { return false };
         self.owners.remove(&session.owner);
         out.push(Change::Ended { session: id, owner: session.owner, cause });
