@@ -169,8 +169,10 @@ impl Keeper {
     }
 
     /// Whether every session older than the current epoch is known to this leader to have acknowledged it.
+    ///
+    /// Not before a quarantine is lifted: whoever held something before the recovery is in no list.
     pub fn is_epoch_known(&self) -> bool {
-        matches!(self.role, Role::Leading { .. }) && self.behind.is_empty()
+        matches!(self.role, Role::Leading { .. }) && self.behind.is_empty() && self.quarantine.is_none()
     }
 
     fn term(&self) -> Option<u64> {
