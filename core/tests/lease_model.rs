@@ -672,7 +672,7 @@ impl Leases {
                 own.sequence += 1;
                 own.awaited.extend(ticket.map(|ticket| (sequence, ticket)));
                 let unanswered = own.awaited.first().map_or(sequence, |(first, _)| *first);
-                Entry::Client { client, registered, sequence, unanswered, command }
+                Entry::Client { client, registered, sequence, unanswered, command: command.into() }
             }
             (Item::Command(..), None) => return,
         };

@@ -10,6 +10,7 @@ use crate::control::state::limits::SCOPES_MAX;
 use crate::epoch::{ClusterEpoch, Epoch};
 use crate::identity::NodeId;
 use crate::time::WallTime;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use serde::{Deserialize, Serialize};
 
@@ -49,14 +50,14 @@ pub struct Conflict {
 }
 
 /// Why a write was not accepted. Nothing changed, but that a conflict is on record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotAccepted {
     /// A newer epoch has fenced it.
     #[error(
         "stale epoch {} for {} from {}: {} or newer is expected; ask who holds the scope now and retry there",
         .0.actual, .0.scope, .0.who, .0.expected
     )]
-    Stale(Conflict),
+    Stale(Box<Conflict>),
     /// To accept it would mean to forget another scope's epoch (rule A3).
     #[error("writes for {limit} scopes have been accepted here; retire scopes that are not in use")]
     Full {
@@ -90,7 +91,7 @@ impl Acceptor {
         if actual < expected {
             let conflict = Conflict { scope, expected, actual, who, when };
             self.record(conflict);
-            return Err(NotAccepted::Stale(conflict));
+            return Err(NotAccepted::Stale(Box::new(conflict)));
         }
         if self.scopes.get(&scope) == Some(&actual) {
             return Ok(None);

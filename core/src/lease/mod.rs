@@ -25,3 +25,6 @@ pub use keeper::Keeper;
 pub use observation::LeaseObservation;
 pub use settings::Settings;
 pub use wire::{Message, Renew};
+
+#[cfg(test)]
+mod tests;

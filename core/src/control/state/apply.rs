@@ -86,7 +86,7 @@ impl State {
                     Turn::Done(outcome) => outcome,
                     Turn::Refused(refusal) => Outcome::Refused(refusal),
                     Turn::Fresh => {
-                        let outcome = self.client_command(at, client, command, out).into();
+                        let outcome = self.client_command(at, client, *command, out).into();
                         self.remember(client, sequence, &outcome);
                         outcome
                     }

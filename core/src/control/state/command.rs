@@ -8,6 +8,7 @@ use crate::codec::{BodyVersion, DecodeError, EncodeError, decode_value, encode_v
 use crate::epoch::{ClusterEpoch, FenceToken};
 use crate::identity::{Incarnation, NodeId, StoreIncarnation};
 use crate::time::Duration;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -37,7 +38,7 @@ pub enum Entry {
         /// The lowest sequence whose answer the client still awaits, this one included.
         unanswered: u64,
         /// What to do.
-        command: Command,
+        command: Box<Command>,
     },
     /// A command of the leader's own. Each of them does nothing the second time.
     Leader {

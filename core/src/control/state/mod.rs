@@ -42,3 +42,6 @@ pub use sessions::{Session, SessionId};
 pub use shared::{Cordon, Setting, Voters};
 pub use snapshot::{Piece, SnapshotError, SnapshotReader, SnapshotWriter, snapshot_bytes, state_of_snapshot};
 pub use table::{Chain, Genesis, State};
+
+#[cfg(test)]
+mod tests;
