@@ -44,4 +44,4 @@ pub use snapshot::{Piece, SnapshotError, SnapshotReader, SnapshotWriter, snapsho
 pub use table::{Chain, Genesis, State};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
