@@ -358,7 +358,7 @@ struct Node {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Item {
     Register,
-    Command(Option<Ticket>, Command),
+    Command(Option<Ticket>, Box<Command>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -543,7 +543,7 @@ impl Leases {
                     world.send(Packet::Renew { from: node, boot, renew });
                 }
                 client::Action::Submit { ticket, command } => {
-                    world.node(node).queue.push(Item::Command(Some(ticket), command));
+                    world.node(node).queue.push(Item::Command(Some(ticket), command.into()));
                 }
                 _ => {}
             }
@@ -672,7 +672,7 @@ impl Leases {
                 own.sequence += 1;
                 own.awaited.extend(ticket.map(|ticket| (sequence, ticket)));
                 let unanswered = own.awaited.first().map_or(sequence, |(first, _)| *first);
-                Entry::Client { client, registered, sequence, unanswered, command: command.into() }
+                Entry::Client { client, registered, sequence, unanswered, command }
             }
             (Item::Command(..), None) => return,
         };
@@ -844,7 +844,7 @@ impl Leases {
         }
         if self.restores > 0 {
             // Since then so much has happened that indexes below this one have been used.
-            world.tail = vec![Arc::new(Logged { term: 1, bytes: vec![] }); 20];
+            world.tail = (0..20).map(|_| Arc::new(Logged { term: 1, bytes: vec![] })).collect();
             sound.client(&mut world, 0, client::Event::Ask(Ask::Transfer { scope: scope("b"), to: id(0) }));
             sound.settle(&mut world);
             sound.settle(&mut world);
@@ -1027,7 +1027,7 @@ impl Model for Leases {
                 if self.plant == Some(Plant::TransferFirst) {
                     let granted = world.nodes[node].copy.lease(&scope)?.granted;
                     let command = Command::Transfer { scope, granted, to };
-                    world.node(node).queue.push(Item::Command(None, command));
+                    world.node(node).queue.push(Item::Command(None, command.into()));
                 } else {
                     self.client(&mut world, node, client::Event::Ask(Ask::Transfer { scope, to }));
                 }
@@ -1041,7 +1041,7 @@ impl Model for Leases {
                 world.used.bumps += 1;
                 let (expected, text) = (world.truth.cluster_epoch(), Text::EMPTY);
                 let command = Command::BumpEpoch { expected, reason: text, actor: text };
-                world.node(node).queue.push(Item::Command(None, command));
+                world.node(node).queue.push(Item::Command(None, command.into()));
             }
             Step::Write { node, scope } => {
                 let holding = self.holdings(&world, node).into_iter().find(|(own, _)| *own == scope)?;

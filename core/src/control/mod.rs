@@ -1,6 +1,11 @@
 //! The control group: what the whole cluster agrees on, and how.
 //!
-//! [`state`] is the replicated state as plain data, and the commands that change it; it knows no time, no network and no
-//! Raft. `docs/control.md` is the protocol that this, the group and [`lease`](crate::lease) follow.
+//! | folder | holds |
+//! | --- | --- |
+//! | [`state`] | what is replicated, as plain data, and the commands that change it: no time, no network, no Raft |
+//! | [`commands`] | a node's way to have a command executed exactly once |
+//!
+//! `docs/control.md` is the protocol that these, the group and [`lease`](crate::lease) follow.
 
+pub mod commands;
 pub mod state;

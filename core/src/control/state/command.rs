@@ -246,6 +246,14 @@ impl Entry {
         }
     }
 
+    /// Whether `sender` may ask for this entry: a client speaks for itself, and a leader needs no network to ask itself.
+    pub fn is_of(&self, sender: Incarnation) -> bool {
+        match self {
+            Self::Register { client } | Self::Client { client, .. } => *client == sender,
+            Self::Leader { .. } => false,
+        }
+    }
+
     /// Whether this build can tell what `bytes` mean, be it that they mean nothing: what may enter the log.
     pub fn is_understood(bytes: &[u8]) -> bool {
         bytes.first().is_none_or(|version| (OLDEST.0..=NEWEST.0).contains(version))

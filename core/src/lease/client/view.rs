@@ -1,6 +1,7 @@
 //! The session as this process sees it: opened, renewed, and valid for so long after the sending of what was acknowledged.
 
 use super::{Action, Client, Ticket};
+use crate::control::commands::Way;
 use crate::control::state::{Command, SessionId};
 use crate::identity::NodeId;
 use crate::lease::observation::LeaseObservation;
@@ -13,8 +14,6 @@ use alloc::collections::BTreeMap;
 
 /// Renewals whose answers are awaited; of older ones the answers are of no use any more.
 const SENT_MAX: usize = 32;
-/// Tries with one voter before the next one is asked.
-const TRIES_MAX: u32 = 2;
 
 /// A session that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,15 +38,11 @@ pub(super) struct View {
     next_number: u64,
     /// When the next one leaves.
     renew_at: Time,
-    tries: u32,
     /// Valid before this instant.
     valid_until: Time,
     /// Siblings were told that it is valid.
     is_told_valid: bool,
-    leader: Option<NodeId>,
-    voters: Box<[NodeId]>,
-    /// Another voter was named, and asked at once, since the last timed try.
-    is_redirected: bool,
+    way: Way,
 }
 
 impl View {
@@ -70,15 +65,13 @@ impl View {
     }
 
     pub(super) fn leads(&mut self, leader: Option<NodeId>) {
-        if leader.is_some() && leader != self.leader {
-            self.leader = leader;
-            self.tries = 0;
-            self.renew_at = if self.sent.is_empty() { self.renew_at } else { Time::ZERO };
+        if self.way.leads(leader) && !self.sent.is_empty() {
+            self.renew_at = Time::ZERO;
         }
     }
 
     pub(super) fn vote(&mut self, voters: Box<[NodeId]>) {
-        self.voters = voters;
+        self.way.vote(voters);
     }
 
     /// The session is over, whatever it was.
@@ -87,7 +80,6 @@ impl View {
         self.sent.clear();
         self.valid_until = Time::ZERO;
         self.is_told_valid = false;
-        self.tries = 0;
     }
 
     /// No session any more; says whether there may be one to end.
@@ -107,17 +99,6 @@ impl View {
             Some(_) if self.is_told_valid => Some(self.renew_at.min(self.valid_until)),
             Some(_) => Some(self.renew_at),
         }
-    }
-
-    /// Whom to ask: the leader, or each voter in turn when it is not known or says nothing.
-    fn target(&mut self) -> Option<NodeId> {
-        if self.tries >= TRIES_MAX || self.leader.is_none() {
-            let at = self.voters.iter().position(|voter| Some(*voter) == self.leader);
-            let next = at.map_or(0, |at| (at + 1) % self.voters.len());
-            self.leader = self.voters.get(next).copied().or(self.leader);
-            self.tries = 0;
-        }
-        self.leader
     }
 }
 
@@ -145,7 +126,9 @@ impl Client {
         let is_lapsed = now >= self.view.valid_until && self.view.valid_until > Time::ZERO;
         let pause = if is_lapsed { renew_interval(open.ttl) } else { retry_interval(open.ttl) };
         self.view.renew_at = now.saturating_add(pause);
-        self.view.is_redirected = false;
+        if !self.view.sent.is_empty() {
+            self.view.way.timed_out();
+        }
         self.send_renewal(now, out);
     }
 
@@ -161,10 +144,9 @@ impl Client {
     }
 
     fn send_renewal(&mut self, now: Time, out: &mut impl Sink<Action>) {
-        let (Some(session), Some(to)) = (self.session(), self.view.target()) else { return };
+        let (Some(session), Some(to)) = (self.session(), self.view.way.target()) else { return };
         let number = self.view.next_number;
         self.view.next_number += 1;
-        self.view.tries += 1;
         if self.view.sent.len() >= SENT_MAX {
             self.view.sent.pop_first();
         }
@@ -175,10 +157,10 @@ impl Client {
     pub(super) fn message(&mut self, now: Time, from: NodeId, message: Message, out: &mut impl Sink<Action>) {
         match message {
             Message::Renewed { session, number } if Some(session) == self.session() => {
-                self.view.leader = Some(from);
+                self.view.way.answered(from);
                 self.renewed(now, number, out);
             }
-            Message::NotLeader { hint } if self.view.leader == Some(from) => self.redirected(now, hint, out),
+            Message::NotLeader { hint } if self.view.way.redirected(from, hint) => self.send_renewal(now, out),
             // What is not for this session is late. Renewals are the keeper's.
             _ => {}
         }
@@ -188,22 +170,12 @@ impl Client {
     fn renewed(&mut self, now: Time, number: u64, out: &mut impl Sink<Action>) {
         let (Some(open), Some(sent)) = (self.view.open, self.view.sent.get(&number).copied()) else { return };
         self.view.sent = self.view.sent.split_off(&(number + 1));
-        self.view.tries = 0;
         self.view.valid_until = self.view.valid_until.max(sent.saturating_add(view(open.ttl, open.epsilon)));
         self.view.renew_at = sent.saturating_add(renew_interval(open.ttl)).max(now);
         let Some(not_after) = self.view.not_after(now).filter(|_| !self.view.is_told_valid) else { return };
         self.view.is_told_valid = true;
         out.push(Action::Resumed { not_after });
         self.announce_all(now, out);
-    }
-
-    fn redirected(&mut self, now: Time, hint: Option<NodeId>, out: &mut impl Sink<Action>) {
-        self.view.leader = hint.filter(|hint| self.view.leader != Some(*hint));
-        self.view.tries = 0;
-        // Two voters that name each other are asked at the pace of the timer.
-        if !core::mem::replace(&mut self.view.is_redirected, true) {
-            self.send_renewal(now, out);
-        }
     }
 
     /// The view lapses by itself; whether the session has ended is for the log to say (rule E2).
