@@ -68,7 +68,7 @@ fn a_bump_under_way_breaks_no_promise() {
 
 #[test]
 fn a_restored_backup_breaks_no_promise() {
-    Leases { restores: 1, ticks: 7, depth: 11, ..Leases::steady() }.keeps(20_000);
+    Leases { restores: 1, ticks: 7, depth: 10, ..Leases::steady() }.keeps(10_000);
 }
 
 #[test]
@@ -133,6 +133,13 @@ fn a_leader_that_acknowledges_before_it_has_applied_its_term_is_found() {
 }
 
 #[test]
+fn an_end_that_a_deposed_leader_forwards_is_found() {
+    let plant = Some(Plant::EndForwarded);
+    let deaf = Leases { is_deaf: true, fast: Some(2), ticks: 3, ..Leases::steady() };
+    Leases { plant, elections: 1, heirs: &[1], ..deaf }.breaks(ONE_HOLDER);
+}
+
+#[test]
 fn an_acknowledgement_while_the_end_is_under_way_is_found() {
     Leases { plant: Some(Plant::EndIgnored), fast: Some(2), ..Leases::steady() }.breaks(ONE_HOLDER);
 }
@@ -191,6 +198,8 @@ struct Leases {
     writes: usize,
     /// The second node is cut off from the other two.
     is_split: bool,
+    /// The first leader hears nobody after it was deposed.
+    is_deaf: bool,
     /// Whose renewals get through.
     heard: &'static [usize],
     /// Rounds are confirmed as soon as they begin.
@@ -221,6 +230,8 @@ enum Plant {
     NoRound,
     /// R1: a new leader acknowledges before it has applied an entry of its term.
     ReadyAtOnce,
+    /// E3: an end counts whoever proposed it.
+    EndForwarded,
     /// R3: renewals are acknowledged until the end has committed.
     EndIgnored,
     /// S2: the holder goes on until the transfer has committed.
@@ -471,6 +482,7 @@ impl Leases {
             restores: 0,
             writes: 0,
             is_split: false,
+            is_deaf: false,
             heard: &[0, 1, 2],
             is_prompt: false,
             is_late: false,
@@ -946,7 +958,9 @@ impl Model for Leases {
                 Packet::Renew { from, .. } => {
                     let is_reached = |to: &usize| !self.is_split || (*to == 1) == (*from == 1);
                     let is_leading = |to: &usize| world.nodes[*to].leads.is_some() && self.heard.contains(from);
-                    let leading = nodes.clone().filter(|to| is_up(to) && is_leading(to) && is_reached(to));
+                    let hears = |to: &usize| !self.is_deaf || *to == world.leader.0;
+                    let is_open = |to: &usize| is_up(to) && is_leading(to) && is_reached(to) && hears(to);
+                    let leading = nodes.clone().filter(is_open);
                     steps.extend(leading.map(|to| Step::Deliver { packet, to }));
                 }
                 Packet::Answer { to, .. } if !is_up(to) => {}
@@ -1000,9 +1014,14 @@ impl Model for Leases {
             Step::Deliver { packet, to } => self.deliver(&mut world, packet, to),
             Step::Confirm { node } => self.confirm(&mut world, node),
             Step::Stray => {
-                let bytes = world.strays.remove(0).bytes.clone();
+                let stray = world.strays.remove(0);
                 let term = world.leader.1;
-                world.tail.push(Arc::new(Logged { term, bytes }));
+                match Entry::from_bytes(&stray.bytes) {
+                    Ok(Entry::Leader { command, .. }) if self.plant == Some(Plant::EndForwarded) => {
+                        world.append(term, &Entry::Leader { term, command });
+                    }
+                    _ => world.tail.push(Arc::new(Logged { term, bytes: stray.bytes.clone() })),
+                }
             }
             Step::Commit => self.commit(&mut world),
             Step::Apply { node } => self.apply(&mut world, node),

@@ -192,7 +192,10 @@ impl<T: Copy> Commands<T> {
     fn ask_again(&mut self, now: Time, out: &mut impl Sink<Action<T>>) {
         self.retry_at = None;
         if self.registered.is_none() {
-            return if self.queue.is_empty() { () } else { self.send_registration(now, out) };
+            if !self.queue.is_empty() {
+                self.send_registration(now, out);
+            }
+            return;
         }
         let sequences: Vec<u64> = self.under_way.keys().copied().collect();
         for sequence in sequences {
