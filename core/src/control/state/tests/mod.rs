@@ -2,6 +2,7 @@
 
 mod clients;
 mod entries;
+mod golden;
 mod lineage;
 mod scopes;
 mod sessions;
