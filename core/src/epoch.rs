@@ -39,6 +39,24 @@ impl FenceToken {
     pub const fn as_integer(self) -> u128 {
         self.0
     }
+    /// The cluster epoch it was issued under.
+    pub const fn cluster(self) -> ClusterEpoch {
+        ClusterEpoch((self.0 >> 64) as u64)
+    }
+    /// The index of the log entry that issued it.
+    pub const fn log_index(self) -> u64 {
+        self.0 as u64
+    }
+    /// The same as an epoch: what acceptors compare.
+    pub const fn epoch(self) -> Epoch {
+        Epoch { cluster: self.cluster(), lease: self.log_index() }
+    }
+}
+
+impl fmt::Display for FenceToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.epoch())
+    }
 }
 
 /// A write under an epoch that a newer one has fenced. Nothing changed.

@@ -17,6 +17,7 @@ pub mod epoch;
 pub mod gate;
 pub mod identity;
 pub mod inline;
+pub mod lease;
 pub mod limits;
 pub mod machine;
 pub mod membership;

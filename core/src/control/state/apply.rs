@@ -1,0 +1,186 @@
+//! The one dispatcher: every committed entry passes here, in log order, on every node.
+
+use super::clients::Turn;
+use super::command::{Command, Entry, LeaderCommand, NEWEST};
+use super::lineage::Bump;
+use super::outcome::{Answer, Outcome, Refusal};
+use super::shared::Voters;
+use super::table::State;
+use super::{Change, EndCause, SessionId};
+use crate::codec::BodyVersion;
+use crate::epoch::{ClusterEpoch, FenceToken};
+use crate::identity::Incarnation;
+use crate::machine::Sink;
+use serde::{Deserialize, Serialize};
+
+/// Where an entry stands in the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct At {
+    /// Its index.
+    pub index: u64,
+    /// The Raft term in which it was appended.
+    pub term: u64,
+}
+
+/// Why an entry could not be applied here. The node must stop following the log: to leave the entry out would make its
+/// state differ from everybody's. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CannotApply {
+    /// It is of a version that is in use, but newer than this build.
+    #[error("entry {index} is {version}, this build knows up to {newest}; upgrade this node")]
+    BuildTooOld {
+        /// The entry.
+        index: u64,
+        /// Its version.
+        version: BodyVersion,
+        /// The newest this build knows.
+        newest: BodyVersion,
+    },
+    /// It is not the next one, which is a defect of whoever reads the log.
+    #[error("entry {found} after entry {applied}")]
+    OutOfOrder {
+        /// The entry.
+        found: u64,
+        /// The last one applied.
+        applied: u64,
+    },
+}
+
+impl State {
+    /// Takes the next committed entry; an empty one stands for what the group keeps to itself.
+    ///
+    /// O(log n), but for the end of a session, O(its scopes), and for bumps and the lifting of a quarantine, O(scopes).
+    ///
+    /// # Errors
+    /// [`CannotApply`] when this node must not go on. An entry that makes no sense is no error: it is refused, everywhere.
+    pub fn apply(&mut self, at: At, entry: &[u8], out: &mut impl Sink<Change>) -> Result<Outcome, CannotApply> {
+        if Some(at.index) != self.applied.checked_add(1) {
+            return Err(CannotApply::OutOfOrder { found: at.index, applied: self.applied });
+        }
+        let version = BodyVersion(entry.first().copied().unwrap_or(0));
+        if version <= self.activated && version > NEWEST {
+            return Err(CannotApply::BuildTooOld { index: at.index, version, newest: NEWEST });
+        }
+        self.applied = at.index;
+        self.chain = self.chain.extend(at.index, at.term, entry);
+        if entry.is_empty() {
+            return Ok(Outcome::Done(Answer::Nothing));
+        }
+        if version > self.activated {
+            return Ok(Outcome::Refused(Refusal::NotActivated { version, activated: self.activated }));
+        }
+        Ok(match Entry::from_bytes(entry) {
+            Err(_) => Outcome::Refused(Refusal::Malformed),
+            Ok(entry) => self.dispatch(at, entry, out),
+        })
+    }
+
+    fn dispatch(&mut self, at: At, entry: Entry, out: &mut impl Sink<Change>) -> Outcome {
+        match entry {
+            Entry::Register { client } => {
+                let token = self.token(at);
+                self.register(client, token, out).into()
+            }
+            Entry::Client { client, registered, sequence, unanswered, command } => {
+                match self.turn(client, registered, sequence, unanswered) {
+                    Turn::Done(outcome) => outcome,
+                    Turn::Refused(refusal) => Outcome::Refused(refusal),
+                    Turn::Fresh => {
+                        let outcome = self.client_command(at, client, *command, out).into();
+                        self.remember(client, sequence, &outcome);
+                        outcome
+                    }
+                }
+            }
+            Entry::Leader { term, .. } if term != at.term => {
+                Outcome::Refused(Refusal::OtherTerm { proposed: term, logged: at.term })
+            }
+            Entry::Leader { command, .. } => self.leader_command(at, command, out).into(),
+        }
+    }
+
+    fn client_command(
+        &mut self,
+        at: At,
+        client: Incarnation,
+        command: Command,
+        out: &mut impl Sink<Change>,
+    ) -> Result<Answer, Refusal> {
+        let token = self.token(at);
+        let session = self.own_session(client).ok_or(Refusal::NoSession);
+        match command {
+            Command::Nothing => Ok(Answer::Nothing),
+            Command::Open { ttl, epsilon } => self.open(SessionId(token), client, ttl, epsilon, out),
+            Command::Close => {
+                self.end(session?, token, EndCause::Closed, out);
+                Ok(Answer::Ended)
+            }
+            Command::Campaign { scope } => self.campaign(scope, session?, token, out),
+            Command::Withdraw { scope } => self.withdraw(scope, session?, out),
+            Command::Release { scope, granted } => self.release(scope, session?, granted, token, out),
+            Command::Transfer { scope, granted, to } => self.transfer(scope, session?, granted, to, token, out),
+            Command::Retire { scope } => self.retire(scope),
+            Command::BumpEpoch { expected, reason, actor } => {
+                let found = self.lineage.epoch;
+                let next = found.0.checked_add(1).filter(|_| expected == found).map(ClusterEpoch);
+                let epoch = next.ok_or(Refusal::Outdated { expected: expected.0, found: found.0 })?;
+                self.bump(Bump { index: at.index, epoch, by: client.node, reason, actor }, out);
+                Ok(Answer::Epoch(epoch))
+            }
+            Command::Cordon { node, cordon } => {
+                let answer = self.shared.set_cordon(node, cordon)?;
+                self.fill_all(token, out);
+                Ok(answer)
+            }
+            Command::SetFlag { name, on } => self.shared.set_flag(name, on),
+            Command::RaiseFeature { name, version } => self.shared.raise_feature(name, version),
+            Command::SetSetting { name, value, expected } => self.shared.set(name, value, expected, at.index),
+            Command::Read { register } => Ok(Answer::Value(self.register_value(&register))),
+            Command::Write { register, value } => self.shared.write(register, value),
+            Command::CompareAndSet { register, expected, value } => {
+                self.shared.compare_and_set(register, expected, value)
+            }
+        }
+    }
+
+    fn leader_command(
+        &mut self,
+        at: At,
+        command: LeaderCommand,
+        out: &mut impl Sink<Change>,
+    ) -> Result<Answer, Refusal> {
+        match command {
+            LeaderCommand::End { session } => {
+                let has_ended = self.end(session, self.token(at), EndCause::Expired, out);
+                if has_ended { Ok(Answer::Ended) } else { Err(Refusal::NoSession) }
+            }
+            LeaderCommand::Lift { epoch } => {
+                if !self.is_quarantined || epoch != self.lineage.epoch {
+                    return Err(Refusal::Outdated { expected: epoch.0, found: self.lineage.epoch.0 });
+                }
+                self.is_quarantined = false;
+                out.push(Change::Lifted);
+                self.fill_all(self.token(at), out);
+                Ok(Answer::Set)
+            }
+            LeaderCommand::Evict { client, registered } => self.evict(client, registered),
+            LeaderCommand::RecordVoters { members } => {
+                self.voters = Voters { version: at.index, members };
+                Ok(Answer::Set)
+            }
+            LeaderCommand::Activate { version } => {
+                let next = self.activated.0.checked_add(1).map(BodyVersion);
+                if Some(version) != next {
+                    let (expected, found) = (u64::from(version.0), u64::from(self.activated.0));
+                    return Err(Refusal::Outdated { expected, found });
+                }
+                self.activated = version;
+                Ok(Answer::Set)
+            }
+        }
+    }
+
+    fn token(&self, at: At) -> FenceToken {
+        FenceToken::new(self.lineage.epoch, at.index)
+    }
+}
