@@ -119,6 +119,16 @@ impl Membership {
         self.settings.retransmit * digits.max(2)
     }
 
+    /// As [`pick`](Self::pick), those first whose link to this node is not known to be down.
+    pub(super) fn pick_linked(&self, ctx: &mut Ctx<'_>, count: u32, suits: impl Fn(&Row) -> bool) -> Picks {
+        let mut picks = self.pick(ctx, count, |row| row.unanswered == 0 && suits(row));
+        let missing = count.saturating_sub(picks.len() as u32);
+        if missing > 0 {
+            picks.extend(self.pick(ctx, missing, |row| row.unanswered > 0 && suits(row)));
+        }
+        picks
+    }
+
     /// Up to `count` random peers for which `suits` holds, this node excepted. O(count) on average while most suit.
     pub(super) fn pick(&self, ctx: &mut Ctx<'_>, count: u32, suits: impl Fn(&Row) -> bool) -> Picks {
         let (own, slots) = (self.own.slot(), self.table.slots());

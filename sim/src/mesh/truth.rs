@@ -10,7 +10,7 @@ use relaymesh_core::time::Duration;
 const LOSS_BORNE: u64 = 50_000;
 /// Links cut up to this share leave every node within reach of most, in millionths.
 const CUTS_BORNE: u64 = 300_000;
-/// Of links that were listed one by one: a host is out of reach once this share of its own is cut, in percent.
+/// A host is out of reach of most, wherever that share comes out, once this share of its own links is cut, in percent.
 const OWN_CUTS_BORNE: usize = 60;
 
 /// One host.
@@ -115,8 +115,7 @@ impl Truth {
         let all = 0..self.hosts.len() as u32;
         match fault.kind {
             FaultKind::Partition => all.collect(),
-            // Listed one by one rather than drawn by a share.
-            FaultKind::Partial if fault.share == 0 => {
+            FaultKind::Partial if fault.share <= CUTS_BORNE => {
                 let cuts = |host: u32| fault.links.iter().filter(|(one, other)| *one == host || *other == host).count();
                 all.clone().filter(|host| cuts(*host) * 100 > OWN_CUTS_BORNE * (all.len() - 1)).collect()
             }
@@ -129,7 +128,6 @@ impl Truth {
     fn disturbs(&self, fault: &PlannedFault) -> bool {
         match fault.kind {
             FaultKind::Loss | FaultKind::Corrupt => fault.share > LOSS_BORNE,
-            FaultKind::Partial => fault.share > CUTS_BORNE,
             FaultKind::Delay | FaultKind::Reorder => fault.amount > self.delay_borne,
             FaultKind::Partition
             | FaultKind::OneWay
@@ -139,7 +137,8 @@ impl Truth {
             | FaultKind::Suspend
             | FaultKind::SlowNode
             | FaultKind::ClockRate
-            | FaultKind::Move => true,
+            | FaultKind::Move
+            | FaultKind::Partial => true,
             // What ends a process is seen as its end; the rest leaves a node able to answer.
             _ => fault.direction != Direction::Both && fault.share > LOSS_BORNE,
         }
