@@ -761,6 +761,17 @@ fn repl_1_a_packet_is_taken_once() {
     refused.is_silent();
     assert_eq!(refused.exercised(REPL_1), 1);
 
+    // The first copy came before the node knew whose it was, and a later one is the first that it takes.
+    let mut strange = Watch::new();
+    strange.takes(0, 1, 5);
+    strange.checks.observed(0, &MeshObservation::Admission(replayed), &mut strange.found);
+    strange.takes(0, 1, 5);
+    strange.takes(0, 1, 6);
+    strange.is_silent();
+    strange.takes(0, 1, 5);
+    strange.takes(0, 1, 7);
+    strange.caught(REPL_1);
+
     let mut unknown = Watch::unacquainted();
     unknown.takes(0, 1, 5);
     unknown.joins(0, 1);
@@ -835,13 +846,21 @@ fn rate_1_in_calm_times_little_is_said() {
     assert!(calm.exercised(RATE_1) > 0);
     assert_eq!(speaking(120, 240, 12).fired().first(), Some(&RATE_1));
 
-    let mut disturbed = Watch::new();
-    disturbed.checks.began_fault(&fault(FaultKind::Pause, &[2]), at(2));
-    for second in 122..240 {
-        disturbed.clock(second);
-        (0..12).for_each(|_| disturbed.pings(0, 1));
+    let under = |lasting: PlannedFault| {
+        let mut watch = Watch::new();
+        watch.checks.began_fault(&lasting, at(2));
+        for second in 122..240 {
+            watch.clock(second);
+            (0..12).for_each(|_| watch.pings(0, 1));
+        }
+        watch
+    };
+    for kind in [FaultKind::Pause, FaultKind::FlipFlop, FaultKind::Partition, FaultKind::OneWay, FaultKind::Partial] {
+        under(fault(kind, &[2])).is_silent();
     }
-    disturbed.is_silent();
+    under(PlannedFault { share: 800_000, ..fault(FaultKind::Loss, &[2]) }).is_silent();
+    let borne = under(PlannedFault { share: 10_000, ..fault(FaultKind::Loss, &[2]) });
+    assert_eq!(borne.fired().first(), Some(&RATE_1));
 }
 
 #[test]
