@@ -34,6 +34,8 @@ struct Suspected {
     began: TrueTime,
     counted: Vec<NodeId>,
     heard: Vec<NodeId>,
+    /// Whether somebody else's suspicion has run out already, which makes this one as short as it gets.
+    is_overdue: bool,
     due: TrueTime,
 }
 
@@ -184,7 +186,7 @@ impl MeshChecks {
         for accusation in core::mem::take(&mut self.suspicions.said) {
             let Accusation { subject, incarnation, status, accuser, .. } = accusation;
             let Some(mut it) = self.suspicions.under_way.get(&(host, subject)).cloned() else { continue };
-            if status != Status::Suspect || incarnation < it.incarnation {
+            if incarnation < it.incarnation {
                 continue;
             }
             if incarnation > it.incarnation {
@@ -192,6 +194,7 @@ impl MeshChecks {
                 self.suspicions.remove(host, subject);
                 continue;
             }
+            it.is_overdue |= status == Status::Dead;
             if !it.heard.contains(&accuser) {
                 it.heard.push(accuser);
             }
@@ -221,12 +224,13 @@ impl MeshChecks {
         let countable = self.settings.confirmations as usize + 1;
         if it.counted.len() < countable && !it.counted.contains(&accuser) {
             it.counted.push(accuser);
-            it.due = self.suspicion_is_due(host, it).max(at + SLACK);
+            it.due = self.suspicion_is_due(host, it).max(at + self.settings.gossip_interval + SLACK);
         }
     }
 
     fn suspicion_is_due(&self, host: u32, it: &Suspected) -> TrueTime {
-        let lasts = longest(it.counted.len(), self.sizes(host), &self.settings);
+        // Others are asked for a last word.
+        let lasts = longest(it.counted.len(), self.sizes(host), &self.settings) + self.settings.gossip_interval;
         it.began + self.truth.at_most(host, lasts, self.clock_ppb) + SLACK
     }
 
@@ -262,17 +266,24 @@ impl MeshChecks {
             self.exercised.susp_1 += u64::from(it.counted.len() > 1);
             // What is left of what was said, the observer is looking at now.
             let heard = self.suspicions.said.iter().filter(|said| said.subject == subject);
-            let is_hearsay = heard.clone().any(|said| said.status == Status::Dead);
+            it.is_overdue |= heard.clone().any(|said| said.status == Status::Dead);
             it.heard.extend(heard.map(|said| said.accuser));
             it.heard.sort_unstable();
             it.heard.dedup();
-            if status == Status::Dead && accuser == node_id(observer) && !is_hearsay {
+            if status == Status::Dead && accuser == node_id(observer) {
                 self.check_not_too_short(observer, subject, &it, found);
             }
         }
         if status == Status::Suspect && !self.suspicions.is_leaving[observer as usize] {
             let (began, accusers) = (found.now, vec![accuser]);
-            let mut it = Suspected { incarnation, began, counted: accusers.clone(), heard: accusers, due: began };
+            let mut it = Suspected {
+                incarnation,
+                began,
+                counted: accusers.clone(),
+                heard: accusers,
+                is_overdue: false,
+                due: began,
+            };
             it.due = self.suspicion_is_due(observer, &it);
             self.suspicions.insert(observer, subject, it);
         }
@@ -280,7 +291,11 @@ impl MeshChecks {
 
     /// SUSP-2, and PAUS-1 where the observer was stopped meanwhile: the suspect had as long as it was to have.
     fn check_not_too_short(&mut self, observer: u32, subject: u32, it: &Suspected, found: &mut Findings) {
-        let span = shortest(it.heard.len(), self.sizes(observer), &self.settings);
+        let sizes = self.sizes(observer);
+        let span = match it.is_overdue {
+            true => suspicion::shortest(sizes.0, &self.settings),
+            false => shortest(it.heard.len(), sizes, &self.settings),
+        };
         let least = self.truth.at_least(observer, span, self.clock_ppb);
         let lasted = found.now.since(it.began);
         if self.truth.keeps_time_since(observer, self.before(it.began, self.settings.probe_interval)) {
