@@ -42,6 +42,8 @@ struct Watch {
     checks: MeshChecks,
     found: Findings,
     sequence: u64,
+    /// Whether nobody asks the dead, which otherwise goes without saying.
+    neglects_the_dead: bool,
 }
 
 impl Watch {
@@ -62,7 +64,12 @@ impl Watch {
                     [[fault]]\nkind = \"replay\"\nat = \"1h\"\nlasts = \"1s\"\nshare = \"1%\"\namount = \"1s\"\n";
         let scenario = parse(text).unwrap();
         assert_eq!(scenario.nodes, NODES);
-        let mut watch = Self { checks: MeshChecks::new(&scenario), found: Findings::default(), sequence: 0 };
+        let mut watch = Self {
+            checks: MeshChecks::new(&scenario),
+            found: Findings::default(),
+            sequence: 0,
+            neglects_the_dead: false,
+        };
         (0..NODES).for_each(|host| watch.checks.booted(host, TrueTime(0)));
         watch.at(1)
     }
@@ -86,8 +93,24 @@ impl Watch {
     }
 
     fn holds(&mut self, observer: u32, subject: u32, status: Status, incarnation: u64) {
-        let (node, accuser) = (node_id(subject), node_id(STRANGER));
+        let (node, accuser) = (node_id(subject), node_id(observer));
+        if matches!(status, Status::Suspect | Status::Dead) {
+            // It hears what it has said itself in another life.
+            self.hears_of(observer, subject, observer, Verdict { incarnation: IncarnationNumber(incarnation), status });
+        }
         self.sees(observer, Seen::StatusChanged { node, status, incarnation, accuser });
+    }
+
+    /// Whoever holds somebody dead asks it whether it is back.
+    fn ask_the_dead(&mut self) {
+        for (host, subject) in (0..STRANGER).flat_map(|host| (0..STRANGER).map(move |subject| (host, subject))) {
+            let held = self.checks.views.get(host, subject);
+            if held.status == Some(Status::Dead) && self.checks.truth.is_up(host) {
+                let verdict = Verdict { incarnation: IncarnationNumber(held.incarnation), status: Status::Dead };
+                let news = News::Opinion(Opinion { node: node_id(subject), verdict, accuser: node_id(host) });
+                self.says(host, subject, Said::Ping { probe: 99, rumors: vec![Rumor { age_ms: 0, news }] });
+            }
+        }
     }
 
     /// The observer has found out for itself.
@@ -175,6 +198,10 @@ impl Watch {
     /// It is told that the subject is suspected.
     fn hears_of_suspect(&mut self, host: u32, subject: u32, accuser: u32, incarnation: u64) {
         let verdict = Verdict { incarnation: IncarnationNumber(incarnation), status: Status::Suspect };
+        self.hears_of(host, subject, accuser, verdict);
+    }
+
+    fn hears_of(&mut self, host: u32, subject: u32, accuser: u32, verdict: Verdict) {
         let news = News::Opinion(Opinion { node: node_id(subject), verdict, accuser: node_id(accuser) });
         self.hears(host, accuser, Said::Gossip { rumors: vec![Rumor { age_ms: 0, news }] });
     }
@@ -192,6 +219,9 @@ impl Watch {
     }
 
     fn takes_word(&mut self, host: u32, from: u32, sequence: u64, said: Said) {
+        if !self.neglects_the_dead {
+            self.ask_the_dead();
+        }
         let (node, store, boot) = (node_id(from), StoreIncarnation(7), BootIncarnation(1));
         let envelope = Envelope {
             cluster: ClusterId::from_bytes([1; 16]),
@@ -237,6 +267,7 @@ impl Watch {
     }
 
     fn finishes(mut self) -> Self {
+        self.ask_the_dead();
         self.checks.finish(&mut self.found);
         self
     }
@@ -958,6 +989,162 @@ fn hlth_1_a_node_whose_probes_fail_asks_more_rarely() {
     mended.asks_in_turn(0, 2);
     mended.caught(HLTH_1);
     assert_eq!(mended.fired().len(), 1, "it was mended when the second turn came");
+}
+
+#[test]
+fn hold_3_one_accuser_takes_nobody_its_standing() {
+    let ceasing = |accusers: &[u32], dies: bool| {
+        let mut watch = suspecting();
+        accusers.iter().for_each(|accuser| watch.hears_of_suspect(0, 1, *accuser, 1));
+        if dies {
+            let verdict = Verdict { incarnation: IncarnationNumber(1), status: Status::Dead };
+            watch.hears_of(0, 1, 2, verdict);
+        }
+        watch.sees(0, Seen::Held { node: node_id(1), seconds: 5 });
+        if dies {
+            watch.finds(0, 1, Status::Dead, 1);
+        }
+        watch.clock(101);
+        watch.looks();
+        watch
+    };
+    ceasing(&[], false).caught(HOLD_3);
+    ceasing(&[0], false).caught(HOLD_3);
+    ceasing(&[2], false).is_silent();
+    ceasing(&[], true).is_silent();
+}
+
+#[test]
+fn told_1_whoever_is_accused_hears_so() {
+    let telling = |status: Status, incarnation: u64, held: Status| {
+        let mut watch = Watch::new().at(10);
+        watch.ends(1);
+        watch.holds(0, 1, held, 4);
+        let verdict = Verdict { incarnation: IncarnationNumber(incarnation), status };
+        let news = News::Opinion(Opinion { node: node_id(1), verdict, accuser: node_id(0) });
+        watch.says(0, 1, Said::Gossip { rumors: vec![Rumor { age_ms: 0, news }] });
+        watch
+    };
+    telling(Status::Suspect, 4, Status::Suspect).is_silent();
+    telling(Status::Dead, 4, Status::Dead).is_silent();
+    telling(Status::Suspect, 3, Status::Suspect).caught(TOLD_1);
+    telling(Status::Suspect, 4, Status::Dead).caught(TOLD_1);
+}
+
+#[test]
+fn accu_1_whoever_has_lost_its_standing_accuses_nobody() {
+    let accused_by = |held: Status, is_suppressed: bool, has_begun: bool| {
+        let mut watch = Watch::new().at(10);
+        watch.ends(1);
+        watch.holds(0, 2, held, 2);
+        if is_suppressed {
+            watch.sees(0, Seen::Held { node: node_id(2), seconds: 5 });
+        }
+        if has_begun {
+            watch.finds(0, 1, Status::Suspect, 1);
+        }
+        let status = if has_begun { Status::Dead } else { Status::Suspect };
+        if has_begun {
+            // Whose word it was, and not the end of its own suspicion.
+            watch.hears_of(0, 1, 2, Verdict { incarnation: IncarnationNumber(1), status });
+        }
+        watch.sees(0, Seen::StatusChanged { node: node_id(1), status, incarnation: 1, accuser: node_id(2) });
+        watch
+    };
+    accused_by(Status::Alive, false, false).is_silent();
+    accused_by(Status::Suspect, false, false).is_silent();
+    accused_by(Status::Alive, true, false).caught(ACCU_1);
+    accused_by(Status::Alive, true, true).is_silent();
+    accused_by(Status::Suspect, true, true).caught(ACCU_1);
+}
+
+#[test]
+fn jury_1_whoever_hears_of_a_suspicion_looks_for_itself() {
+    // In a mesh of three, everybody is drawn.
+    let hearing = |looks: bool, is_looking: bool| {
+        let mut watch = Watch::new().at(99);
+        (0..STRANGER).for_each(|host| watch.sees(host, Seen::Members { members: 3, rows: 3 }));
+        watch.ends(1);
+        if is_looking {
+            watch.asks_in_turn(0, 1);
+        }
+        watch.clock(100);
+        watch.hears_of_suspect(0, 1, 2, 1);
+        watch.sees(
+            0,
+            Seen::StatusChanged { node: node_id(1), status: Status::Suspect, incarnation: 1, accuser: node_id(2) },
+        );
+        if looks {
+            let verdict = Verdict { incarnation: IncarnationNumber(1), status: Status::Suspect };
+            let news = News::Opinion(Opinion { node: node_id(1), verdict, accuser: node_id(2) });
+            watch.says(0, 1, Said::Ping { probe: 2, rumors: vec![Rumor { age_ms: 0, news }] });
+        }
+        watch.clock(101);
+        watch.looks();
+        watch
+    };
+    hearing(false, false).caught(JURY_1);
+    hearing(true, false).is_silent();
+    hearing(false, true).is_silent();
+}
+
+#[test]
+fn prob_4_the_dead_are_asked_whether_they_are_back() {
+    let searching = |asks_at: u64, seconds: u64| {
+        let mut watch = Watch::new().at(100);
+        watch.neglects_the_dead = true;
+        watch.ends(1);
+        watch.all_hold(1, Status::Dead, 1);
+        for second in 101..=seconds {
+            watch.clock(second);
+            if second == asks_at {
+                watch.ask_the_dead();
+            }
+            watch.looks();
+        }
+        watch
+    };
+    searching(0, 107).is_silent();
+    searching(0, 108).caught(PROB_4);
+    searching(106, 113).is_silent();
+    searching(106, 114).caught(PROB_4);
+}
+
+#[test]
+fn sync_1_each_step_brings_what_was_called_for() {
+    let row = |host: u32| Member {
+        node: node_id(host),
+        incarnation: IncarnationNumber(1),
+        description: Arc::new(description(host, 1)),
+    };
+    let wanted = |brings: &[u32]| {
+        let mut watch = Watch::new().at(10);
+        let wanted = vec![node_id(2), node_id(STRANGER)];
+        watch.hears(0, 1, Said::SyncAnswer { exchange: 4, opinions: vec![], members: vec![], wanted });
+        let members = brings.iter().map(|host| row(*host)).collect();
+        watch.says(0, 1, Said::SyncMembers { exchange: 4, members });
+        watch.clock(11);
+        watch.looks();
+        watch
+    };
+    wanted(&[2]).is_silent();
+    wanted(&[]).caught(SYNC_1);
+
+    let lacking = |answers_after: u64, brings: &[u32]| {
+        let mut watch = Watch::new().at(10);
+        watch.says(0, 1, Said::SyncDigests { exchange: 4, opener: row(0), digests: vec![1] });
+        watch.clock(10 + answers_after);
+        watch.hears(0, 1, Said::SyncRows { exchange: 4, rows: vec![], differing: vec![0], depth: 0 });
+        let members = brings.iter().map(|host| row(*host)).collect();
+        watch.says(0, 1, Said::SyncAnswer { exchange: 4, opinions: vec![], members, wanted: vec![] });
+        watch.clock(100);
+        watch.looks();
+        watch
+    };
+    lacking(1, &[1, 2]).is_silent();
+    lacking(1, &[2]).caught(SYNC_1);
+    // That exchange was over.
+    lacking(5, &[]).is_silent();
 }
 
 #[test]

@@ -9,8 +9,10 @@
 //! | `keys` | keyrings: KEYS-1 |
 //! | `audit` | what nodes answer: DESC-1, MEMB-3 |
 //! | `agreement` | what can be said only at the end: MEMB-3, HOLD-2, PROB-1 |
-//! | `suspicions` | how long suspicions last: SUSP-1, SUSP-2, PAUS-1 |
+//! | `suspicions` | how long suspicions last, and what they cost: SUSP-1, SUSP-2, PAUS-1, HOLD-3 |
 //! | `probes` | probes on the wire: PROB-2, PROB-3, HLTH-1 |
+//! | `duties` | what nodes owe one another: TOLD-1, ACCU-1, JURY-1, PROB-4 |
+//! | `exchanges` | exchanges on the wire: SYNC-1 |
 //! | `names` | all of them by name |
 //! | `record` | what happened, for figures |
 //!
@@ -19,6 +21,8 @@
 mod agreement;
 mod audit;
 mod bounds;
+mod duties;
+mod exchanges;
 mod keys;
 mod names;
 mod packets;
@@ -31,9 +35,11 @@ mod words;
 pub use names::*;
 pub use record::{DATAGRAM_HEADER_BYTES, Record, on_wire};
 
-use self::agreement::Probed;
+use self::agreement::{PROBES_WATCHED_MAX, Probed};
 use self::audit::Audit;
 use self::bounds::Spreading;
+use self::duties::Duties;
+use self::exchanges::Exchanges;
 use self::keys::Keys;
 use self::names::Exercised;
 use self::packets::Packets;
@@ -81,6 +87,8 @@ pub struct MeshChecks {
     probed: Probed,
     suspicions: Suspicions,
     probes: Probes,
+    duties: Duties,
+    exchanges: Exchanges,
     lives: Vec<u64>,
     /// The first so many hosts are seeds.
     seeds: u32,
@@ -114,6 +122,8 @@ impl MeshChecks {
             probed: Probed::new(nodes),
             suspicions: Suspicions::new(nodes),
             probes: Probes::new(nodes),
+            duties: Duties::new(nodes),
+            exchanges: Exchanges::new(nodes <= PROBES_WATCHED_MAX),
             lives: vec![0; nodes as usize],
             seeds: scenario.mesh.seeds,
             expected: (0..nodes).filter(starts).count() as u32,
@@ -151,6 +161,7 @@ impl MeshChecks {
             Seen::Joined { node, status, incarnation } => self.status_seen(host, node, status, incarnation, found),
             Seen::StatusChanged { node, status, incarnation, accuser } => {
                 if let Some(subject) = self.number(node) {
+                    self.check_accuser((host, subject), status, accuser, found);
                     self.suspicion_changes((host, subject), (status, incarnation), accuser, found);
                 }
                 self.status_seen(host, node, status, incarnation, found);
@@ -194,6 +205,8 @@ impl Checks<MeshNode> for MeshChecks {
         let Message::Membership(said) = &outgoing.message;
         self.own_words(host, said, found);
         self.check_traffic(host, said, found);
+        self.check_buddy(host, to, said, found);
+        self.exchanges_sent(host, to, said, found);
         self.probes_sent(host, to, outgoing.class, said, found);
         if matches!(said, Said::Ping { .. }) {
             self.probed.asked(host, to, found.now);
@@ -207,7 +220,9 @@ impl Checks<MeshNode> for MeshChecks {
         self.report_noted(found);
         self.packet_taken(host, from, envelope);
         self.accusations_heard(host, said, found);
+        self.look_at_duties(found);
         self.probes_heard(host, from, said, found);
+        self.exchanges_heard(host, from, said, found);
     }
 
     fn asked(&mut self, _: u32, host: u32, request: &Request, found: &mut Findings) {
@@ -219,6 +234,7 @@ impl Checks<MeshNode> for MeshChecks {
             membership::Request::Leave => {
                 self.suspicions.leaving(host);
                 self.probes.leaving(host);
+                self.duties.reset(host);
             }
         }
         self.packets.touched(found.now);
@@ -258,6 +274,7 @@ impl Checks<MeshNode> for MeshChecks {
                 }
                 self.suspicions.refused(host);
                 self.probes.refused();
+                self.exchanges.refused();
             }
         }
     }
@@ -268,6 +285,8 @@ impl Checks<MeshNode> for MeshChecks {
         self.truth.booted(host, now);
         self.suspicions.reset(host);
         self.probes.reset(host);
+        self.duties.reset(host);
+        self.exchanges.reset(host);
         self.views.reset(host);
         self.audit.booted(host, now);
         self.count_all_wrong(host, 1);
@@ -284,6 +303,8 @@ impl Checks<MeshNode> for MeshChecks {
         self.truth.ended(host, now);
         self.suspicions.reset(host);
         self.probes.reset(host);
+        self.duties.reset(host);
+        self.exchanges.reset(host);
         self.count_all_wrong(host, 1);
         self.note_agreement(now);
         self.packets.touched(now);
@@ -345,6 +366,8 @@ impl Checks<MeshNode> for MeshChecks {
         self.report_noted(found);
         self.finish_suspicions(found);
         self.look_at_requests(found);
+        self.look_at_exchanges(found);
+        self.look_at_duties(found);
         self.check_agreement(found);
     }
 

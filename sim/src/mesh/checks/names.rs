@@ -51,6 +51,18 @@ pub const PROB_2: &str = "PROB-2";
 pub const PROB_3: &str = "PROB-3";
 /// A node whose probes fail asks the more rarely.
 pub const HLTH_1: &str = "HLTH-1";
+/// The dead are asked now and then whether they are back.
+pub const PROB_4: &str = "PROB-4";
+/// Whoever hears of a suspicion looks for itself, if it is drawn.
+pub const JURY_1: &str = "JURY-1";
+/// Whoever is accused hears so from whoever tells it anything.
+pub const TOLD_1: &str = "TOLD-1";
+/// Whoever has lost its standing accuses nobody.
+pub const ACCU_1: &str = "ACCU-1";
+/// One accuser takes nobody its standing, where there are others.
+pub const HOLD_3: &str = "HOLD-3";
+/// Each step of an exchange brings what the one before called for.
+pub const SYNC_1: &str = "SYNC-1";
 
 macro_rules! exercised {
     ($($field:ident = $name:ident),+ $(,)?) => {
@@ -71,4 +83,5 @@ exercised! {
     verd_1 = VERD_1, incn_1 = INCN_1, desc_1 = DESC_1, hold_1 = HOLD_1, hold_2 = HOLD_2, prob_1 = PROB_1,
     repl_1 = REPL_1, pack_1 = PACK_1, goss_1 = GOSS_1, rate_1 = RATE_1, keys_1 = KEYS_1, form_1 = FORM_1,
     susp_1 = SUSP_1, susp_2 = SUSP_2, paus_1 = PAUS_1, prob_2 = PROB_2, prob_3 = PROB_3, hlth_1 = HLTH_1,
+    prob_4 = PROB_4, jury_1 = JURY_1, told_1 = TOLD_1, accu_1 = ACCU_1, hold_3 = HOLD_3, sync_1 = SYNC_1,
 }

@@ -24,9 +24,11 @@ const PROBES_KEPT: u32 = 256;
 struct Probe {
     target: u32,
     relays: u32,
-    /// When a stream was tried, and whether as many relays as there were had been asked by then.
-    streamed: Option<(TrueTime, bool)>,
+    /// When a stream was tried.
+    streamed: Option<TrueTime>,
     nacks: u32,
+    sent_at: TrueTime,
+    is_answered: bool,
 }
 
 /// That a relay was asked: relay, asker, number.
@@ -43,6 +45,8 @@ pub(super) struct Probes {
     due: BTreeSet<(TrueTime, Asked)>,
     /// The request that came last, if it was the first of its kind.
     latest: Option<Asked>,
+    /// When a relay was asked last, by whom and for which probe, while no stream was tried.
+    only_asked: Option<(TrueTime, u32, u32)>,
     hosts: Vec<Prober>,
 }
 
@@ -66,6 +70,7 @@ impl Probes {
             asked: BTreeMap::new(),
             due: BTreeSet::new(),
             latest: None,
+            only_asked: None,
             hosts: vec![Prober::default(); nodes as usize],
         }
     }
@@ -117,17 +122,21 @@ impl MeshChecks {
         if !self.probes.is_watched {
             return;
         }
+        self.look_at_streams(found);
         match said {
-            Said::Ping { probe, .. } if class.is_stream() => self.stream_tried(host, to, *probe, found.now),
+            Said::Ping { probe, .. } if class.is_stream() => self.stream_tried(host, to, *probe, found),
             Said::Ping { probe, .. } => {
-                let fresh = Probe { target: to, relays: 0, streamed: None, nacks: 0 };
+                let fresh =
+                    Probe { target: to, relays: 0, streamed: None, nacks: 0, sent_at: found.now, is_answered: false };
                 self.probes.sent.insert((host, *probe), fresh);
                 self.probes.sent.remove(&(host, probe.wrapping_sub(PROBES_KEPT)));
                 self.check_pace(host, to, found);
+                self.looks_for_itself(host, to, found.now);
             }
             Said::PingRequest { probe, .. } => {
                 if let Some(it) = self.probes.sent.get_mut(&(host, *probe)) {
                     it.relays += 1;
+                    self.probes.only_asked = Some((found.now, host, *probe));
                 }
             }
             Said::Vouch { probe } | Said::Nack { probe } => {
@@ -138,22 +147,56 @@ impl MeshChecks {
         }
     }
 
-    fn stream_tried(&mut self, host: u32, to: u32, number: u32, now: TrueTime) {
+    /// PROB-2: as many relays as there are have been asked by now.
+    fn stream_tried(&mut self, host: u32, to: u32, number: u32, found: &mut Findings) {
         let alive = |other: &u32| *other != to && self.views.get(host, *other).status == Some(Status::Alive);
         let others = (0..self.numbers.len() as u32).filter(alive).take(self.settings.relays as usize).count() as u32;
-        if let Some(it) = self.probes.sent.get_mut(&(host, number)) {
-            it.streamed = Some((now, it.relays >= others));
+        let Some(it) = self.probes.sent.get_mut(&(host, number)) else { return };
+        it.streamed = Some(found.now);
+        self.exercised.prob_2 += 1;
+        if it.relays < others {
+            let detail = format!("n{host} has asked {} for n{to}, and could have asked {others}", it.relays);
+            found.fail(PROB_2, &[host, to], detail);
         }
+        self.probes.only_asked = None;
+    }
+
+    /// PROB-2: whoever asks others tries a stream at the same time.
+    fn look_at_streams(&mut self, found: &mut Findings) {
+        let Some((_, host, number)) = self.probes.only_asked.take_if(|(at, ..)| *at < found.now) else { return };
+        if let Some(probe) = self.probes.sent.get(&(host, number)).filter(|probe| probe.streamed.is_none()) {
+            let target = probe.target;
+            let detail = format!("n{host} has asked others for n{target}, and tried no stream");
+            found.fail(PROB_2, &[host, target], detail);
+        }
+    }
+
+    /// Whether `host` is free to look for `target`: it is in the mesh, and has no probe of it under way.
+    pub(super) fn may_serve(&self, host: u32, target: u32, now: TrueTime) -> bool {
+        let longest = self.settings.probe_interval.saturating_mul(2 * (u64::from(self.settings.health_max) + 1));
+        let since = self.before(now, longest);
+        let is_under_way = |probe: &Probe| probe.target == target && !probe.is_answered && probe.sent_at >= since;
+        self.probes.is_watched
+            && !self.probes.hosts[host as usize].is_leaving
+            && !self.probes.sent.range((host, 0)..(host + 1, 0)).any(|(_, probe)| is_under_way(probe))
     }
 
     /// Something of probes has reached `host`. Whether it looks at it, it says at once.
     pub(super) fn probes_heard(&mut self, host: u32, from: u32, said: &Said, found: &mut Findings) {
         self.look_at_requests(found);
+        self.look_at_streams(found);
         self.probes.latest = None;
         self.probes.hosts[host as usize].heard_at = found.now;
         match said {
             // The best that may come of it, so that health is never held to be worse than the node must think.
-            Said::Ack { .. } | Said::Vouch { .. } => self.probes.mends(host),
+            Said::Ack { probe, .. } | Said::Vouch { probe } => {
+                self.probes.mends(host);
+                let is_vouch = matches!(said, Said::Vouch { .. });
+                let of_host = self.probes.sent.get_mut(&(host, *probe));
+                if let Some(it) = of_host.filter(|it| is_vouch || it.target == from) {
+                    it.is_answered = true;
+                }
+            }
             Said::Nack { probe } => {
                 if let Some(it) = self.probes.sent.get_mut(&(host, *probe)) {
                     it.nacks += 1;
@@ -207,8 +250,7 @@ impl MeshChecks {
         let rest = self.settings.probe_interval.saturating_sub(self.settings.probe_timeout);
         let least = self.truth.at_least(host, rest, self.clock_ppb);
         let of_host = self.probes.sent.range((host, 0)..(host + 1, 0));
-        let tried =
-            |probe: &Probe| probe.streamed.is_some_and(|(at, asked)| asked && found.now.since(at) + SLACK >= least);
+        let tried = |probe: &Probe| probe.streamed.is_some_and(|at| found.now.since(at) + SLACK >= least);
         let fitting = of_host.filter(|(_, probe)| probe.target == target && tried(probe));
         let fitting: Vec<(u32, u32)> = fitting.map(|((_, number), it)| (*number, silent(it))).collect();
         let Some(oldest) = fitting.first().map(|(number, _)| *number) else {

@@ -40,6 +40,7 @@ impl MeshChecks {
         let was_dead = before.was_dead || status == Status::Dead;
         let held = Held { status: Some(status), incarnation, since: now, unwell_at, was_dead, ..before };
         self.change(observer, subject, held, now);
+        self.dead_counted(observer, before.status == Some(Status::Dead), status == Status::Dead, now);
         if before.status.is_none() && self.record.is_kept {
             self.record.learned.push((now, observer, subject));
         }
@@ -83,11 +84,13 @@ impl MeshChecks {
 
     pub(super) fn forgotten(&mut self, observer: u32, node: NodeId, now: TrueTime) {
         let Some(subject) = self.number(node) else { return };
+        let was_dead = self.views.get(observer, subject).status == Some(Status::Dead);
         self.count_wrong(observer, subject, -1);
         self.views.forget(observer, subject);
         self.count_wrong(observer, subject, 1);
         self.note_agreement(now);
         self.packets.forgotten(observer, subject);
+        self.dead_counted(observer, was_dead, false, now);
         self.suspicions.forgotten(observer, subject);
     }
 
@@ -147,6 +150,7 @@ impl MeshChecks {
         let held = match is_suppressed && !before.is_suppressed {
             true => {
                 let (relapses, was_dead) = (before.relapses + 1, before.status == Some(Status::Dead));
+                self.suspicions.ceases(observer, subject, now);
                 let doublings = self.doublings_at_least(observer, before, now);
                 Held { held_at: now, relapses, doublings, was_dead, ..held }
             }

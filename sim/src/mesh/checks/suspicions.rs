@@ -6,7 +6,7 @@
 //! were *heard* are all that could count, believed or not. The timer is the node's own affair, so only what stops or slows
 //! its process excuses it.
 
-use super::{MeshChecks, PAUS_1, SUSP_1, SUSP_2};
+use super::{HOLD_3, MeshChecks, PAUS_1, SUSP_1, SUSP_2};
 use crate::check::Findings;
 use crate::time::TrueTime;
 use crate::world::node_id;
@@ -59,6 +59,8 @@ pub(super) struct Suspicions {
     /// What the last message says, to whom and when.
     last: (u32, TrueTime),
     said: Vec<Accusation>,
+    /// Who has ceased to count, to whom, and when, where it is yet to be seen why.
+    ceased: Vec<(u32, u32, TrueTime)>,
     /// Members of each view, now and at the fewest since it had a suspect.
     members: Vec<(u32, u32)>,
     suspects: Vec<u32>,
@@ -74,6 +76,7 @@ impl Suspicions {
             due: BTreeSet::new(),
             last: (0, TrueTime(0)),
             said: Vec::new(),
+            ceased: Vec::new(),
             members: vec![(1, 1); count],
             suspects: vec![0; count],
             is_leaving: vec![false; count],
@@ -107,6 +110,21 @@ impl Suspicions {
             _ => members.min(self.members[host as usize].1),
         };
         self.members[host as usize] = (members, fewest);
+    }
+
+    /// Whether `host` says good-bye.
+    pub(super) fn is_leaving(&self, host: u32) -> bool {
+        self.is_leaving[host as usize]
+    }
+
+    /// Members that `host` has told operators of.
+    pub(super) fn members_of(&self, host: u32) -> u32 {
+        self.members[host as usize].0
+    }
+
+    /// `subject` does not count as alive to `host` any more.
+    pub(super) fn ceases(&mut self, host: u32, subject: u32, now: TrueTime) {
+        self.ceased.push((host, subject, now));
     }
 
     /// `host` remembers nothing of `subject`.
@@ -145,6 +163,7 @@ impl MeshChecks {
     /// What a message says against members. Whether the node looks at it, it says at once.
     pub(super) fn accusations_heard(&mut self, host: u32, said: &Said, found: &mut Findings) {
         self.settle_accusations();
+        self.look_at_standings(found);
         self.look_at_suspicions(found);
         self.suspicions.last = (host, found.now);
         match said {
@@ -262,8 +281,11 @@ impl MeshChecks {
         found: &mut Findings,
     ) {
         self.settle_earlier(observer, found.now);
+        let is_told = self.suspicions.last == (observer, found.now);
+        let is_told = is_told && self.suspicions.said.iter().any(|said| said.subject == subject);
         if let Some(mut it) = self.suspicions.remove(observer, subject) {
             self.exercised.susp_1 += u64::from(it.counted.len() > 1);
+            self.exercised.paus_1 += u64::from(self.stop_while_young(observer, &it).is_some());
             // What is left of what was said, the observer is looking at now.
             let heard = self.suspicions.said.iter().filter(|said| said.subject == subject);
             it.is_overdue |= heard.clone().any(|said| said.status == Status::Dead);
@@ -286,7 +308,16 @@ impl MeshChecks {
             };
             it.due = self.suspicion_is_due(observer, &it);
             self.suspicions.insert(observer, subject, it);
+            if is_told && accuser != node_id(observer) {
+                self.jury_is_drawn(observer, subject, found);
+            }
         }
+    }
+
+    /// When the observer was stopped and went on, if it was so once since the suspicion began, and soon after it did.
+    fn stop_while_young(&self, observer: u32, it: &Suspected) -> Option<(TrueTime, TrueTime)> {
+        let young = it.began + self.settings.probe_interval;
+        self.truth.only_stop_since(observer, it.began).filter(|(stopped_at, _)| *stopped_at <= young)
     }
 
     /// SUSP-2, and PAUS-1 where the observer was stopped meanwhile: the suspect had as long as it was to have.
@@ -310,12 +341,7 @@ impl MeshChecks {
             }
             return;
         }
-        let young = it.began + self.settings.probe_interval;
-        let Some((stopped_at, went_on_at)) = self.truth.only_stop_since(observer, it.began) else { return };
-        if stopped_at > young {
-            return;
-        }
-        self.exercised.paus_1 += 1;
+        let Some((stopped_at, went_on_at)) = self.stop_while_young(observer, it) else { return };
         let lost = self.settings.probe_interval.saturating_mul(LOST_ROUNDS_MAX) + self.settings.probe_timeout;
         let ran = lasted.saturating_sub(went_on_at.since(stopped_at));
         if ran + lost + SLACK < least {
@@ -323,6 +349,22 @@ impl MeshChecks {
                 "n{observer} takes n{subject} for dead after suspecting it for {ran} in which it ran, where {least} are to pass"
             );
             found.fail(PAUS_1, &[observer, subject], detail);
+        }
+    }
+
+    /// HOLD-3: whoever is not dead has ceased to count because several accuse it.
+    fn look_at_standings(&mut self, found: &mut Findings) {
+        for (host, subject, at) in core::mem::take(&mut self.suspicions.ceased) {
+            let Some(it) = self.suspicions.under_way.get(&(host, subject)).filter(|it| it.began <= at) else {
+                continue;
+            };
+            let (fewest, _) = self.sizes(host);
+            self.exercised.hold_3 += 1;
+            if it.heard.len() < 2 && fewest > 2 {
+                let detail =
+                    format!("n{host} does not count n{subject} any more, which {} has accused", it.heard.len());
+                found.fail(HOLD_3, &[host, subject], detail);
+            }
         }
     }
 
@@ -353,6 +395,7 @@ impl MeshChecks {
     /// At the end of the run.
     pub(super) fn finish_suspicions(&mut self, found: &mut Findings) {
         self.settle_accusations();
+        self.look_at_standings(found);
         self.look_at_suspicions(found);
     }
 }
