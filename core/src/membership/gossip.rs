@@ -94,8 +94,7 @@ impl Membership {
     pub(super) fn rumors_for(&mut self, now: Time, to: NodeId) -> Vec<Rumor> {
         let mut rumors = Vec::new();
         let mut room = self.datagram_room();
-        let accused = self.table.row(to).filter(|row| matches!(row.verdict.status, Status::Suspect | Status::Dead));
-        let first = accused.map(|row| Opinion { node: to, verdict: row.verdict, accuser: row.accuser });
+        let first = self.accusation_of(to);
         if let Some(opinion) = first {
             let news = News::Opinion(opinion);
             room = room.saturating_sub(news.wire_bytes());
@@ -105,6 +104,22 @@ impl Membership {
             self.rumors.tell(now, room, self.tellings(), first, &mut rumors);
         }
         rumors
+    }
+
+    /// Tells one member something that concerns it, besides what is held against it, and no rumors.
+    pub(super) fn tell(&mut self, ctx: &Ctx<'_>, to: NodeId, opinions: Vec<Opinion>, out: &mut impl Sink<Action>) {
+        if self.bucket.take(ctx.now, self.settings.bounds.packets_per_second) {
+            let first = self.accusation_of(to).filter(|held| !opinions.contains(held));
+            let said = first.into_iter().chain(opinions);
+            let rumors = said.map(|opinion| Rumor { age_ms: 0, news: News::Opinion(opinion) }).collect();
+            out.push(Action::Send { to, class: Class::Gossip, message: Message::Gossip { rumors } });
+        }
+    }
+
+    /// What is held against a member.
+    pub(super) fn accusation_of(&self, node: NodeId) -> Option<Opinion> {
+        let row = self.table.row(node).filter(|row| matches!(row.verdict.status, Status::Suspect | Status::Dead))?;
+        Some(Opinion { node, verdict: row.verdict, accuser: row.accuser })
     }
 
     fn datagram_room(&self) -> usize {

@@ -13,8 +13,7 @@ use super::observation::MembershipObservation;
 use super::suspicion::Suspicion;
 use super::table::{Row, Slot};
 use super::verdict::{IncarnationNumber, Opinion, Status, Verdict};
-use super::wire::{Member, Message, News, Rumor};
-use crate::envelope::Class;
+use super::wire::{Member, News, Rumor};
 use crate::identity::NodeId;
 use crate::machine::{Ctx, Sink};
 use crate::time::{Duration, Time};
@@ -67,28 +66,25 @@ impl Membership {
             let word = Word { arose, spreads: true };
             match rumor.news {
                 News::Opinion(opinion) => {
-                    if let Some(rumor) = self.refutation_of(&opinion).filter(|rumor| !missed.contains(rumor)) {
-                        missed.push(rumor);
-                    }
+                    missed.extend(self.refutation_of(&opinion).filter(|held| !missed.contains(held)));
                     self.weigh(ctx, opinion, word, out);
                 }
                 News::Member(member) => self.meet(ctx, member, word, out),
             }
         }
         let can = self.own.is_member() && self.table.row(from).is_some_and(Row::is_reachable);
-        if !missed.is_empty() && can && self.bucket.take(ctx.now, self.settings.bounds.packets_per_second) {
-            let message = Message::Gossip { rumors: missed };
-            out.push(Action::Send { to: from, class: Class::Gossip, message });
+        if !missed.is_empty() && can {
+            self.tell(ctx, from, missed, out);
         }
     }
 
     /// What is held here instead of an accusation, where that is newer.
-    fn refutation_of(&self, opinion: &Opinion) -> Option<Rumor> {
+    fn refutation_of(&self, opinion: &Opinion) -> Option<Opinion> {
         let row = self.table.row(opinion.node)?;
         let is_accusation = matches!(opinion.verdict.status, Status::Suspect | Status::Dead);
         let is_refuted = row.verdict.status == Status::Alive && opinion.verdict < row.verdict;
         let held = Opinion { node: row.node, verdict: row.verdict, accuser: row.node };
-        (is_accusation && is_refuted).then_some(Rumor { age_ms: 0, news: News::Opinion(held) })
+        (is_accusation && is_refuted).then_some(held)
     }
 
     /// A member's own word that it is there.
@@ -276,9 +272,8 @@ impl Membership {
         }
         // Gossip may miss the one whom it concerns; and who insists on it may be heard by few.
         let is_drawn = ctx.below(u64::from(self.table.members().max(1))) < MESSENGERS;
-        if is_drawn && self.bucket.take(ctx.now, self.settings.bounds.packets_per_second) {
-            let message = Message::Gossip { rumors: [Rumor { age_ms: 0, news: News::Opinion(opinion) }].into() };
-            out.push(Action::Send { to: node, class: Class::Gossip, message });
+        if is_drawn {
+            self.tell(ctx, node, [opinion].into(), out);
         }
     }
 
@@ -336,8 +331,7 @@ impl Membership {
         let is_well = |row: &Row| row.node != subject && row.is_reachable() && row.verdict.status == Status::Alive;
         let peers = self.pick_linked(ctx, self.settings.fan_out, is_well);
         for peer in &peers {
-            let message = Message::Gossip { rumors: [Rumor { age_ms: 0, news: News::Opinion(opinion) }].into() };
-            out.push(Action::Send { to: self.table.at(*peer).node, class: Class::Gossip, message });
+            self.tell(ctx, self.table.at(*peer).node, [opinion].into(), out);
         }
         let until = ctx.now + self.settings.gossip_interval;
         if let Some(suspicion) = self.suspicions.get_mut(&slot).filter(|_| !peers.is_empty()) {
