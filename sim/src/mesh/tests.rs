@@ -401,6 +401,7 @@ fn memb_2_the_healthy_are_dead_nowhere() {
     slandered.holds(1, 0, Status::Suspect, 1);
     slandered.is_silent();
     assert_eq!(slandered.exercised(MEMB_2), 1);
+    slandered.clock(102);
     slandered.holds(1, 0, Status::Dead, 1);
     slandered.caught(MEMB_2);
 
@@ -829,12 +830,12 @@ fn suspecting() -> Watch {
 
 #[test]
 fn susp_1_a_suspicion_lasts_no_longer_than_its_accusers_allow() {
-    // Of three, one can confirm: 10.8 s without it, 1.8 s with it.
+    // Of three, one can confirm: 10.8 s without it, 1.8 s with it, and 0.2 s for a last word.
     let mut alone = suspecting();
     alone.clock(110);
     alone.looks();
     alone.is_silent();
-    alone.clock(111);
+    alone.clock(112);
     alone.looks();
     alone.caught(SUSP_1);
 
@@ -999,12 +1000,14 @@ fn hold_3_one_accuser_takes_nobody_its_standing() {
         if dies {
             let verdict = Verdict { incarnation: IncarnationNumber(1), status: Status::Dead };
             watch.hears_of(0, 1, 2, verdict);
+            // It has as long to refute as the shortest suspicion lasts.
+            watch.clock(102);
         }
         watch.sees(0, Seen::Held { node: node_id(1), seconds: 5 });
         if dies {
             watch.finds(0, 1, Status::Dead, 1);
         }
-        watch.clock(101);
+        watch.clock(103);
         watch.looks();
         watch
     };
