@@ -993,6 +993,28 @@ fn hlth_1_a_node_whose_probes_fail_asks_more_rarely() {
 }
 
 #[test]
+fn hlth_1_of_two_probes_of_one_member_the_one_that_failed_is_not_mistaken_for_the_other() {
+    let mut watch = Watch::new().at(10);
+    for probe in [1, 2] {
+        watch.hears(0, 2, Said::Nack { probe: 0 });
+        watch.says(0, 1, Said::Ping { probe, rumors: vec![] });
+        watch.says(0, 2, Said::PingRequest { probe, target: node_id(1), rumors: vec![] });
+        watch.says_by(Class::Control, 0, 1, Said::Ping { probe, rumors: vec![] });
+    }
+    // The second fails first, for the node's own fault; that is mended before the first fails, for which it is not.
+    watch.hears(0, 2, Said::Nack { probe: 1 });
+    watch.clock(11);
+    watch.sees(0, Seen::ProbeFailed { node: node_id(1), health: 1 });
+    watch.hears(0, 2, Said::Vouch { probe: 9 });
+    watch.sees(0, Seen::ProbeFailed { node: node_id(1), health: 0 });
+    for second in [12, 13] {
+        watch.clock(second);
+        watch.asks_in_turn(0, 2);
+    }
+    watch.is_silent();
+}
+
+#[test]
 fn hold_3_one_accuser_takes_nobody_its_standing() {
     let ceasing = |accusers: &[u32], dies: bool| {
         let mut watch = suspecting();

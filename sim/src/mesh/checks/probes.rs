@@ -253,12 +253,15 @@ impl MeshChecks {
         let tried = |probe: &Probe| probe.streamed.is_some_and(|at| found.now.since(at) + SLACK >= least);
         let fitting = of_host.filter(|(_, probe)| probe.target == target && tried(probe));
         let fitting: Vec<(u32, u32)> = fitting.map(|((_, number), it)| (*number, silent(it))).collect();
-        let Some(oldest) = fitting.first().map(|(number, _)| *number) else {
+        if fitting.is_empty() {
             let detail = format!("n{host} accuses n{target} without having tried others and a stream for {least}");
             return found.fail(PROB_2, &[host, target], detail);
-        };
+        }
+        // Where several were under way, any may be the one that failed: all stay, and the best of them is assumed.
+        if let [(number, _)] = fitting[..] {
+            self.probes.sent.remove(&(host, number));
+        }
         let own_fault = fitting.iter().map(|(_, silent)| *silent).min().unwrap_or(0);
-        self.probes.sent.remove(&(host, oldest));
         self.probes.worsens(host, own_fault, self.settings.health_max);
     }
 
