@@ -191,7 +191,7 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct Membership {
     /// Numbers of nodes
-    #[arg(long, value_name = "N,…", required = true, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(8..=2_000))]
+    #[arg(long, value_name = "N,…", required = true, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(4..=2_000))]
     pub(crate) nodes: Vec<u32>,
     /// Seeds of each experiment
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]

@@ -119,9 +119,9 @@ impl Output {
     }
 }
 
-/// A cell in the colour of `tone`.
+/// A cell in the colour of `tone`. Texts come from other nodes too: what could steer a terminal is shown as U+FFFD.
 pub(crate) fn cell(tone: Tone, text: impl Display) -> Cell {
-    let cell = Cell::new(text);
+    let cell = Cell::new(text.to_string().replace(char::is_control, "\u{FFFD}"));
     match tone {
         Tone::Plain => cell,
         Tone::Good => cell.fg(Color::Green),

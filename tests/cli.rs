@@ -351,7 +351,7 @@ fn a_measurement_has_a_row_for_each_figure() {
     changes crash_known_to_first ms
     changes crash_known_to_half ms
     changes crash_known_to_all ms
-    changes partition_known_to_all ms
+    changes last_death_in_the_partition ms
     changes heal_to_agreement ms
 
     HELD # runs in # s on # cores

@@ -3,7 +3,7 @@
 use super::arguments::{FolderArguments, MembersArguments};
 use super::{ask, block_on};
 use crate::error::{Error, Exit};
-use crate::output::{Output, Tone, cell};
+use crate::output::{Output, Tone, cell, note};
 use relaymesh_core::membership::{MemberView, Reply, Request, Status};
 use relaymesh_core::time::Duration;
 use serde::Serialize;
@@ -60,7 +60,7 @@ pub(super) fn leave(arguments: &FolderArguments, output: &Output) -> Result<Exit
     block_on(async {
         ask(&arguments.dir, Request::Leave).await?;
         if !output.is_json() {
-            eprintln!("the node has left; stop it, or start it again to rejoin");
+            note("the node has left; stop it, or start it again to rejoin");
         }
         Ok(Exit::Held)
     })

@@ -3,6 +3,7 @@
 use super::arguments::NodeArguments;
 use super::block_on;
 use crate::error::{Error, Exit};
+use crate::output::note;
 use relaymesh_core::envelope::ClusterKey;
 use relaymesh_core::identity::ClusterId;
 use relaymesh_core::membership::{self, Identity, Profile};
@@ -10,6 +11,7 @@ use relaymesh_core::mesh::{self, MeshNode, NEWEST_VERSION, Reply, Request};
 use relaymesh_io_tokio::folder::{Folder, FolderError};
 use relaymesh_io_tokio::settings::{Listen, Seeds, Settings};
 use relaymesh_io_tokio::{Handle, Stopped, entropy, start};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +44,13 @@ fn prepare(arguments: &NodeArguments) -> Result<(), Error> {
 
 /// The key in a file: the first line that is not empty, so that another node's keyring will do.
 pub(super) fn read_key(file: &Path) -> Result<ClusterKey, Error> {
-    let text = std::fs::read_to_string(file).map_err(|problem| Error::KeyFile { path: file.into(), problem })?;
+    let failed = |problem| Error::KeyFile { path: file.into(), problem };
+    let text = std::fs::read_to_string(file).map_err(failed)?;
+    let mode = std::fs::metadata(file).map_err(failed)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let file = file.display();
+        note(format_args!("anybody on this machine may read the key in {file}; `chmod 600 {file}` keeps it to you"));
+    }
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     ClusterKey::parse(line).map_err(Error::Key)
 }
@@ -92,7 +100,7 @@ async fn serve(arguments: &NodeArguments) -> Result<Exit, Error> {
         biased;
         _ = ends.recv() => {}
         _ = interrupts.recv() => {}
-        () = tokio::time::sleep(GOOD_BYE) => eprintln!("stopping without a good-bye: it took too long"),
+        () = tokio::time::sleep(GOOD_BYE) => note("stopping without a good-bye: it took too long"),
         () = leave(&handle) => {}
     }
     handle.stop();
@@ -107,9 +115,9 @@ fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Error> {
 async fn leave(handle: &Handle<MeshNode>) {
     let request = Request::Membership(membership::Request::Leave);
     match handle.request(request).await {
-        Ok(Reply::Membership(membership::Reply::Left)) => eprintln!("left the mesh"),
-        Ok(_) => eprintln!("stopping"),
-        Err(problem) => eprintln!("stopping without a good-bye: {problem}"),
+        Ok(Reply::Membership(membership::Reply::Left)) => note("left the mesh"),
+        Ok(_) => note("stopping"),
+        Err(problem) => note(format_args!("stopping without a good-bye: {problem}")),
     }
 }
 

@@ -39,7 +39,7 @@ impl Membership {
     /// It is time to compare views with somebody.
     pub(super) fn sync(&mut self, ctx: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
         self.sync_in_time(ctx);
-        if let Some(slot) = self.pick(ctx, 1, Row::is_reachable).first() {
+        if let Some(slot) = self.pick_linked(ctx, 1, Row::is_reachable).first() {
             let peer = self.table.at(*slot).node;
             self.open_exchange(ctx, peer, out);
         }

@@ -94,8 +94,7 @@ impl Membership {
     pub(super) fn rumors_for(&mut self, now: Time, to: NodeId) -> Vec<Rumor> {
         let mut rumors = Vec::new();
         let mut room = self.datagram_room();
-        let accused = self.table.row(to).filter(|row| matches!(row.verdict.status, Status::Suspect | Status::Dead));
-        let first = accused.map(|row| Opinion { node: to, verdict: row.verdict, accuser: row.accuser });
+        let first = self.accusation_of(to);
         if let Some(opinion) = first {
             let news = News::Opinion(opinion);
             room = room.saturating_sub(news.wire_bytes());
@@ -105,6 +104,22 @@ impl Membership {
             self.rumors.tell(now, room, self.tellings(), first, &mut rumors);
         }
         rumors
+    }
+
+    /// Tells one member something that concerns it, besides what is held against it, and no rumors.
+    pub(super) fn tell(&mut self, ctx: &Ctx<'_>, to: NodeId, opinions: Vec<Opinion>, out: &mut impl Sink<Action>) {
+        if self.bucket.take(ctx.now, self.settings.bounds.packets_per_second) {
+            let first = self.accusation_of(to).filter(|held| !opinions.contains(held));
+            let said = first.into_iter().chain(opinions);
+            let rumors = said.map(|opinion| Rumor { age_ms: 0, news: News::Opinion(opinion) }).collect();
+            out.push(Action::Send { to, class: Class::Gossip, message: Message::Gossip { rumors } });
+        }
+    }
+
+    /// What is held against a member.
+    pub(super) fn accusation_of(&self, node: NodeId) -> Option<Opinion> {
+        let row = self.table.row(node).filter(|row| matches!(row.verdict.status, Status::Suspect | Status::Dead))?;
+        Some(Opinion { node, verdict: row.verdict, accuser: row.accuser })
     }
 
     fn datagram_room(&self) -> usize {
@@ -117,6 +132,16 @@ impl Membership {
         let digits = (self.table.members() + 1).ilog10() + u32::from(!is_power_of_ten(self.table.members() + 1));
         // In a small mesh one digit would leave out one member in a hundred.
         self.settings.retransmit * digits.max(2)
+    }
+
+    /// As [`pick`](Self::pick), those first whose link to this node is not known to be down.
+    pub(super) fn pick_linked(&self, ctx: &mut Ctx<'_>, count: u32, suits: impl Fn(&Row) -> bool) -> Picks {
+        let mut picks = self.pick(ctx, count, |row| row.unanswered == 0 && suits(row));
+        let missing = count.saturating_sub(picks.len() as u32);
+        if missing > 0 {
+            picks.extend(self.pick(ctx, missing, |row| row.unanswered > 0 && suits(row)));
+        }
+        picks
     }
 
     /// Up to `count` random peers for which `suits` holds, this node excepted. O(count) on average while most suit.

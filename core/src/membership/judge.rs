@@ -4,13 +4,14 @@
 //! - Whoever is not in good standing accuses nobody here: its word is passed on, so that its subject can answer it, and
 //!   may confirm what others say.
 //! - A member loses its standing by dying, or by being suspected by several.
+//! - Nobody's word kills by itself: that a suspect did not refute elsewhere only shortens the time it has to refute here.
 
 use super::clockwork::Due;
 use super::description::Description;
 use super::machine::{Action, Membership};
 use super::observation::MembershipObservation;
 use super::suspicion::Suspicion;
-use super::table::Slot;
+use super::table::{Row, Slot};
 use super::verdict::{IncarnationNumber, Opinion, Status, Verdict};
 use super::wire::{Member, News, Rumor};
 use crate::identity::NodeId;
@@ -19,6 +20,8 @@ use crate::time::{Duration, Time};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// Of all who hear an accusation that they do not believe, so many tell its subject each time it goes round.
+const MESSENGERS: u64 = 16;
 /// Accusations remembered as passed on.
 const PASSED_ON_MAX: usize = 512;
 
@@ -54,17 +57,34 @@ pub(super) struct Word {
 }
 
 impl Membership {
-    /// Takes the rumors of a packet.
-    pub(super) fn hear(&mut self, ctx: &mut Ctx<'_>, rumors: Vec<Rumor>, out: &mut impl Sink<Action>) {
+    /// Takes the rumors of a packet. Accusations that were refuted since are answered: their teller has missed that.
+    pub(super) fn hear(&mut self, ctx: &mut Ctx<'_>, from: NodeId, rumors: Vec<Rumor>, out: &mut impl Sink<Action>) {
+        let mut missed = Vec::new();
         for rumor in rumors {
             let age = Duration::from_millis(u64::from(rumor.age_ms));
             let arose = Time::from_nanos(ctx.now.as_nanos().saturating_sub(age.as_nanos()));
             let word = Word { arose, spreads: true };
             match rumor.news {
-                News::Opinion(opinion) => self.weigh(ctx, opinion, word, out),
+                News::Opinion(opinion) => {
+                    missed.extend(self.refutation_of(&opinion).filter(|held| !missed.contains(held)));
+                    self.weigh(ctx, opinion, word, out);
+                }
                 News::Member(member) => self.meet(ctx, member, word, out),
             }
         }
+        let can = self.own.is_member() && self.table.row(from).is_some_and(Row::is_reachable);
+        if !missed.is_empty() && can {
+            self.tell(ctx, from, missed, out);
+        }
+    }
+
+    /// What is held here instead of an accusation, where that is newer.
+    fn refutation_of(&self, opinion: &Opinion) -> Option<Opinion> {
+        let row = self.table.row(opinion.node)?;
+        let is_accusation = matches!(opinion.verdict.status, Status::Suspect | Status::Dead);
+        let is_refuted = row.verdict.status == Status::Alive && opinion.verdict < row.verdict;
+        let held = Opinion { node: row.node, verdict: row.verdict, accuser: row.node };
+        (is_accusation && is_refuted).then_some(held)
     }
 
     /// A member's own word that it is there.
@@ -143,7 +163,7 @@ impl Membership {
         }
         let is_renamed = before.is_none_or(|before| before.name != description.name);
         if is_renamed && !description.name.is_empty() {
-            let same = |row: &&super::table::Row| {
+            let same = |row: &&Row| {
                 let name = row.description.as_ref().map(|other| &other.name);
                 row.node != node && row.verdict.status.is_member() && name == Some(&description.name)
             };
@@ -173,17 +193,14 @@ impl Membership {
             return;
         }
         if is_accusation && !self.believes(slot, &opinion) {
-            let is_known = self.table.find(opinion.accuser).is_some();
-            if is_known && self.passed_on.is_new(&opinion) && self.own.is_member() {
-                let (node, accuser) = (opinion.node, opinion.accuser);
-                out.push(Action::Observe(MembershipObservation::Disbelieved { node, accuser }));
-                self.rumors.pass_on(opinion, word.arose);
-                self.arm_gossip(ctx);
-            }
+            self.disbelieve(ctx, slot, opinion, word, out);
             return;
         }
         if opinion.verdict == row.verdict {
             return self.confirm(ctx, slot, opinion, word, out);
+        }
+        if opinion.verdict.status == Status::Dead && row.verdict.status.is_member() {
+            return self.hear_of_death(ctx, slot, opinion, word, out);
         }
         let age = ctx.now.since(word.arose).as_nanos();
         out.push(Action::Observe(MembershipObservation::RumorHeard { age }));
@@ -193,6 +210,27 @@ impl Membership {
         }
         if opinion.verdict.status == Status::Suspect {
             self.serve_on_jury(ctx, slot, out);
+        }
+    }
+
+    /// Somebody else has waited for a refutation in vain. So does this node before it believes that, but not for long:
+    /// whoever comes back from behind a cut link may have missed what everybody else has heard.
+    fn hear_of_death(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        slot: Slot,
+        opinion: Opinion,
+        word: Word,
+        out: &mut impl Sink<Action>,
+    ) {
+        let incarnation = opinion.verdict.incarnation;
+        let suspected = Opinion { verdict: Verdict { incarnation, status: Status::Suspect }, ..opinion };
+        if suspected.verdict != self.table.at(slot).verdict {
+            self.weigh(ctx, suspected, word, out);
+        }
+        if let Some(suspicion) = self.suspicions.get_mut(&slot) {
+            suspicion.is_overdue_elsewhere = true;
+            self.clockwork.set(Due::Suspicion(slot), suspicion.ends(self.table.members(), &self.settings));
         }
     }
 
@@ -218,6 +256,25 @@ impl Membership {
         let is_begun = self.table.at(subject).verdict.incarnation == opinion.verdict.incarnation
             && self.suspicions.contains_key(&subject);
         self.table.at(slot).verdict.status == Status::Alive && is_begun
+    }
+
+    /// What an accuser without standing says is for its subject to refute, and for a few to look into.
+    fn disbelieve(&mut self, ctx: &mut Ctx<'_>, slot: Slot, opinion: Opinion, word: Word, out: &mut impl Sink<Action>) {
+        let Opinion { node, accuser, .. } = opinion;
+        if self.table.find(accuser).is_none() || !self.own.is_member() {
+            return;
+        }
+        if self.passed_on.is_new(&opinion) {
+            out.push(Action::Observe(MembershipObservation::Disbelieved { node, accuser }));
+            self.rumors.pass_on(opinion, word.arose);
+            self.arm_gossip(ctx);
+            self.serve_on_jury(ctx, slot, out);
+        }
+        // Gossip may miss the one whom it concerns; and who insists on it may be heard by few.
+        let is_drawn = ctx.below(u64::from(self.table.members().max(1))) < MESSENGERS;
+        if is_drawn {
+            self.tell(ctx, node, [opinion].into(), out);
+        }
     }
 
     /// One more member suspects a suspect.
@@ -256,11 +313,32 @@ impl Membership {
         if ends > ctx.now {
             return self.clockwork.set(Due::Suspicion(slot), ends);
         }
+        if !suspicion.is_overdue_elsewhere && suspicion.asked_until.is_none() && self.ask_for_last_word(ctx, slot, out)
+        {
+            return;
+        }
         let row = self.table.at(slot);
         let verdict = Verdict { incarnation: row.verdict.incarnation, status: Status::Dead };
         let opinion = Opinion { node: row.node, verdict, accuser: self.own.node() };
         self.adopt(ctx, slot, opinion, out);
         self.spread(ctx, News::Opinion(opinion), ctx.now);
+    }
+
+    /// Says for the last time who is suspected; whoever knows better answers at once. Whether there was anybody to ask.
+    fn ask_for_last_word(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) -> bool {
+        let row = self.table.at(slot);
+        let (subject, opinion) = (row.node, Opinion { node: row.node, verdict: row.verdict, accuser: row.accuser });
+        let is_well = |row: &Row| row.node != subject && row.is_reachable() && row.verdict.status == Status::Alive;
+        let peers = self.pick_linked(ctx, self.settings.fan_out, is_well);
+        for peer in &peers {
+            self.tell(ctx, self.table.at(*peer).node, [opinion].into(), out);
+        }
+        let until = ctx.now + self.settings.gossip_interval;
+        if let Some(suspicion) = self.suspicions.get_mut(&slot).filter(|_| !peers.is_empty()) {
+            suspicion.asked_until = Some(until);
+            self.clockwork.set(Due::Suspicion(slot), until);
+        }
+        !peers.is_empty()
     }
 
     /// Takes over an opinion that prevails, with everything that follows from the change.
@@ -303,61 +381,5 @@ impl Membership {
         let suspicion = Suspicion::new(ctx.now, accuser);
         self.clockwork.set(Due::Suspicion(slot), suspicion.ends(self.table.members(), &self.settings));
         self.suspicions.insert(slot, suspicion);
-    }
-
-    // --- standing ----------------------------------------------------------------------------------------------
-
-    /// Whether the member counts as alive for placement.
-    pub(super) fn is_in_good_standing(&self, slot: Slot) -> bool {
-        let row = self.table.at(slot);
-        row.verdict.status.is_member() && !row.hold.is_on() && !self.is_corroborated(slot)
-    }
-
-    /// Whether enough members suspect it for that not to be one accuser's fault: two, where there are two.
-    fn is_corroborated(&self, slot: Slot) -> bool {
-        let needed = self.table.members().saturating_sub(1).clamp(1, 2);
-        self.suspicions.get(&slot).is_some_and(|suspicion| suspicion.accusers() >= needed)
-    }
-
-    fn hold_if_corroborated(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
-        if self.is_corroborated(slot) {
-            self.hold(ctx, slot, self.settings.suspect_recover_min, out);
-        }
-    }
-
-    /// The member does not count as alive until it was healthy for `dwell`, or longer after relapses.
-    fn hold(&mut self, ctx: &mut Ctx<'_>, slot: Slot, dwell: Duration, out: &mut impl Sink<Action>) {
-        let row = self.table.local(slot);
-        if row.hold.begin(ctx.now, dwell) {
-            let (node, seconds) = (row.node, dwell.as_nanos() / 1_000_000_000);
-            out.push(Action::Observe(MembershipObservation::Held { node, seconds }));
-        }
-        self.recovers_in_time(slot);
-    }
-
-    /// The member is well again; if something is held against it, its healthy while begins now.
-    fn recovering(&mut self, ctx: &Ctx<'_>, slot: Slot) {
-        self.table.local(slot).hold.prolong(ctx.now);
-        self.recovers_in_time(slot);
-    }
-
-    fn recovers_in_time(&mut self, slot: Slot) {
-        if let Some(until) = self.table.at(slot).hold.until() {
-            self.clockwork.set(Due::Recovery(slot), until);
-        }
-    }
-
-    /// The healthy while may be over.
-    pub(super) fn recovered(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
-        let Some(row) = self.table.get(slot) else { return };
-        // Whoever is not alive now begins a healthy while when it is again.
-        if row.verdict.status != Status::Alive {
-            return;
-        }
-        let node = row.node;
-        match self.table.local(slot).hold.end(ctx.now) {
-            true => out.push(Action::Observe(MembershipObservation::Recovered { node })),
-            false => self.recovers_in_time(slot),
-        }
     }
 }

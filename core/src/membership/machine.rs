@@ -184,14 +184,14 @@ impl Membership {
         if let Some(description) = &row.description {
             if description.store != source.store {
                 // Of a store never heard of, only a stream can bring the first word: a datagram may be older than the
-                // store. The window stays that of the store which is known.
+                // store. The windows stay those of the store which is known.
                 return envelope.class.is_stream();
             }
             if source.boot < description.boot {
                 return false;
             }
         }
-        row.window.admit((source.store, source.boot), envelope.class, envelope.sequence)
+        row.windows.admit((source.store, source.boot), envelope.class, envelope.sequence)
     }
 
     /// Whether `node` counts as alive for placement.
@@ -235,20 +235,20 @@ impl Membership {
         self.heard_from(ctx, from, out);
         match message {
             Message::Ping { probe, rumors } => {
-                self.hear(ctx, rumors, out);
+                self.hear(ctx, from, rumors, out);
                 self.answer_ping(ctx, from, envelope.class, probe, out);
             }
             Message::Ack { probe, coordinate, rumors } => {
-                self.hear(ctx, rumors, out);
+                self.hear(ctx, from, rumors, out);
                 self.acked(ctx, from, envelope.class, probe, &coordinate, out);
             }
             Message::PingRequest { probe, target, rumors } => {
-                self.hear(ctx, rumors, out);
+                self.hear(ctx, from, rumors, out);
                 self.ping_for(ctx, from, probe, target, out);
             }
             Message::Vouch { probe } => self.vouched(ctx, from, probe, out),
             Message::Nack { probe } => self.nacked(from, probe),
-            Message::Gossip { rumors } => self.hear(ctx, rumors, out),
+            Message::Gossip { rumors } => self.hear(ctx, from, rumors, out),
             Message::SyncDigests { exchange, opener, digests } => {
                 self.compare(ctx, from, exchange, opener, &digests, out);
             }

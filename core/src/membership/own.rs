@@ -22,6 +22,8 @@ use alloc::vec::Vec;
 
 /// Incarnations reserved at once.
 const BLOCK: u64 = 64;
+/// A new store begins at one of so many numbers.
+const FIRST_NUMBERS: u64 = 32;
 /// So many left, and the next block is reserved.
 const LOW: u64 = 16;
 /// Claims of another process to this identity after which one of the two yields.
@@ -139,6 +141,10 @@ impl Membership {
     pub(super) fn start(&mut self, ctx: &mut Ctx<'_>, life: Incarnation, keys: KeyIds, out: &mut impl Sink<Action>) {
         self.own.life = Some(life);
         self.own.keys = keys;
+        if self.own.used == IncarnationNumber(0) {
+            // The first numbers of two stores of one node should differ: of equal ones, chance decides which prevails.
+            self.own.used = IncarnationNumber(life.store.0 % FIRST_NUMBERS);
+        }
         self.reserve(ctx, self.own.used, out);
     }
 

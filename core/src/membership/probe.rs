@@ -131,11 +131,16 @@ impl Membership {
     /// Somebody else suspects a member: a few of those who hear it look for themselves, so that the suspicion is soon
     /// confirmed by several or refuted.
     pub(super) fn serve_on_jury(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
-        let is_drawn = ctx.below(u64::from(self.table.members().max(1))) < u64::from(self.settings.jurors);
+        let is_drawn = self.is_juror(ctx);
         let can = self.own.is_member() && self.table.at(slot).is_reachable() && !self.probes.is_probing(slot);
         if is_drawn && can {
             self.probe(ctx, slot, Reason::Jury, out);
         }
+    }
+
+    /// Whether this node is one of the few that look into an accusation.
+    pub(super) fn is_juror(&self, ctx: &mut Ctx<'_>) -> bool {
+        ctx.below(u64::from(self.table.members().max(1))) < u64::from(self.settings.jurors)
     }
 
     /// One of the dead may be back.
@@ -221,7 +226,7 @@ impl Membership {
         let Some(probe) = self.probes.under_way.get(&number).copied() else { return };
         let target = probe.target;
         self.link_fails(probe.slot, out);
-        let relays = self.pick(ctx, self.settings.relays, |row| {
+        let relays = self.pick_linked(ctx, self.settings.relays, |row| {
             row.node != target && row.is_reachable() && row.verdict.status == Status::Alive
         });
         for relay in &relays {

@@ -10,8 +10,34 @@ use crate::identity::{BootIncarnation, StoreIncarnation};
 const DATAGRAMS: usize = 8;
 
 /// The packets seen of one sender. Fixed size.
+///
+/// It remembers two lives: for a while after a disk was lost, the view may go back and forth between the former store
+/// and the new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Window {
+pub(super) struct Windows {
+    current: Window,
+    former: Window,
+}
+
+impl Windows {
+    /// Whether the packet is new, which is remembered. A packet of a life that is not remembered takes the place of the
+    /// one heard of less lately: which lives may speak, the caller knows.
+    pub(super) fn admit(&mut self, life: (StoreIncarnation, BootIncarnation), class: Class, sequence: u64) -> bool {
+        if [self.current, self.former].iter().any(|window| window.is_after(life)) {
+            return false;
+        }
+        if self.current.life != Some(life) {
+            let returns = self.former.life == Some(life);
+            let next = if returns { self.former } else { Window { life: Some(life), ..Window::default() } };
+            (self.current, self.former) = (next, self.current);
+        }
+        self.current.admit(class, sequence)
+    }
+}
+
+/// The packets seen of one life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Window {
     life: Option<(StoreIncarnation, BootIncarnation)>,
     /// The newest datagrams, ascending; zero where there were fewer. Numbers start at one.
     datagrams: [u64; DATAGRAMS],
@@ -20,15 +46,12 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Whether the packet is new, which is remembered. A packet of another life begins a new window: which life is the
-    /// current one, the caller knows.
-    pub(super) fn admit(&mut self, life: (StoreIncarnation, BootIncarnation), class: Class, sequence: u64) -> bool {
-        if self.life.is_some_and(|(store, boot)| store == life.0 && boot > life.1) {
-            return false;
-        }
-        if self.life != Some(life) {
-            *self = Self { life: Some(life), ..Self::default() };
-        }
+    /// Whether it is of a later process on the same store.
+    fn is_after(&self, life: (StoreIncarnation, BootIncarnation)) -> bool {
+        self.life.is_some_and(|(store, boot)| store == life.0 && boot > life.1)
+    }
+
+    fn admit(&mut self, class: Class, sequence: u64) -> bool {
         let stream = match class {
             Class::Control => Some(0),
             Class::Priority => Some(1),
@@ -59,7 +82,7 @@ mod tests {
 
     #[test]
     fn each_packet_is_admitted_once() {
-        let mut window = Window::default();
+        let mut window = Windows::default();
         for sequence in [5, 900, 7, 6, 12_000] {
             assert!(window.admit(LIFE, Class::Gossip, sequence));
             assert!(!window.admit(LIFE, Class::Gossip, sequence));
@@ -68,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_packet_older_than_all_that_is_remembered_is_refused() {
-        let mut window = Window::default();
+        let mut window = Windows::default();
         assert!((10..18).all(|sequence| window.admit(LIFE, Class::Gossip, sequence)));
         assert!(!window.admit(LIFE, Class::Gossip, 9), "it may have been seen");
         assert!(window.admit(LIFE, Class::Gossip, 18));
@@ -77,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_stream_only_goes_on() {
-        let mut window = Window::default();
+        let mut window = Windows::default();
         assert!(window.admit(LIFE, Class::Control, 4));
         assert!(!window.admit(LIFE, Class::Control, 4));
         assert!(!window.admit(LIFE, Class::Control, 3));
@@ -86,9 +109,19 @@ mod tests {
 
     #[test]
     fn another_life_begins_anew() {
-        let mut window = Window::default();
+        let mut window = Windows::default();
         assert!(window.admit(LIFE, Class::Gossip, 4));
         assert!(window.admit((StoreIncarnation(7), BootIncarnation(2)), Class::Gossip, 4));
         assert!(!window.admit(LIFE, Class::Gossip, 5), "an earlier process does not come back");
+    }
+    #[test]
+    fn a_view_that_goes_back_and_forth_between_two_stores_takes_no_packet_twice() {
+        let mut window = Windows::default();
+        let other = (StoreIncarnation(9), BootIncarnation(1));
+        assert!(window.admit(LIFE, Class::Gossip, 4));
+        assert!(window.admit(other, Class::Gossip, 4));
+        assert!(!window.admit(LIFE, Class::Gossip, 4));
+        assert!(window.admit(LIFE, Class::Gossip, 5));
+        assert!(!window.admit(other, Class::Gossip, 4));
     }
 }

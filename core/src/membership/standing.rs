@@ -5,6 +5,12 @@
 //! node on a bad link ends up outside and stays there until the link is mended (the idea of route flap damping,
 //! RFC 2439 §2.3).
 
+use super::clockwork::Due;
+use super::machine::{Action, Membership};
+use super::observation::MembershipObservation;
+use super::table::Slot;
+use super::verdict::Status;
+use crate::machine::{Ctx, Sink};
 use crate::time::{Duration, Time};
 
 /// A hold is doubled at most this often.
@@ -69,6 +75,62 @@ impl Hold {
 
     fn span(&self) -> Duration {
         self.dwell.saturating_mul(1 << self.relapses)
+    }
+}
+
+impl Membership {
+    /// Whether the member counts as alive for placement.
+    pub(super) fn is_in_good_standing(&self, slot: Slot) -> bool {
+        let row = self.table.at(slot);
+        row.verdict.status.is_member() && !row.hold.is_on() && !self.is_corroborated(slot)
+    }
+
+    /// Whether enough members suspect it for that not to be one accuser's fault: two, where there are two.
+    fn is_corroborated(&self, slot: Slot) -> bool {
+        let needed = self.table.members().saturating_sub(1).clamp(1, 2);
+        self.suspicions.get(&slot).is_some_and(|suspicion| suspicion.accusers() >= needed)
+    }
+
+    pub(super) fn hold_if_corroborated(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
+        if self.is_corroborated(slot) {
+            self.hold(ctx, slot, self.settings.suspect_recover_min, out);
+        }
+    }
+
+    /// The member does not count as alive until it was healthy for `dwell`, or longer after relapses.
+    pub(super) fn hold(&mut self, ctx: &mut Ctx<'_>, slot: Slot, dwell: Duration, out: &mut impl Sink<Action>) {
+        let row = self.table.local(slot);
+        if row.hold.begin(ctx.now, dwell) {
+            let (node, seconds) = (row.node, dwell.as_nanos() / 1_000_000_000);
+            out.push(Action::Observe(MembershipObservation::Held { node, seconds }));
+        }
+        self.recovers_in_time(slot);
+    }
+
+    /// The member is well again; if something is held against it, its healthy while begins now.
+    pub(super) fn recovering(&mut self, ctx: &Ctx<'_>, slot: Slot) {
+        self.table.local(slot).hold.prolong(ctx.now);
+        self.recovers_in_time(slot);
+    }
+
+    fn recovers_in_time(&mut self, slot: Slot) {
+        if let Some(until) = self.table.at(slot).hold.until() {
+            self.clockwork.set(Due::Recovery(slot), until);
+        }
+    }
+
+    /// The healthy while may be over.
+    pub(super) fn recovered(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
+        let Some(row) = self.table.get(slot) else { return };
+        // Whoever is not alive now begins a healthy while when it is again.
+        if row.verdict.status != Status::Alive {
+            return;
+        }
+        let node = row.node;
+        match self.table.local(slot).hold.end(ctx.now) {
+            true => out.push(Action::Observe(MembershipObservation::Recovered { node })),
+            false => self.recovers_in_time(slot),
+        }
     }
 }
 

@@ -12,13 +12,17 @@ const ACCUSERS: usize = 8;
 pub(super) struct Suspicion {
     pub(super) began: Time,
     accusers: [Option<NodeId>; ACCUSERS],
+    /// Somebody else has waited in vain already.
+    pub(super) is_overdue_elsewhere: bool,
+    /// Others were asked whether they know better, and have time to answer until then.
+    pub(super) asked_until: Option<Time>,
 }
 
 impl Suspicion {
     pub(super) fn new(began: Time, accuser: NodeId) -> Self {
         let mut accusers = [None; ACCUSERS];
         accusers[0] = Some(accuser);
-        Self { began, accusers }
+        Self { began, accusers, is_overdue_elsewhere: false, asked_until: None }
     }
 
     /// Adds an accuser. Whether that is news.
@@ -42,7 +46,11 @@ impl Suspicion {
 
     /// When the suspect is dead, in a mesh of `members`, unless it refutes.
     pub(super) fn ends(&self, members: u32, settings: &Settings) -> Time {
-        self.began.saturating_add(timeout(self.accusers() - 1, members, settings))
+        let span = match self.is_overdue_elsewhere {
+            true => shortest(members, settings),
+            false => timeout(self.accusers() - 1, members, settings),
+        };
+        self.began.saturating_add(span).max(self.asked_until.unwrap_or(Time::ZERO))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::coordinate::Coordinate;
 use super::description::{Description, Edition, mix};
-use super::replay::Window;
+use super::replay::Windows;
 use super::standing::Hold;
 use super::verdict::{IncarnationNumber, Status, Verdict};
 use super::wire::{DEPTH_MAX, Member, RowSummary};
@@ -31,11 +31,13 @@ pub(super) struct Row {
     pub(super) since: Time,
     /// What keeps it from counting as alive.
     pub(super) hold: Hold,
-    pub(super) window: Window,
+    pub(super) windows: Windows,
     pub(super) round_trip: Option<Duration>,
     pub(super) coordinate: Option<Coordinate>,
     /// Direct probes that went unanswered in a row. Link liveness, not node liveness: others may reach it.
     pub(super) unanswered: u8,
+    /// When it last spoke while it was held dead, and an exchange was begun for that.
+    pub(super) reunited_at: Option<Time>,
 }
 
 impl Row {
@@ -47,10 +49,11 @@ impl Row {
             description: None,
             since: now,
             hold: Hold::default(),
-            window: Window::default(),
+            windows: Windows::default(),
             round_trip: None,
             coordinate: None,
             unanswered: 0,
+            reunited_at: None,
         }
     }
 

@@ -34,14 +34,15 @@ impl Membership {
         }
     }
 
-    /// Often while alone; while members are missing, so often that the mesh as a whole asks at a constant rate; rarely
-    /// otherwise.
+    /// Often while alone; otherwise so often that the mesh as a whole asks at a constant rate, a higher one while members
+    /// are missing.
     fn seek_pause(&mut self, ctx: &mut Ctx<'_>) -> Duration {
         let settings = &self.settings;
         let share = u64::from(self.table.members() / SEEKERS + 1);
         let pause = match (self.is_alone(), self.table.gone()) {
             (true, _) => settings.seek_interval,
-            (false, 0) => settings.reseek_interval,
+            // The other half of the mesh may know as little of this one, if all started anew while they were cut apart.
+            (false, 0) => settings.seek_interval.saturating_mul(30 * share).min(settings.reseek_interval),
             (false, _) => settings.seek_interval.saturating_mul(10 * share).min(settings.reseek_interval),
         };
         Duration::from_nanos(pause.as_nanos() / 2) + self.part_of(ctx, pause)
@@ -66,9 +67,13 @@ impl Membership {
 
     /// Whoever speaks is there. If it is held dead here, each side has news for the other.
     pub(super) fn heard_from(&mut self, ctx: &mut Ctx<'_>, from: NodeId, out: &mut impl Sink<Action>) {
-        let is_back = self.table.row(from).is_some_and(|row| row.verdict.status == Status::Dead);
-        if is_back && self.own.is_member() {
+        let Some(slot) = self.table.find(from).filter(|_| self.own.is_member()) else { return };
+        let row = self.table.at(slot);
+        // One that cannot refute now, for want of a disk perhaps, is not asked at the pace at which it speaks.
+        let is_lately = |at: Time| ctx.now.since(at) < self.settings.probe_timeout;
+        if row.verdict.status == Status::Dead && !row.reunited_at.is_some_and(is_lately) {
             self.open_exchange(ctx, from, out);
+            self.table.local(slot).reunited_at = Some(ctx.now);
         }
     }
 

@@ -76,7 +76,7 @@ const SETTLED_BY: u64 = 180;
 /// The scenario of an experiment.
 ///
 /// # Panics
-/// When `setting` is not one a scenario can have: at least 8 nodes.
+/// When `setting` is not one a scenario can have: at least 4 nodes, three of which are left when one of them crashes.
 pub fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
     let Setting { nodes, metadata_bytes, profile } = setting;
     let last = nodes - 1;
@@ -192,7 +192,7 @@ fn changes(record: &Record, nodes: u32) -> Vec<(&'static str, Option<f64>)> {
         ("crash_known_to_first", reached(dead.clone(), 1, 100, seconds(CRASH_AT))),
         ("crash_known_to_half", reached(dead.clone(), witnesses, 50, seconds(CRASH_AT))),
         ("crash_known_to_all", reached(dead, witnesses, 100, seconds(CRASH_AT))),
-        ("partition_known_to_all", cut_off.map(|at| millis(at.since(seconds(CUT_AT))))),
+        ("last_death_in_the_partition", cut_off.map(|at| millis(at.since(seconds(CUT_AT))))),
         ("heal_to_agreement", heal),
     ]
 }

@@ -42,6 +42,8 @@ struct Watch {
     checks: MeshChecks,
     found: Findings,
     sequence: u64,
+    /// Whether nobody asks the dead, which otherwise goes without saying.
+    neglects_the_dead: bool,
 }
 
 impl Watch {
@@ -62,7 +64,12 @@ impl Watch {
                     [[fault]]\nkind = \"replay\"\nat = \"1h\"\nlasts = \"1s\"\nshare = \"1%\"\namount = \"1s\"\n";
         let scenario = parse(text).unwrap();
         assert_eq!(scenario.nodes, NODES);
-        let mut watch = Self { checks: MeshChecks::new(&scenario), found: Findings::default(), sequence: 0 };
+        let mut watch = Self {
+            checks: MeshChecks::new(&scenario),
+            found: Findings::default(),
+            sequence: 0,
+            neglects_the_dead: false,
+        };
         (0..NODES).for_each(|host| watch.checks.booted(host, TrueTime(0)));
         watch.at(1)
     }
@@ -87,6 +94,28 @@ impl Watch {
 
     fn holds(&mut self, observer: u32, subject: u32, status: Status, incarnation: u64) {
         let (node, accuser) = (node_id(subject), node_id(observer));
+        if matches!(status, Status::Suspect | Status::Dead) {
+            // It hears what it has said itself in another life.
+            self.hears_of(observer, subject, observer, Verdict { incarnation: IncarnationNumber(incarnation), status });
+        }
+        self.sees(observer, Seen::StatusChanged { node, status, incarnation, accuser });
+    }
+
+    /// Whoever holds somebody dead asks it whether it is back.
+    fn ask_the_dead(&mut self) {
+        for (host, subject) in (0..STRANGER).flat_map(|host| (0..STRANGER).map(move |subject| (host, subject))) {
+            let held = self.checks.views.get(host, subject);
+            if held.status == Some(Status::Dead) && self.checks.truth.is_up(host) {
+                let verdict = Verdict { incarnation: IncarnationNumber(held.incarnation), status: Status::Dead };
+                let news = News::Opinion(Opinion { node: node_id(subject), verdict, accuser: node_id(host) });
+                self.says(host, subject, Said::Ping { probe: 99, rumors: vec![Rumor { age_ms: 0, news }] });
+            }
+        }
+    }
+
+    /// The observer has found out for itself.
+    fn finds(&mut self, observer: u32, subject: u32, status: Status, incarnation: u64) {
+        let (node, accuser) = (node_id(subject), node_id(observer));
         self.sees(observer, Seen::StatusChanged { node, status, incarnation, accuser });
     }
 
@@ -107,12 +136,16 @@ impl Watch {
     }
 
     fn says(&mut self, host: u32, to: u32, said: Said) {
+        self.says_by(Class::Gossip, host, to, said);
+    }
+
+    fn says_by(&mut self, class: Class, host: u32, to: u32, said: Said) {
         self.sequence += 1;
         let outgoing = Outgoing {
             to: node_id(to),
             via: None,
             ttl: 1,
-            class: Class::Gossip,
+            class,
             tenant: Tenant::default(),
             version: BodyVersion(1),
             sequence: self.sequence,
@@ -122,7 +155,13 @@ impl Watch {
         self.checks.sent(host, to, &outgoing, &mut self.found);
     }
 
+    /// Because of something that it has just heard.
     fn pings(&mut self, host: u32, to: u32) {
+        self.hears(host, to, Said::Nack { probe: 0 });
+        self.asks_in_turn(host, to);
+    }
+
+    fn asks_in_turn(&mut self, host: u32, to: u32) {
         self.says(host, to, Said::Ping { probe: 1, rumors: vec![] });
     }
 
@@ -148,6 +187,41 @@ impl Watch {
     }
 
     fn takes(&mut self, host: u32, from: u32, sequence: u64) {
+        self.takes_word(host, from, sequence, Said::Nack { probe: 0 });
+    }
+
+    fn hears(&mut self, host: u32, from: u32, said: Said) {
+        self.sequence += 1;
+        self.takes_word(host, from, 2_000_000 + self.sequence, said);
+    }
+
+    /// It is told that the subject is suspected.
+    fn hears_of_suspect(&mut self, host: u32, subject: u32, accuser: u32, incarnation: u64) {
+        let verdict = Verdict { incarnation: IncarnationNumber(incarnation), status: Status::Suspect };
+        self.hears_of(host, subject, accuser, verdict);
+    }
+
+    fn hears_of(&mut self, host: u32, subject: u32, accuser: u32, verdict: Verdict) {
+        let news = News::Opinion(Opinion { node: node_id(subject), verdict, accuser: node_id(accuser) });
+        self.hears(host, accuser, Said::Gossip { rumors: vec![Rumor { age_ms: 0, news }] });
+    }
+
+    fn refuses(&mut self, host: u32) {
+        let replayed = AdmissionObservation::Replayed { node: node_id(1), sequence: 0 };
+        self.checks.observed(host, &MeshObservation::Admission(replayed), &mut self.found);
+    }
+
+    /// The host's process stands still from `began` to `ended`, in milliseconds.
+    fn stops(&mut self, host: u32, began: u64, ended: u64) {
+        let stop = fault(FaultKind::Pause, &[host]);
+        self.checks.began_fault(&stop, TrueTime(began * 1_000_000));
+        self.checks.ended_fault(&stop, TrueTime(ended * 1_000_000));
+    }
+
+    fn takes_word(&mut self, host: u32, from: u32, sequence: u64, said: Said) {
+        if !self.neglects_the_dead {
+            self.ask_the_dead();
+        }
         let (node, store, boot) = (node_id(from), StoreIncarnation(7), BootIncarnation(1));
         let envelope = Envelope {
             cluster: ClusterId::from_bytes([1; 16]),
@@ -163,7 +237,7 @@ impl Watch {
             version: BodyVersion(1),
             speaks: BodyVersion(1),
         };
-        let message = Message::Membership(Said::Nack { probe: 1 });
+        let message = Message::Membership(said);
         self.checks.received(host, from, &envelope, &message, &mut self.found);
     }
 
@@ -193,6 +267,7 @@ impl Watch {
     }
 
     fn finishes(mut self) -> Self {
+        self.ask_the_dead();
         self.checks.finish(&mut self.found);
         self
     }
@@ -326,6 +401,7 @@ fn memb_2_the_healthy_are_dead_nowhere() {
     slandered.holds(1, 0, Status::Suspect, 1);
     slandered.is_silent();
     assert_eq!(slandered.exercised(MEMB_2), 1);
+    slandered.clock(102);
     slandered.holds(1, 0, Status::Dead, 1);
     slandered.caught(MEMB_2);
 
@@ -449,6 +525,7 @@ fn left_1_who_said_good_bye_is_gone_and_silent() {
     for status in [Status::Alive, Status::Suspect, Status::Dead] {
         let mut buried = good_bye();
         buried.holds(0, 2, Status::Left, 1);
+        buried.clock(100 + bound - 1);
         if status != Status::Alive {
             buried.holds(1, 2, status, 1);
         }
@@ -738,6 +815,400 @@ fn prob_1_who_answers_directly_counts_as_reached_directly() {
     ending(Link::Untried).caught(PROB_1);
 }
 
+// --- suspicions and probes ----------------------------------------------------------------------------------------
+
+/// n1 has ended, and n0 suspects it from 100 s on.
+fn suspecting() -> Watch {
+    let mut watch = Watch::new().at(99);
+    (0..STRANGER).for_each(|host| watch.sees(host, Seen::Members { members: 3, rows: 3 }));
+    watch.ends(1);
+    watch.holds(2, 1, Status::Dead, 1);
+    watch.clock(100);
+    watch.finds(0, 1, Status::Suspect, 1);
+    watch
+}
+
+#[test]
+fn susp_1_a_suspicion_lasts_no_longer_than_its_accusers_allow() {
+    // Of three, one can confirm: 10.8 s without it, 1.8 s with it, and 0.2 s for a last word.
+    let mut alone = suspecting();
+    alone.clock(110);
+    alone.looks();
+    alone.is_silent();
+    alone.clock(112);
+    alone.looks();
+    alone.caught(SUSP_1);
+
+    let confirmed = |hears: &dyn Fn(&mut Watch)| {
+        let mut watch = suspecting();
+        watch.clock(101);
+        hears(&mut watch);
+        watch.clock(103);
+        watch.looks();
+        watch
+    };
+    confirmed(&|watch| watch.hears_of_suspect(0, 1, 2, 1)).caught(SUSP_1);
+    confirmed(&|watch| watch.sees(0, Seen::ProbeFailed { node: node_id(2), health: 0 })).caught(PROB_2);
+    // The accuser counts once, of this incarnation, in a message that the node takes, and while it is alive.
+    confirmed(&|watch| watch.hears_of_suspect(0, 1, 0, 1)).is_silent();
+    confirmed(&|watch| watch.hears_of_suspect(0, 1, 2, 0)).is_silent();
+    confirmed(&|watch| {
+        watch.hears_of_suspect(0, 1, 2, 1);
+        watch.refuses(0);
+    })
+    .is_silent();
+    confirmed(&|watch| {
+        watch.holds(0, 2, Status::Suspect, 1);
+        watch.hears_of_suspect(0, 1, 2, 1);
+    })
+    .is_silent();
+
+    let mut ended = suspecting();
+    ended.hears_of_suspect(0, 1, 2, 1);
+    ended.clock(102);
+    ended.finds(0, 1, Status::Dead, 1);
+    ended.clock(120);
+    ended.looks();
+    ended.is_silent();
+    assert_eq!(ended.exercised(SUSP_2), 1);
+}
+
+#[test]
+fn susp_1_who_was_stopped_gives_the_time_back_and_no_more() {
+    let stopped = |seconds: u64| {
+        let mut watch = suspecting();
+        watch.stops(0, 105_000, 125_000);
+        watch.clock(seconds);
+        watch.looks();
+        watch
+    };
+    stopped(131).is_silent();
+    stopped(133).caught(SUSP_1);
+}
+
+#[test]
+fn susp_2_a_suspicion_lasts_no_shorter_than_its_accusers_allow() {
+    let dying = |seconds: u64, hears: &dyn Fn(&mut Watch)| {
+        let mut watch = suspecting();
+        watch.clock(101);
+        hears(&mut watch);
+        watch.clock(seconds);
+        watch.finds(0, 1, Status::Dead, 1);
+        watch
+    };
+    dying(109, &|_| {}).caught(SUSP_2);
+    dying(111, &|_| {}).is_silent();
+    dying(102, &|watch| watch.hears_of_suspect(0, 1, 2, 1)).is_silent();
+    dying(102, &|watch| watch.hears_of_suspect(0, 1, 0, 1)).caught(SUSP_2);
+}
+
+#[test]
+fn paus_1_nobody_is_dead_for_the_time_in_which_its_observer_stood_still() {
+    let dying = |seconds: u64| {
+        let mut watch = suspecting();
+        watch.stops(0, 100_500, 120_000);
+        watch.clock(seconds);
+        watch.finds(0, 1, Status::Dead, 1);
+        watch
+    };
+    dying(120).caught(PAUS_1);
+    dying(130).is_silent();
+    assert_eq!(dying(130).exercised(PAUS_1), 1);
+}
+
+#[test]
+fn prob_2_nobody_is_accused_before_others_and_a_stream_were_tried() {
+    let failing = |asks_relay: bool, tries_stream: bool, waits_ms: u64| {
+        let mut watch = Watch::new().at(10);
+        watch.asks_in_turn(0, 1);
+        if asks_relay {
+            watch.says(0, 2, Said::PingRequest { probe: 1, target: node_id(1), rumors: vec![] });
+        }
+        if tries_stream {
+            watch.says_by(Class::Control, 0, 1, Said::Ping { probe: 1, rumors: vec![] });
+        }
+        watch.found.now = TrueTime(10_000_000_000 + waits_ms * 1_000_000);
+        watch.sees(0, Seen::ProbeFailed { node: node_id(1), health: 0 });
+        watch
+    };
+    failing(true, true, 500).is_silent();
+    failing(true, true, 400).caught(PROB_2);
+    failing(true, false, 500).caught(PROB_2);
+    failing(false, true, 500).caught(PROB_2);
+}
+
+#[test]
+fn prob_3_who_is_asked_to_look_for_another_says_what_it_saw() {
+    let asked = |target: u32, says: &dyn Fn(&mut Watch)| {
+        let mut watch = Watch::new().at(10);
+        watch.hears(0, 1, Said::PingRequest { probe: 7, target: node_id(target), rumors: vec![] });
+        says(&mut watch);
+        watch.clock(11);
+        watch.looks();
+        watch
+    };
+    asked(2, &|_| {}).caught(PROB_3);
+    asked(2, &|watch| watch.says(0, 1, Said::Nack { probe: 8 })).caught(PROB_3);
+    asked(2, &|watch| watch.says(0, 1, Said::Nack { probe: 7 })).is_silent();
+    asked(2, &|watch| watch.says(0, 1, Said::Vouch { probe: 7 })).is_silent();
+    asked(2, &|watch| watch.refuses(0)).is_silent();
+    asked(2, &|watch| watch.stops(0, 10_100, 10_800)).is_silent();
+    asked(2, &|watch| watch.ends(0)).is_silent();
+    // Nobody looks for itself, or for somebody unknown.
+    asked(0, &|_| {}).is_silent();
+    asked(STRANGER, &|_| {}).is_silent();
+}
+
+#[test]
+fn hlth_1_a_node_whose_probes_fail_asks_more_rarely() {
+    let failing = |nacks: u32| {
+        let mut watch = Watch::new().at(10);
+        watch.asks_in_turn(0, 1);
+        watch.says(0, 2, Said::PingRequest { probe: 1, target: node_id(1), rumors: vec![] });
+        watch.says_by(Class::Control, 0, 1, Said::Ping { probe: 1, rumors: vec![] });
+        (0..nacks).for_each(|_| watch.hears(0, 2, Said::Nack { probe: 1 }));
+        watch.clock(11);
+        watch.sees(0, Seen::ProbeFailed { node: node_id(1), health: 0 });
+        watch.asks_in_turn(0, 2);
+        watch
+    };
+    let asks_again = |nacks: u32, seconds: u64| {
+        let mut watch = failing(nacks);
+        watch.clock(seconds);
+        watch.asks_in_turn(0, 2);
+        watch
+    };
+    asks_again(0, 12).caught(HLTH_1);
+    asks_again(0, 13).is_silent();
+    asks_again(1, 12).is_silent();
+    let mut mended = failing(0);
+    mended.hears(0, 2, Said::Vouch { probe: 9 });
+    mended.clock(12);
+    mended.asks_in_turn(0, 2);
+    mended.caught(HLTH_1);
+    mended.clock(13);
+    mended.asks_in_turn(0, 2);
+    mended.caught(HLTH_1);
+    assert_eq!(mended.fired().len(), 1, "it was mended when the second turn came");
+}
+
+#[test]
+fn hlth_1_of_two_probes_of_one_member_the_one_that_failed_is_not_mistaken_for_the_other() {
+    let mut watch = Watch::new().at(10);
+    for probe in [1, 2] {
+        watch.hears(0, 2, Said::Nack { probe: 0 });
+        watch.says(0, 1, Said::Ping { probe, rumors: vec![] });
+        watch.says(0, 2, Said::PingRequest { probe, target: node_id(1), rumors: vec![] });
+        watch.says_by(Class::Control, 0, 1, Said::Ping { probe, rumors: vec![] });
+    }
+    // The second fails first, for the node's own fault; that is mended before the first fails, for which it is not.
+    watch.hears(0, 2, Said::Nack { probe: 1 });
+    watch.clock(11);
+    watch.sees(0, Seen::ProbeFailed { node: node_id(1), health: 1 });
+    watch.hears(0, 2, Said::Vouch { probe: 9 });
+    watch.sees(0, Seen::ProbeFailed { node: node_id(1), health: 0 });
+    for second in [12, 13] {
+        watch.clock(second);
+        watch.asks_in_turn(0, 2);
+    }
+    watch.is_silent();
+}
+
+#[test]
+fn hold_3_one_accuser_takes_nobody_its_standing() {
+    let ceasing = |accusers: &[u32], dies: bool| {
+        let mut watch = suspecting();
+        accusers.iter().for_each(|accuser| watch.hears_of_suspect(0, 1, *accuser, 1));
+        if dies {
+            let verdict = Verdict { incarnation: IncarnationNumber(1), status: Status::Dead };
+            watch.hears_of(0, 1, 2, verdict);
+            // It has as long to refute as the shortest suspicion lasts.
+            watch.clock(102);
+        }
+        watch.sees(0, Seen::Held { node: node_id(1), seconds: 5 });
+        if dies {
+            watch.finds(0, 1, Status::Dead, 1);
+        }
+        watch.clock(103);
+        watch.looks();
+        watch
+    };
+    ceasing(&[], false).caught(HOLD_3);
+    ceasing(&[0], false).caught(HOLD_3);
+    ceasing(&[2], false).is_silent();
+    ceasing(&[], true).is_silent();
+}
+
+#[test]
+fn told_1_whoever_is_accused_hears_so() {
+    let telling = |status: Status, incarnation: u64, held: Status| {
+        let mut watch = Watch::new().at(10);
+        watch.ends(1);
+        watch.holds(0, 1, held, 4);
+        let verdict = Verdict { incarnation: IncarnationNumber(incarnation), status };
+        let news = News::Opinion(Opinion { node: node_id(1), verdict, accuser: node_id(0) });
+        watch.says(0, 1, Said::Gossip { rumors: vec![Rumor { age_ms: 0, news }] });
+        watch
+    };
+    telling(Status::Suspect, 4, Status::Suspect).is_silent();
+    telling(Status::Dead, 4, Status::Dead).is_silent();
+    telling(Status::Suspect, 3, Status::Suspect).caught(TOLD_1);
+    telling(Status::Suspect, 4, Status::Dead).caught(TOLD_1);
+}
+
+#[test]
+fn accu_1_whoever_has_lost_its_standing_accuses_nobody() {
+    let accused_by = |held: Status, is_suppressed: bool, has_begun: bool| {
+        let mut watch = Watch::new().at(10);
+        watch.ends(1);
+        watch.holds(0, 2, held, 2);
+        if is_suppressed {
+            watch.sees(0, Seen::Held { node: node_id(2), seconds: 5 });
+        }
+        if has_begun {
+            watch.finds(0, 1, Status::Suspect, 1);
+        }
+        let status = if has_begun { Status::Dead } else { Status::Suspect };
+        if has_begun {
+            // Whose word it was, and not the end of its own suspicion.
+            watch.hears_of(0, 1, 2, Verdict { incarnation: IncarnationNumber(1), status });
+        }
+        watch.sees(0, Seen::StatusChanged { node: node_id(1), status, incarnation: 1, accuser: node_id(2) });
+        watch
+    };
+    accused_by(Status::Alive, false, false).is_silent();
+    accused_by(Status::Suspect, false, false).is_silent();
+    accused_by(Status::Alive, true, false).caught(ACCU_1);
+    accused_by(Status::Alive, true, true).is_silent();
+    accused_by(Status::Suspect, true, true).caught(ACCU_1);
+}
+
+#[test]
+fn jury_1_whoever_hears_of_a_suspicion_looks_for_itself() {
+    // In a mesh of three, everybody is drawn.
+    let hearing = |looks: bool, is_looking: bool| {
+        let mut watch = Watch::new().at(99);
+        (0..STRANGER).for_each(|host| watch.sees(host, Seen::Members { members: 3, rows: 3 }));
+        watch.ends(1);
+        if is_looking {
+            watch.asks_in_turn(0, 1);
+        }
+        watch.clock(100);
+        watch.hears_of_suspect(0, 1, 2, 1);
+        watch.sees(
+            0,
+            Seen::StatusChanged { node: node_id(1), status: Status::Suspect, incarnation: 1, accuser: node_id(2) },
+        );
+        if looks {
+            let verdict = Verdict { incarnation: IncarnationNumber(1), status: Status::Suspect };
+            let news = News::Opinion(Opinion { node: node_id(1), verdict, accuser: node_id(2) });
+            watch.says(0, 1, Said::Ping { probe: 2, rumors: vec![Rumor { age_ms: 0, news }] });
+        }
+        watch.clock(101);
+        watch.looks();
+        watch
+    };
+    hearing(false, false).caught(JURY_1);
+    hearing(true, false).is_silent();
+    hearing(false, true).is_silent();
+}
+
+#[test]
+fn prob_4_the_dead_are_asked_whether_they_are_back() {
+    let searching = |asks_at: u64, seconds: u64| {
+        let mut watch = Watch::new().at(100);
+        watch.neglects_the_dead = true;
+        watch.ends(1);
+        watch.all_hold(1, Status::Dead, 1);
+        for second in 101..=seconds {
+            watch.clock(second);
+            if second == asks_at {
+                watch.ask_the_dead();
+            }
+            watch.looks();
+        }
+        watch
+    };
+    searching(0, 107).is_silent();
+    searching(0, 108).caught(PROB_4);
+    searching(106, 113).is_silent();
+    searching(106, 114).caught(PROB_4);
+}
+
+#[test]
+fn sync_1_each_step_brings_what_was_called_for() {
+    let row = |host: u32| Member {
+        node: node_id(host),
+        incarnation: IncarnationNumber(1),
+        description: Arc::new(description(host, 1)),
+    };
+    let wanted = |brings: &[u32]| {
+        let mut watch = Watch::new().at(10);
+        let wanted = vec![node_id(2), node_id(STRANGER)];
+        watch.hears(0, 1, Said::SyncAnswer { exchange: 4, opinions: vec![], members: vec![], wanted });
+        let members = brings.iter().map(|host| row(*host)).collect();
+        watch.says(0, 1, Said::SyncMembers { exchange: 4, members });
+        watch.clock(11);
+        watch.looks();
+        watch
+    };
+    wanted(&[2]).is_silent();
+    wanted(&[]).caught(SYNC_1);
+
+    let lacking = |answers_after: u64, brings: &[u32]| {
+        let mut watch = Watch::new().at(10);
+        watch.says(0, 1, Said::SyncDigests { exchange: 4, opener: row(0), digests: vec![1] });
+        watch.clock(10 + answers_after);
+        watch.hears(0, 1, Said::SyncRows { exchange: 4, rows: vec![], differing: vec![0], depth: 0 });
+        let members = brings.iter().map(|host| row(*host)).collect();
+        watch.says(0, 1, Said::SyncAnswer { exchange: 4, opinions: vec![], members, wanted: vec![] });
+        watch.clock(100);
+        watch.looks();
+        watch
+    };
+    lacking(1, &[1, 2]).is_silent();
+    lacking(1, &[2]).caught(SYNC_1);
+    // That exchange was over.
+    lacking(5, &[]).is_silent();
+}
+
+#[test]
+fn left_1_nobody_outdoes_its_own_good_bye() {
+    let after_good_bye = |incarnation: u64| {
+        let mut watch = Watch::new();
+        let node = node_id(0);
+        let verdict = Verdict { incarnation: IncarnationNumber(4), status: Status::Left };
+        let news = News::Opinion(Opinion { node, verdict, accuser: node });
+        watch.says(0, 2, Said::Gossip { rumors: vec![Rumor { age_ms: 0, news }] });
+        watch.says_alive(0, incarnation);
+        watch
+    };
+    after_good_bye(3).is_silent();
+    after_good_bye(5).caught(LEFT_1);
+}
+
+#[test]
+fn hold_1_each_relapse_doubles_what_a_member_must_show() {
+    let back = |again_at: u64, counts_after: u64| {
+        let mut watch = Watch::new().at(10);
+        for (dies, lives, counts) in [(10, 40, 70), (again_at, again_at + 30, again_at + 30 + counts_after)] {
+            watch.clock(dies);
+            watch.ends(1);
+            watch.sees(0, Seen::Held { node: node_id(1), seconds: 30 });
+            watch.holds(0, 1, Status::Dead, dies);
+            watch.clock(lives);
+            watch.holds(0, 1, Status::Alive, lives);
+            watch.clock(counts);
+            watch.sees(0, Seen::Recovered { node: node_id(1) });
+        }
+        watch
+    };
+    back(100, 30).caught(HOLD_1);
+    back(100, 60).is_silent();
+    // What is ten times as long ago is forgiven.
+    back(311, 30).is_silent();
+}
+
 #[test]
 fn repl_1_a_packet_is_taken_once() {
     let mut twice = Watch::new();
@@ -760,6 +1231,17 @@ fn repl_1_a_packet_is_taken_once() {
     refused.takes(0, 1, 6);
     refused.is_silent();
     assert_eq!(refused.exercised(REPL_1), 1);
+
+    // The first copy came before the node knew whose it was, and a later one is the first that it takes.
+    let mut strange = Watch::new();
+    strange.takes(0, 1, 5);
+    strange.checks.observed(0, &MeshObservation::Admission(replayed), &mut strange.found);
+    strange.takes(0, 1, 5);
+    strange.takes(0, 1, 6);
+    strange.is_silent();
+    strange.takes(0, 1, 5);
+    strange.takes(0, 1, 7);
+    strange.caught(REPL_1);
 
     let mut unknown = Watch::unacquainted();
     unknown.takes(0, 1, 5);
@@ -835,13 +1317,21 @@ fn rate_1_in_calm_times_little_is_said() {
     assert!(calm.exercised(RATE_1) > 0);
     assert_eq!(speaking(120, 240, 12).fired().first(), Some(&RATE_1));
 
-    let mut disturbed = Watch::new();
-    disturbed.checks.began_fault(&fault(FaultKind::Pause, &[2]), at(2));
-    for second in 122..240 {
-        disturbed.clock(second);
-        (0..12).for_each(|_| disturbed.pings(0, 1));
+    let under = |lasting: PlannedFault| {
+        let mut watch = Watch::new();
+        watch.checks.began_fault(&lasting, at(2));
+        for second in 122..240 {
+            watch.clock(second);
+            (0..12).for_each(|_| watch.pings(0, 1));
+        }
+        watch
+    };
+    for kind in [FaultKind::Pause, FaultKind::FlipFlop, FaultKind::Partition, FaultKind::OneWay, FaultKind::Partial] {
+        under(fault(kind, &[2])).is_silent();
     }
-    disturbed.is_silent();
+    under(PlannedFault { share: 800_000, ..fault(FaultKind::Loss, &[2]) }).is_silent();
+    let borne = under(PlannedFault { share: 10_000, ..fault(FaultKind::Loss, &[2]) });
+    assert_eq!(borne.fired().first(), Some(&RATE_1));
 }
 
 #[test]

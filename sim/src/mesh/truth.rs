@@ -10,7 +10,7 @@ use relaymesh_core::time::Duration;
 const LOSS_BORNE: u64 = 50_000;
 /// Links cut up to this share leave every node within reach of most, in millionths.
 const CUTS_BORNE: u64 = 300_000;
-/// Of links that were listed one by one: a host is out of reach once this share of its own is cut, in percent.
+/// A host is out of reach of most, wherever that share comes out, once this share of its own links is cut, in percent.
 const OWN_CUTS_BORNE: usize = 60;
 
 /// One host.
@@ -27,12 +27,26 @@ struct Host {
     fastest_ppb: i64,
     /// The slowest.
     slowest_ppb: i64,
+    /// Faults under way that slow its process, and when the last one ended.
+    slowing: u32,
+    slow_until: TrueTime,
+    /// Faults under way that stop its process.
+    stopping: u32,
+}
+
+/// A time in which a host's process, or the whole machine, was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stop {
+    began: TrueTime,
+    ended: Option<TrueTime>,
 }
 
 /// All hosts.
 #[derive(Clone, Debug)]
 pub struct Truth {
     hosts: Vec<Host>,
+    /// Of each host, in order.
+    stops: Vec<Vec<Stop>>,
     /// Faults under way that disturb anybody, or cut a link.
     disturbing: u32,
     /// When the last such fault began or ended, or the last process ended.
@@ -53,10 +67,14 @@ impl Truth {
             has_left: false,
             fastest_ppb: 0,
             slowest_ppb: 0,
+            slowing: 0,
+            slow_until: TrueTime(0),
+            stopping: 0,
         };
         let delay_borne = Duration::from_nanos(probe_timeout.as_nanos() / 4);
         Self {
             hosts: vec![host; nodes as usize],
+            stops: vec![Vec::new(); nodes as usize],
             disturbing: 0,
             calm_since: TrueTime(0),
             members: load.members(nodes),
@@ -97,6 +115,7 @@ impl Truth {
                 it.slowest_ppb = it.slowest_ppb.min(fault.rate_ppb);
             }
         }
+        self.hamper(fault, begins, now);
         let lasts = fault.lasts.is_some();
         let concerned = self.concerned(fault);
         if !concerned.is_empty() || fault.kind == FaultKind::Partial {
@@ -110,13 +129,36 @@ impl Truth {
         }
     }
 
+    /// Notes what keeps a process from doing things when they are due.
+    fn hamper(&mut self, fault: &PlannedFault, begins: bool, now: TrueTime) {
+        let lasts = fault.lasts.is_some();
+        for host in &fault.nodes {
+            let (it, stops) = (&mut self.hosts[*host as usize], &mut self.stops[*host as usize]);
+            match fault.kind {
+                FaultKind::SlowNode => {
+                    it.slowing = counted(it.slowing, begins, lasts);
+                    it.slow_until = now;
+                }
+                FaultKind::Pause | FaultKind::Suspend => {
+                    let before = it.stopping;
+                    it.stopping = counted(before, begins, lasts);
+                    match (before, it.stopping) {
+                        (0, 1) => stops.push(Stop { began: now, ended: None }),
+                        (1, 0) => stops.iter_mut().rev().take(1).for_each(|last| last.ended = Some(now)),
+                        _ => {}
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Hosts that a fault lets be taken for absent, or lets take others so.
     fn concerned(&self, fault: &PlannedFault) -> Vec<u32> {
         let all = 0..self.hosts.len() as u32;
         match fault.kind {
             FaultKind::Partition => all.collect(),
-            // Listed one by one rather than drawn by a share.
-            FaultKind::Partial if fault.share == 0 => {
+            FaultKind::Partial if fault.share <= CUTS_BORNE => {
                 let cuts = |host: u32| fault.links.iter().filter(|(one, other)| *one == host || *other == host).count();
                 all.clone().filter(|host| cuts(*host) * 100 > OWN_CUTS_BORNE * (all.len() - 1)).collect()
             }
@@ -129,7 +171,6 @@ impl Truth {
     fn disturbs(&self, fault: &PlannedFault) -> bool {
         match fault.kind {
             FaultKind::Loss | FaultKind::Corrupt => fault.share > LOSS_BORNE,
-            FaultKind::Partial => fault.share > CUTS_BORNE,
             FaultKind::Delay | FaultKind::Reorder => fault.amount > self.delay_borne,
             FaultKind::Partition
             | FaultKind::OneWay
@@ -139,7 +180,8 @@ impl Truth {
             | FaultKind::Suspend
             | FaultKind::SlowNode
             | FaultKind::ClockRate
-            | FaultKind::Move => true,
+            | FaultKind::Move
+            | FaultKind::Partial => true,
             // What ends a process is seen as its end; the rest leaves a node able to answer.
             _ => fault.direction != Direction::Both && fault.share > LOSS_BORNE,
         }
@@ -181,6 +223,43 @@ impl Truth {
     pub fn is_well_since(&self, host: u32, since: TrueTime) -> bool {
         let it = &self.hosts[host as usize];
         self.is_up(host) && it.up.is_some_and(|up| up <= since) && it.disturbances == 0 && it.calm_since <= since
+    }
+
+    /// For how long the host was stopped since then; `None` while it is, or where it was slowed.
+    pub fn stopped_since(&self, host: u32, since: TrueTime) -> Option<Duration> {
+        let it = &self.hosts[host as usize];
+        if it.slowing > 0 || (it.slow_until > since && it.slow_until > TrueTime(0)) {
+            return None;
+        }
+        let mut whole = Duration::ZERO;
+        for stop in self.stops_since(host, since) {
+            whole = whole + stop.ended?.since(stop.began);
+        }
+        Some(whole)
+    }
+
+    /// Whether the host's process is stopped.
+    pub fn is_stopped(&self, host: u32) -> bool {
+        self.hosts[host as usize].stopping > 0
+    }
+
+    /// Whether the host's process did everything when it was due, from `since` on.
+    pub fn keeps_time_since(&self, host: u32, since: TrueTime) -> bool {
+        self.stopped_since(host, since) == Some(Duration::ZERO)
+    }
+
+    /// When the host was stopped and went on, if that happened once since then, and it was not slowed either.
+    pub fn only_stop_since(&self, host: u32, since: TrueTime) -> Option<(TrueTime, TrueTime)> {
+        self.stopped_since(host, since)?;
+        let mut stops = self.stops_since(host, since);
+        let stop = stops.next().filter(|stop| stop.began >= since)?;
+        stops.next().is_none().then_some((stop.began, stop.ended?))
+    }
+
+    fn stops_since(&self, host: u32, since: TrueTime) -> impl Iterator<Item = &Stop> {
+        let stops = &self.stops[host as usize];
+        let first = stops.partition_point(|stop| stop.ended.is_some_and(|ended| ended <= since));
+        stops[first..].iter()
     }
 
     /// The least time that passes in truth while `span` passes on the host's monotonic clock, which deviates by up to

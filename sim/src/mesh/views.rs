@@ -22,8 +22,12 @@ pub struct Held {
     pub is_suppressed: bool,
     /// When that changed last.
     pub suppressed_at: TrueTime,
+    /// When it last stopped to count.
+    pub held_at: TrueTime,
     /// How often it has stopped to count.
     pub relapses: u32,
+    /// How often the healthy while that it must show has been doubled, at least.
+    pub doublings: u32,
     /// Whether it was held dead since it stopped to count.
     pub was_dead: bool,
 }
@@ -35,7 +39,9 @@ const UNKNOWN: Held = Held {
     unwell_at: None,
     is_suppressed: false,
     suppressed_at: TrueTime(0),
+    held_at: TrueTime(0),
     relapses: 0,
+    doublings: 0,
     was_dead: false,
 };
 

@@ -32,9 +32,8 @@ fn a_flood_of_invented_members_fills_the_view_and_no_more() {
 #[test]
 fn a_full_view_takes_a_newcomer_in_place_of_who_is_dead_for_longest() {
     let mut solo = Solo::among_with(9, small(10, 10));
-    solo.hears(1, gossip([opinion(5, Status::Dead, 1, 2)]));
-    solo.now = solo.now + ms(1);
-    solo.hears(1, gossip([opinion(4, Status::Dead, 1, 2)]));
+    solo.hears_of_death(1, opinion(5, Status::Dead, 1, 2));
+    solo.hears_of_death(1, opinion(4, Status::Dead, 1, 2));
     let actions = solo.hears(1, introduction([member(20, 1, 1)]));
     assert_eq!((solo.status(20), solo.status(5), solo.status(4)), (Some(Status::Alive), None, Some(Status::Dead)));
     assert!(actions.iter().any(|action| matches!(action, Action::Forget(who) if *who == node(5))));

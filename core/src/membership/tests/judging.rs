@@ -42,7 +42,7 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
 /// Node 2 has just come back from death: it is alive, and does not count yet.
 fn among_with_a_convalescent() -> Solo {
     let mut solo = Solo::among(6);
-    solo.hears(1, gossip([opinion(2, Status::Dead, 1, 3)]));
+    solo.hears_of_death(1, opinion(2, Status::Dead, 1, 3));
     solo.hears(1, gossip([opinion(2, Status::Alive, 2, 2)]));
     solo.hears(1, gossip([opinion(1, Status::Alive, 2, 1)]));
     assert!(solo.status(2) == Some(Status::Alive) && !solo.counts(2));
@@ -96,6 +96,39 @@ fn told(solo: &mut Solo) -> Vec<wire::News> {
     rumors.flatten().map(|rumor| rumor.news).collect()
 }
 
+#[test]
+fn a_death_is_believed_only_once_there_was_time_to_refute_it() {
+    let mut solo = Solo::among(5);
+    let shortest = suspicion::shortest(6, &Settings::default());
+    // Given that somebody has waited in vain, and that nothing was heard of it before,
+    for _ in 0..2 {
+        solo.hears(2, gossip([opinion(1, Status::Dead, 1, 3)]));
+        assert_eq!(solo.status(1), Some(Status::Suspect), "however often it is said");
+    }
+    // When the suspect is heard in time, it lives;
+    solo.wait(shortest.saturating_sub(ms(1)));
+    solo.hears(2, gossip([opinion(1, Status::Alive, 2, 1)]));
+    solo.wait(shortest);
+    assert_eq!(solo.status(1), Some(Status::Alive));
+    // otherwise this node does not wait longer than the shortest suspicion.
+    solo.hears(2, gossip([opinion(1, Status::Dead, 2, 3)]));
+    solo.wait(shortest);
+    assert_eq!(solo.status(1), Some(Status::Dead));
+}
+
+#[test]
+fn who_repeats_what_was_refuted_is_told_so() {
+    let mut solo = Solo::among(5);
+    solo.hears(2, gossip([opinion(1, Status::Alive, 4, 1)]));
+    let actions = solo.hears(3, gossip([opinion(1, Status::Suspect, 3, 2)]));
+    let refutation = wire::News::Opinion(opinion(1, Status::Alive, 4, 1));
+    let is_told = |(to, message): (NodeId, &Message)| {
+        let rumors = if let Message::Gossip { rumors } = message { rumors.as_slice() } else { &[] };
+        to == node(3) && rumors.iter().any(|rumor| rumor.news == refutation)
+    };
+    assert!(solo::sent(&actions).any(is_told));
+}
+
 // --- what the dead stay ---------------------------------------------------------------------------------------------
 
 #[test]
@@ -116,7 +149,7 @@ fn a_dead_member_is_not_brought_back_by_who_has_not_heard_of_its_death() {
 #[test]
 fn a_replayed_rumor_brings_nobody_back() {
     let mut solo = Solo::among(4);
-    solo.hears(2, gossip([opinion(1, Status::Dead, 1, 3)]));
+    solo.hears_of_death(2, opinion(1, Status::Dead, 1, 3));
     solo.hears(2, introduction([member(1, 1, 1)]));
     solo.hears(2, introduction([member(1, 1, 9)]));
     solo.hears(2, gossip([opinion(1, Status::Alive, 1, 1), opinion(1, Status::Suspect, 1, 2)]));
@@ -140,7 +173,7 @@ fn who_came_back_while_it_was_held_dead_is_asked_and_asks() {
 #[test]
 fn who_was_dead_counts_only_after_a_healthy_while() {
     let mut solo = Solo::among(5);
-    solo.hears(2, gossip([opinion(1, Status::Dead, 1, 3)]));
+    solo.hears_of_death(2, opinion(1, Status::Dead, 1, 3));
     assert!(!solo.counts(1));
     // However long it was dead,
     solo.lives_on(secs(300), &[1]);
@@ -158,7 +191,7 @@ fn each_death_doubles_the_healthy_while() {
     let mut solo = Solo::among(5);
     let dwell = Settings::default().dead_recover_min;
     for (round, factor) in [(1, 1), (2, 2), (3, 4), (4, 8)] {
-        solo.hears(2, gossip([opinion(1, Status::Dead, round, 3)]));
+        solo.hears_of_death(2, opinion(1, Status::Dead, round, 3));
         solo.hears(2, gossip([opinion(1, Status::Alive, round + 1, 1)]));
         assert_eq!(solo.view(1).counts_in, Some(dwell.saturating_mul(factor)));
         solo.lives_on(dwell.saturating_mul(factor), &[]);
@@ -195,7 +228,7 @@ fn the_first_death_is_no_relapse_although_suspicion_came_before() {
 #[test]
 fn a_suspicion_right_after_a_death_does_not_shorten_the_healthy_while() {
     let mut solo = Solo::among(5);
-    solo.hears(2, gossip([opinion(1, Status::Dead, 1, 3)]));
+    solo.hears_of_death(2, opinion(1, Status::Dead, 1, 3));
     solo.lives_on(secs(300), &[1]);
     // Given that its return is heard of as a suspicion of its new incarnation,
     solo.hears(2, gossip([opinion(1, Status::Suspect, 2, 3)]));
@@ -206,7 +239,7 @@ fn a_suspicion_right_after_a_death_does_not_shorten_the_healthy_while() {
 #[test]
 fn a_member_whose_hold_is_over_is_reported() {
     let mut solo = Solo::among(2);
-    solo.hears(2, gossip([opinion(1, Status::Dead, 1, 2)]));
+    solo.hears_of_death(2, opinion(1, Status::Dead, 1, 2));
     solo.hears(2, gossip([opinion(1, Status::Alive, 2, 1)]));
     let hold = Settings::default().dead_recover_min;
     let actions = solo.lives_on(hold, &[]);

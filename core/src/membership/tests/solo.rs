@@ -141,6 +141,15 @@ impl Solo {
         all
     }
 
+    /// Hears of a death, and of no refutation for as long as it waits for one.
+    pub(super) fn hears_of_death(&mut self, from: usize, opinion: Opinion) -> Vec<Action> {
+        let mut actions = self.hears(from, gossip([opinion]));
+        while self.machine.status(opinion.node) == Some(Status::Suspect) {
+            actions.extend(self.lives_on(ms(10), &[]));
+        }
+        actions
+    }
+
     /// Time passes, and nobody wakes the machine.
     pub(super) fn oversleeps(&mut self, span: Duration) -> Vec<Action> {
         self.now = self.now + span;

@@ -10,9 +10,9 @@ use relaymesh_core::membership::Status;
 use relaymesh_core::time::Duration;
 
 /// Relapses after which a hold is not doubled again.
-const RELAPSES_MAX: u32 = 6;
+pub(super) const RELAPSES_MAX: u32 = 6;
 /// Meshes of up to so many nodes are watched probe by probe.
-const PROBES_WATCHED_MAX: u32 = 256;
+pub(super) const PROBES_WATCHED_MAX: u32 = 256;
 
 /// When each node last asked each other whether it is there.
 #[derive(Clone, Debug)]
@@ -75,10 +75,7 @@ impl MeshChecks {
                     self.exercised.hold_2 += u64::from(held.relapses > 0);
                     continue;
                 }
-                let dwell = match held.was_dead {
-                    true => self.settings.dead_recover_min,
-                    false => self.settings.suspect_recover_min,
-                };
+                let dwell = self.dwell(held);
                 let doubled = dwell.saturating_mul(1 << held.relapses.saturating_sub(1).min(RELAPSES_MAX));
                 let most = self.truth.at_most(*observer, doubled, self.clock_ppb) + self.settings.probe_interval;
                 let unhealthy = held.suppressed_at.max(held.unwell_at.unwrap_or_default());

@@ -9,6 +9,11 @@
 //! | `keys` | keyrings: KEYS-1 |
 //! | `audit` | what nodes answer: DESC-1, MEMB-3 |
 //! | `agreement` | what can be said only at the end: MEMB-3, HOLD-2, PROB-1 |
+//! | `suspicions` | how long suspicions last, and what they cost: SUSP-1, SUSP-2, PAUS-1, HOLD-3 |
+//! | `probes` | probes on the wire: PROB-2, PROB-3, HLTH-1 |
+//! | `duties` | what nodes owe one another: TOLD-1, ACCU-1, JURY-1, PROB-4 |
+//! | `exchanges` | exchanges on the wire: SYNC-1 |
+//! | `names` | all of them by name |
 //! | `record` | what happened, for figures |
 //!
 //! All of it is fed one event after the other, so nothing here may cost O(n) but at boots, ends and the end of a run.
@@ -16,19 +21,30 @@
 mod agreement;
 mod audit;
 mod bounds;
+mod duties;
+mod exchanges;
 mod keys;
+mod names;
 mod packets;
+mod probes;
 mod record;
 mod seen;
+mod suspicions;
 mod words;
 
+pub use names::*;
 pub use record::{DATAGRAM_HEADER_BYTES, Record, on_wire};
 
-use self::agreement::Probed;
+use self::agreement::{PROBES_WATCHED_MAX, Probed};
 use self::audit::Audit;
 use self::bounds::Spreading;
+use self::duties::Duties;
+use self::exchanges::Exchanges;
 use self::keys::Keys;
+use self::names::Exercised;
 use self::packets::Packets;
+use self::probes::Probes;
+use self::suspicions::Suspicions;
 use self::words::Words;
 use super::measure::COUNT_FROM;
 use super::settings;
@@ -52,63 +68,6 @@ use relaymesh_core::mesh::{AdmissionObservation, MeshNode, MeshObservation, Mess
 use relaymesh_core::node::Outgoing;
 use relaymesh_core::time::Duration;
 
-/// The crashed are dead everywhere within the bound.
-pub const MEMB_1: &str = "MEMB-1";
-/// The healthy are dead nowhere.
-pub const MEMB_2: &str = "MEMB-2";
-/// After healing all agree on who is there.
-pub const MEMB_3: &str = "MEMB-3";
-/// Whoever starts is known to everybody within the bound.
-pub const JOIN_1: &str = "JOIN-1";
-/// Whoever said good-bye says nothing more, and within the bound everybody holds it gone rather than dead.
-pub const LEFT_1: &str = "LEFT-1";
-/// Nobody is in a view who is no member of the cluster, and no view outgrows its bound.
-pub const VIEW_1: &str = "VIEW-1";
-/// What a process holds of a member only moves up: nobody comes back from the dead but by its own word.
-pub const VERD_1: &str = "VERD-1";
-/// A node never says one incarnation of itself twice in two lives, nor a lower one in a later life.
-pub const INCN_1: &str = "INCN-1";
-/// What is shown of a member is what it has said of itself, and nothing that it had long taken back.
-pub const DESC_1: &str = "DESC-1";
-/// A member that was dead, or suspected by several, counts as alive again only after it was healthy for long enough.
-pub const HOLD_1: &str = "HOLD-1";
-/// A member that was healthy for long enough counts as alive again.
-pub const HOLD_2: &str = "HOLD-2";
-/// Everybody is probed in turn, and reached directly where nothing is wrong.
-pub const PROB_1: &str = "PROB-1";
-/// A packet that arrives once more changes nothing.
-pub const REPL_1: &str = "REPL-1";
-/// No datagram is larger than the budget, all headers counted.
-pub const PACK_1: &str = "PACK-1";
-/// Gossip ends: nobody passes anything on once nothing is new to anybody.
-pub const GOSS_1: &str = "GOSS-1";
-/// In calm times a node says no more than probes and comparisons need.
-pub const RATE_1: &str = "RATE-1";
-/// A key is used only when all who are known can open what it seals, and dropped only when none of them seals with it.
-pub const KEYS_1: &str = "KEYS-1";
-/// No member's word is malformed to another, nor taken for that of another process with the reader's identity.
-pub const FORM_1: &str = "FORM-1";
-
-macro_rules! exercised {
-    ($($field:ident = $name:ident),+ $(,)?) => {
-        /// How often each invariant was put to the test.
-        #[derive(Clone, Debug, Default)]
-        struct Exercised { $($field: u64),+ }
-
-        impl Exercised {
-            fn counts(&self) -> Vec<(&'static str, u64)> {
-                vec![$(($name, self.$field)),+]
-            }
-        }
-    };
-}
-
-exercised! {
-    memb_1 = MEMB_1, memb_2 = MEMB_2, memb_3 = MEMB_3, join_1 = JOIN_1, left_1 = LEFT_1, view_1 = VIEW_1,
-    verd_1 = VERD_1, incn_1 = INCN_1, desc_1 = DESC_1, hold_1 = HOLD_1, hold_2 = HOLD_2, prob_1 = PROB_1,
-    repl_1 = REPL_1, pack_1 = PACK_1, goss_1 = GOSS_1, rate_1 = RATE_1, keys_1 = KEYS_1, form_1 = FORM_1,
-}
-
 /// Watches the mesh.
 #[derive(Debug)]
 pub struct MeshChecks {
@@ -126,6 +85,10 @@ pub struct MeshChecks {
     keys: Keys,
     audit: Audit,
     probed: Probed,
+    suspicions: Suspicions,
+    probes: Probes,
+    duties: Duties,
+    exchanges: Exchanges,
     lives: Vec<u64>,
     /// The first so many hosts are seeds.
     seeds: u32,
@@ -157,6 +120,10 @@ impl MeshChecks {
             keys: Keys::new(nodes),
             audit: Audit::new(nodes),
             probed: Probed::new(nodes),
+            suspicions: Suspicions::new(nodes),
+            probes: Probes::new(nodes),
+            duties: Duties::new(nodes),
+            exchanges: Exchanges::new(nodes <= PROBES_WATCHED_MAX),
             lives: vec![0; nodes as usize],
             seeds: scenario.mesh.seeds,
             expected: (0..nodes).filter(starts).count() as u32,
@@ -191,13 +158,25 @@ impl MeshChecks {
             self.packets.news(found.now);
         }
         match seen {
-            Seen::Joined { node, status, incarnation } | Seen::StatusChanged { node, status, incarnation, .. } => {
+            Seen::Joined { node, status, incarnation } => self.status_seen(host, node, status, incarnation, found),
+            Seen::StatusChanged { node, status, incarnation, accuser } => {
+                if let Some(subject) = self.number(node) {
+                    self.check_accuser((host, subject), status, accuser, found);
+                    self.suspicion_changes((host, subject), (status, incarnation), accuser, found);
+                }
                 self.status_seen(host, node, status, incarnation, found);
+            }
+            Seen::ProbeFailed { node, .. } => {
+                if let Some(subject) = self.number(node) {
+                    self.probe_failed(host, subject, found);
+                    self.accuses_itself(host, subject, found.now);
+                }
             }
             Seen::Forgotten { node } => self.forgotten(host, node, found.now),
             Seen::Held { node, .. } => self.suppressed(host, node, true, found),
             Seen::Recovered { node } => self.suppressed(host, node, false, found),
-            Seen::Members { rows, .. } => {
+            Seen::Members { members, rows } => {
+                self.suspicions.members_seen(host, members as u32);
                 self.exercised.view_1 += 1;
                 if rows > self.numbers.len() as u64 {
                     found.fail(VIEW_1, &[host], format!("n{host} holds {rows} rows"));
@@ -226,16 +205,24 @@ impl Checks<MeshNode> for MeshChecks {
         let Message::Membership(said) = &outgoing.message;
         self.own_words(host, said, found);
         self.check_traffic(host, said, found);
+        self.check_buddy(host, to, said, found);
+        self.exchanges_sent(host, to, said, found);
+        self.probes_sent(host, to, outgoing.class, said, found);
         if matches!(said, Said::Ping { .. }) {
             self.probed.asked(host, to, found.now);
         }
     }
 
-    fn received(&mut self, host: u32, from: u32, envelope: &Envelope, _: &Message, found: &mut Findings) {
+    fn received(&mut self, host: u32, from: u32, envelope: &Envelope, message: &Message, found: &mut Findings) {
+        let Message::Membership(said) = message;
         self.exercised.form_1 += 1;
         self.look_at_bounds(found);
         self.report_noted(found);
         self.packet_taken(host, from, envelope);
+        self.accusations_heard(host, said, found);
+        self.look_at_duties(found);
+        self.probes_heard(host, from, said, found);
+        self.exchanges_heard(host, from, said, found);
     }
 
     fn asked(&mut self, _: u32, host: u32, request: &Request, found: &mut Findings) {
@@ -244,7 +231,11 @@ impl Checks<MeshNode> for MeshChecks {
             membership::Request::Members => return,
             membership::Request::UseKey { .. } | membership::Request::RemoveKey { .. } => self.keys.asked(host),
             membership::Request::Describe { name, .. } => self.audit.renaming(host, name, found.now),
-            membership::Request::Leave => {}
+            membership::Request::Leave => {
+                self.suspicions.leaving(host);
+                self.probes.leaving(host);
+                self.duties.reset(host);
+            }
         }
         self.packets.touched(found.now);
     }
@@ -277,8 +268,14 @@ impl Checks<MeshNode> for MeshChecks {
     fn observed(&mut self, host: u32, observation: &MeshObservation, found: &mut Findings) {
         match observation {
             MeshObservation::Membership(seen) => self.membership_seen(host, *seen, found),
-            MeshObservation::Admission(AdmissionObservation::Replayed { .. }) => self.packets.refused(),
-            MeshObservation::Admission(_) => {}
+            MeshObservation::Admission(refused) => {
+                if matches!(refused, AdmissionObservation::Replayed { .. }) {
+                    self.packets.refused();
+                }
+                self.suspicions.refused(host);
+                self.probes.refused();
+                self.exchanges.refused();
+            }
         }
     }
 
@@ -286,6 +283,10 @@ impl Checks<MeshNode> for MeshChecks {
         self.count_all_wrong(host, -1);
         self.lives[host as usize] += 1;
         self.truth.booted(host, now);
+        self.suspicions.reset(host);
+        self.probes.reset(host);
+        self.duties.reset(host);
+        self.exchanges.reset(host);
         self.views.reset(host);
         self.audit.booted(host, now);
         self.count_all_wrong(host, 1);
@@ -300,6 +301,10 @@ impl Checks<MeshNode> for MeshChecks {
         self.count_all_wrong(host, -1);
         let was_member = self.truth.is_up(host);
         self.truth.ended(host, now);
+        self.suspicions.reset(host);
+        self.probes.reset(host);
+        self.duties.reset(host);
+        self.exchanges.reset(host);
         self.count_all_wrong(host, 1);
         self.note_agreement(now);
         self.packets.touched(now);
@@ -359,6 +364,10 @@ impl Checks<MeshNode> for MeshChecks {
     fn finish(&mut self, found: &mut Findings) {
         self.look_at_bounds(found);
         self.report_noted(found);
+        self.finish_suspicions(found);
+        self.look_at_requests(found);
+        self.look_at_exchanges(found);
+        self.look_at_duties(found);
         self.check_agreement(found);
     }
 

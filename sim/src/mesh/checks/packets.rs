@@ -20,13 +20,17 @@ const CALM_MESSAGES_MAX: u64 = 10;
 /// Intervals of probing after which the average means something.
 const CALM_ROUNDS_MIN: u64 = 30;
 
+/// A packet that was taken: by whom, from whom, in which lives, of which store, under which number.
+type Taken = (u32, u32, u64, u64, u64);
+
 /// Packets, as far as they must be remembered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Packets {
     /// Whether packets may arrive more than once.
     pub(super) are_kept: bool,
-    /// Taken by whom, from whom, in which lives, of which store, under which number.
-    taken: BTreeSet<(u32, u32, u64, u64, u64)>,
+    taken: BTreeSet<Taken>,
+    /// The last that was remembered for the first time: its node may still say that it refuses it.
+    latest: Option<Taken>,
     replayed: Option<(u32, u32, u64)>,
     oversized: Option<(u32, usize)>,
     /// When anything happened last from outside: a fault, a process, an operator.
@@ -48,9 +52,12 @@ impl Packets {
         self.taken.retain(|(by, of, ..)| (*by, *of) != (host, from));
     }
 
-    /// The node has refused a packet as one that it has taken before.
+    /// The node has refused the packet that arrived last. If that was its first copy, none has been taken yet.
     pub(super) fn refused(&mut self) {
         self.replayed = None;
+        if let Some(packet) = self.latest.take() {
+            self.taken.remove(&packet);
+        }
     }
 
     /// A datagram was handed to the network.
@@ -87,12 +94,15 @@ impl MeshChecks {
 
     /// REPL-1. Who is not in the view yet has no window there; its word is idempotent.
     pub(super) fn packet_taken(&mut self, host: u32, from: u32, envelope: &Envelope) {
+        self.packets.latest = None;
         if !self.packets.are_kept || self.views.get(host, from).status.is_none() {
             return;
         }
         let (source, life) = (envelope.source, self.lives[host as usize]);
         let packet = (host, from, life << 32 | source.boot.0, source.store.0, envelope.sequence);
-        if !self.packets.taken.insert(packet) {
+        if self.packets.taken.insert(packet) {
+            self.packets.latest = Some(packet);
+        } else {
             self.exercised.repl_1 += 1;
             // Unless it says that it refuses it, which follows at once.
             self.packets.replayed = Some((host, from, envelope.sequence));

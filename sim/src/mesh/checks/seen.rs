@@ -1,5 +1,6 @@
 //! What a node lets operators see, as it happens: MEMB-2, VIEW-1, VERD-1, HOLD-1.
 
+use super::agreement::RELAPSES_MAX;
 use super::{HOLD_1, MEMB_2, MeshChecks, VERD_1, VIEW_1};
 use crate::check::Findings;
 use crate::mesh::views::Held;
@@ -7,6 +8,10 @@ use crate::time::TrueTime;
 use alloc::format;
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::membership::Status;
+use relaymesh_core::time::Duration;
+
+/// Whoever behaved for so many times what it must show has a relapse forgiven.
+const FORGIVE_AFTER: u64 = 10;
 
 impl MeshChecks {
     pub(super) fn status_seen(
@@ -35,6 +40,7 @@ impl MeshChecks {
         let was_dead = before.was_dead || status == Status::Dead;
         let held = Held { status: Some(status), incarnation, since: now, unwell_at, was_dead, ..before };
         self.change(observer, subject, held, now);
+        self.dead_counted(observer, before.status == Some(Status::Dead), status == Status::Dead, now);
         if before.status.is_none() && self.record.is_kept {
             self.record.learned.push((now, observer, subject));
         }
@@ -78,11 +84,14 @@ impl MeshChecks {
 
     pub(super) fn forgotten(&mut self, observer: u32, node: NodeId, now: TrueTime) {
         let Some(subject) = self.number(node) else { return };
+        let was_dead = self.views.get(observer, subject).status == Some(Status::Dead);
         self.count_wrong(observer, subject, -1);
         self.views.forget(observer, subject);
         self.count_wrong(observer, subject, 1);
         self.note_agreement(now);
         self.packets.forgotten(observer, subject);
+        self.dead_counted(observer, was_dead, false, now);
+        self.suspicions.forgotten(observer, subject);
     }
 
     // --- agreement over time, for figures -----------------------------------------------------------------------
@@ -137,21 +146,47 @@ impl MeshChecks {
             self.exercised.hold_1 += 1;
             self.check_hold(observer, subject, before, found);
         }
-        let relapses = before.relapses + u32::from(is_suppressed && !before.is_suppressed);
-        let was_dead = if is_suppressed { before.status == Some(Status::Dead) } else { before.was_dead };
-        let held = Held { is_suppressed, suppressed_at: now, relapses, was_dead, ..before };
+        let held = Held { is_suppressed, suppressed_at: now, ..before };
+        let held = match is_suppressed && !before.is_suppressed {
+            true => {
+                let (relapses, was_dead) = (before.relapses + 1, before.status == Some(Status::Dead));
+                self.suspicions.ceases(observer, subject, now);
+                let doublings = self.doublings_at_least(observer, before, now);
+                Held { held_at: now, relapses, doublings, was_dead, ..held }
+            }
+            false => held,
+        };
         self.views.set(observer, subject, held);
         if self.record.is_kept {
             self.record.placement.push((now, observer, subject, !is_suppressed));
         }
     }
 
-    /// Counted on the observer's own clock, which may be fast.
-    fn check_hold(&mut self, observer: u32, subject: u32, before: Held, found: &mut Findings) {
-        let dwell = match before.was_dead {
+    /// How long the member must be healthy at first.
+    pub(super) fn dwell(&self, held: Held) -> Duration {
+        match held.was_dead {
             true => self.settings.dead_recover_min,
             false => self.settings.suspect_recover_min,
-        };
+        }
+    }
+
+    /// A relapse doubles the healthy while, unless the member behaved for ten of the last ones: each ten are forgiven one.
+    /// Counted from when it stopped to count, which is no later than when it was last unwell.
+    fn doublings_at_least(&self, observer: u32, before: Held, now: TrueTime) -> u32 {
+        if before.relapses == 0 {
+            return 0;
+        }
+        let forgiven_after = self.dwell(before).saturating_mul(FORGIVE_AFTER << before.doublings);
+        let forgiven_after = self.truth.at_least(observer, forgiven_after, self.clock_ppb).as_nanos();
+        match now.since(before.held_at).as_nanos() / forgiven_after.max(1) {
+            0 => (before.doublings + 1).min(RELAPSES_MAX),
+            forgiven => before.doublings.saturating_sub(forgiven.min(u64::from(RELAPSES_MAX)) as u32),
+        }
+    }
+
+    /// Counted on the observer's own clock, which may be fast.
+    fn check_hold(&mut self, observer: u32, subject: u32, before: Held, found: &mut Findings) {
+        let dwell = self.dwell(before).saturating_mul(1 << before.doublings);
         let least = self.truth.at_least(observer, dwell, self.clock_ppb);
         let healthy = before.unwell_at.map(|at| found.now.since(at));
         if healthy.is_some_and(|healthy| healthy < least) {

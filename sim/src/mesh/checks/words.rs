@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::membership::wire::{Member, Message as Said, News, Rumor};
-use relaymesh_core::membership::{Description, Opinion};
+use relaymesh_core::membership::{Description, Opinion, Status};
 
 /// What a host has said of itself.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +22,8 @@ struct OwnWords {
     before: u64,
     /// The last process before its store was lost or damaged: a later one may know nothing of it.
     forgotten: Option<u64>,
+    /// Its process that has said good-bye, and at which incarnation.
+    good_bye: Option<(u64, u64)>,
     /// Its descriptions of itself, oldest first, with when they were said first.
     descriptions: Vec<(TrueTime, Arc<Description>)>,
 }
@@ -93,7 +95,11 @@ impl MeshChecks {
 
     fn own_opinion(&mut self, host: u32, opinion: &Opinion, found: &mut Findings) {
         if opinion.node == node_id(host) && opinion.accuser == opinion.node {
-            self.said_of_itself(host, opinion.verdict.incarnation.0, found);
+            let incarnation = opinion.verdict.incarnation.0;
+            if opinion.verdict.status == Status::Left {
+                self.words.hosts[host as usize].good_bye = Some((self.lives[host as usize], incarnation));
+            }
+            self.said_of_itself(host, incarnation, found);
         }
     }
 
@@ -120,6 +126,10 @@ impl MeshChecks {
                 said.before
             );
             return found.fail(INCN_1, &[host], detail);
+        }
+        if let Some((_, at)) = said.good_bye.filter(|(left, at)| *left == life && *at < incarnation) {
+            let detail = format!("n{host} says it is at incarnation {incarnation}, after its good-bye at {at}");
+            return found.fail(LEFT_1, &[host], detail);
         }
         // Within one life an older word may still be on its way after a newer one.
         said.incarnation = said.incarnation.max(incarnation);

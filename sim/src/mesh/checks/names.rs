@@ -1,0 +1,87 @@
+//! What is watched, by name, and how often each was put to the test.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+/// The crashed are dead everywhere within the bound.
+pub const MEMB_1: &str = "MEMB-1";
+/// The healthy are dead nowhere.
+pub const MEMB_2: &str = "MEMB-2";
+/// After healing all agree on who is there.
+pub const MEMB_3: &str = "MEMB-3";
+/// Whoever starts is known to everybody within the bound.
+pub const JOIN_1: &str = "JOIN-1";
+/// Whoever said good-bye says nothing more, and within the bound everybody holds it gone rather than dead.
+pub const LEFT_1: &str = "LEFT-1";
+/// Nobody is in a view who is no member of the cluster, and no view outgrows its bound.
+pub const VIEW_1: &str = "VIEW-1";
+/// What a process holds of a member only moves up: nobody comes back from the dead but by its own word.
+pub const VERD_1: &str = "VERD-1";
+/// A node never says one incarnation of itself twice in two lives, nor a lower one in a later life.
+pub const INCN_1: &str = "INCN-1";
+/// What is shown of a member is what it has said of itself, and nothing that it had long taken back.
+pub const DESC_1: &str = "DESC-1";
+/// A member that was dead, or suspected by several, counts as alive again only after it was healthy for long enough.
+pub const HOLD_1: &str = "HOLD-1";
+/// A member that was healthy for long enough counts as alive again.
+pub const HOLD_2: &str = "HOLD-2";
+/// Everybody is probed in turn, and reached directly where nothing is wrong.
+pub const PROB_1: &str = "PROB-1";
+/// A packet that arrives once more changes nothing.
+pub const REPL_1: &str = "REPL-1";
+/// No datagram is larger than the budget, all headers counted.
+pub const PACK_1: &str = "PACK-1";
+/// Gossip ends: nobody passes anything on once nothing is new to anybody.
+pub const GOSS_1: &str = "GOSS-1";
+/// In calm times a node says no more than probes and comparisons need.
+pub const RATE_1: &str = "RATE-1";
+/// A key is used only when all who are known can open what it seals, and dropped only when none of them seals with it.
+pub const KEYS_1: &str = "KEYS-1";
+/// No member's word is malformed to another, nor taken for that of another process with the reader's identity.
+pub const FORM_1: &str = "FORM-1";
+/// A suspicion ends once those who confirm it allow, unless it is refuted.
+pub const SUSP_1: &str = "SUSP-1";
+/// A suspicion ends no sooner.
+pub const SUSP_2: &str = "SUSP-2";
+/// Nobody is taken for dead for the time in which its observer was stopped.
+pub const PAUS_1: &str = "PAUS-1";
+/// Nobody is accused before others, and a stream, were tried.
+pub const PROB_2: &str = "PROB-2";
+/// Whoever is asked to look for another says what it saw.
+pub const PROB_3: &str = "PROB-3";
+/// A node whose probes fail asks the more rarely.
+pub const HLTH_1: &str = "HLTH-1";
+/// The dead are asked now and then whether they are back.
+pub const PROB_4: &str = "PROB-4";
+/// Whoever hears of a suspicion looks for itself, if it is drawn.
+pub const JURY_1: &str = "JURY-1";
+/// Whoever is accused hears so from whoever tells it anything.
+pub const TOLD_1: &str = "TOLD-1";
+/// Whoever has lost its standing accuses nobody.
+pub const ACCU_1: &str = "ACCU-1";
+/// One accuser takes nobody its standing, where there are others.
+pub const HOLD_3: &str = "HOLD-3";
+/// Each step of an exchange brings what the one before called for.
+pub const SYNC_1: &str = "SYNC-1";
+
+macro_rules! exercised {
+    ($($field:ident = $name:ident),+ $(,)?) => {
+        /// How often each invariant was put to the test.
+        #[derive(Clone, Debug, Default)]
+        pub(super) struct Exercised { $(pub(super) $field: u64),+ }
+
+        impl Exercised {
+            pub(super) fn counts(&self) -> Vec<(&'static str, u64)> {
+                vec![$(($name, self.$field)),+]
+            }
+        }
+    };
+}
+
+exercised! {
+    memb_1 = MEMB_1, memb_2 = MEMB_2, memb_3 = MEMB_3, join_1 = JOIN_1, left_1 = LEFT_1, view_1 = VIEW_1,
+    verd_1 = VERD_1, incn_1 = INCN_1, desc_1 = DESC_1, hold_1 = HOLD_1, hold_2 = HOLD_2, prob_1 = PROB_1,
+    repl_1 = REPL_1, pack_1 = PACK_1, goss_1 = GOSS_1, rate_1 = RATE_1, keys_1 = KEYS_1, form_1 = FORM_1,
+    susp_1 = SUSP_1, susp_2 = SUSP_2, paus_1 = PAUS_1, prob_2 = PROB_2, prob_3 = PROB_3, hlth_1 = HLTH_1,
+    prob_4 = PROB_4, jury_1 = JURY_1, told_1 = TOLD_1, accu_1 = ACCU_1, hold_3 = HOLD_3, sync_1 = SYNC_1,
+}
