@@ -117,7 +117,8 @@ impl MeshChecks {
         if !self.may_serve(observer, subject, found.now) {
             return;
         }
-        let members = self.suspicions.members_of(observer).max(1);
+        // It may be back from the dead by this very word, and count as one more.
+        let members = self.suspicions.members_of(observer) + 1;
         let chance = (f64::from(self.settings.jurors) / f64::from(members)).min(1.0);
         self.duties.drawn.push((observer, subject, found.now, chance));
     }

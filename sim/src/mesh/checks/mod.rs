@@ -10,6 +10,7 @@
 //! | `audit` | what nodes answer: DESC-1, MEMB-3 |
 //! | `agreement` | what can be said only at the end: MEMB-3, HOLD-2, PROB-1 |
 //! | `suspicions` | how long suspicions last, and what they cost: SUSP-1, SUSP-2, PAUS-1, HOLD-3 |
+//! | `patience` | how long a suspicion may last, for `suspicions` |
 //! | `probes` | probes on the wire: PROB-2, PROB-3, HLTH-1 |
 //! | `duties` | what nodes owe one another: TOLD-1, ACCU-1, JURY-1, PROB-4 |
 //! | `exchanges` | exchanges on the wire: SYNC-1 |
@@ -26,6 +27,7 @@ mod exchanges;
 mod keys;
 mod names;
 mod packets;
+mod patience;
 mod probes;
 mod record;
 mod seen;

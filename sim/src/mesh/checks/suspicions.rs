@@ -6,6 +6,7 @@
 //! were *heard* are all that could count, believed or not. The timer is the node's own affair, so only what stops or slows
 //! its process excuses it.
 
+use super::patience::{longest, shortest};
 use super::{HOLD_3, MeshChecks, PAUS_1, SUSP_1, SUSP_2};
 use crate::check::Findings;
 use crate::time::TrueTime;
@@ -16,13 +17,11 @@ use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::membership::wire::{Message as Said, News, Rumor};
-use relaymesh_core::membership::{Opinion, Settings, Status, suspicion};
+use relaymesh_core::membership::{Opinion, Status, suspicion};
 use relaymesh_core::time::Duration;
 
 /// Clocks and the truth round differently, by less than this.
 const SLACK: Duration = Duration::from_millis(5);
-/// In a mesh of at least so many, as many can confirm as count, and a suspicion is the longer, the more members there are.
-const LARGE_ENOUGH: u32 = 5;
 /// What a stop may take from a suspect, in intervals of probing besides the probe's timeout: the first deadline that a
 /// node can miss is that of an exchange, and that is no further away, as long as the suspicion is younger than one.
 const LOST_ROUNDS_MAX: u64 = 3;
@@ -144,19 +143,6 @@ impl Suspicions {
         self.suspects[host as usize] += 1;
         self.under_way.insert((host, subject), suspected);
     }
-}
-
-/// The longest that a suspicion of so many accusers may last in a mesh that had between `fewest` and `most` members.
-fn longest(accusers: usize, (fewest, most): (u32, u32), settings: &Settings) -> Duration {
-    let lasts = |members: u32| suspicion::timeout(accusers as u32 - 1, members, settings);
-    (fewest..LARGE_ENOUGH.min(most)).map(lasts).fold(lasts(most), Duration::max)
-}
-
-/// The shortest.
-fn shortest(accusers: usize, (fewest, most): (u32, u32), settings: &Settings) -> Duration {
-    let lasts = |members: u32| suspicion::timeout(accusers as u32 - 1, members, settings);
-    let large = lasts(fewest.max(LARGE_ENOUGH).min(most));
-    (fewest..LARGE_ENOUGH.min(most)).map(lasts).fold(large, Duration::min)
 }
 
 impl MeshChecks {
