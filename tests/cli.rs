@@ -229,7 +229,7 @@ fn what_is_not_understood_ends_with_64_and_says_what_to_do() {
         ("chaos --tag slow", "has the tag `slow`"),
         ("chaos --jobs 0", "0 is not in 1..=1024"),
         ("measure membership", "--nodes <N,…>"),
-        ("measure membership --nodes 7", "7 is not in 8..=2000"),
+        ("measure membership --nodes 3", "3 is not in 4..=2000"),
         ("measure membership --nodes 8 --experiment noise", "changes, quiet, lossy-node, flip-flop"),
         ("measure membership --nodes 8 --profile moon", "local, lan, wan"),
     ];
