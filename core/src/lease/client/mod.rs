@@ -205,6 +205,11 @@ impl Client {
         held.filter_map(move |(scope, _)| self.holding(scope, now))
     }
 
+    /// Scopes that this node holds, wants, or still has to let go.
+    pub fn scopes(&self) -> u64 {
+        self.scopes.count()
+    }
+
     fn ticket(&mut self) -> Ticket {
         self.next_ticket += 1;
         Ticket(self.next_ticket)
