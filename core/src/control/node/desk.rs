@@ -79,11 +79,11 @@ impl Control {
         }
     }
 
-    /// A process wants an entry in the log.
-    pub(super) fn take_entry(&mut self, from: Incarnation, number: u64, entry: Box<[u8]>) {
-        let is_own = Entry::from_bytes(&entry).is_ok_and(|read| read.is_of(from));
-        if is_own {
-            let request = group::Request::Propose { entry, term: None };
+    /// A process wants an entry in the log. One that is none, or another's, is dropped.
+    pub(super) fn take_entry(&mut self, from: Incarnation, number: u64, bytes: Box<[u8]>, out: &mut impl Sink<Action>) {
+        let Some(entry) = Entry::from_bytes(&bytes).ok().filter(|entry| entry.is_of(from)) else { return };
+        if !self.refuses(from, number, &entry, out) {
+            let request = group::Request::Propose { entry: bytes, term: None };
             self.ask_group(Purpose::Process(from.node, number), request);
         }
     }

@@ -56,10 +56,8 @@ impl Inbox {
             self.steps = 0;
             return None;
         };
-        let is_logged = matches!(
-            local,
-            Local::Keeper(keeper::Event::Changed(_)) | Local::Client(client::Event::Changed(_))
-        );
+        let is_logged =
+            matches!(local, Local::Keeper(keeper::Event::Changed(_)) | Local::Client(client::Event::Changed(_)));
         self.steps += u32::from(!is_logged);
         assert!(self.steps <= STEPS_MAX, "the machines of one node do not come to an end");
         Some(local)

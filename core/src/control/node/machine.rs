@@ -9,7 +9,7 @@ use super::tend::Tending;
 use super::view::{Reply, Request};
 use super::wire::{Message, Record};
 use crate::control::commands::{self, Commands};
-use crate::control::group::{self, Group, Role};
+use crate::control::group::{self, Group, Role, Voter};
 use crate::control::state::{Change, Scope, State};
 use crate::envelope::Class;
 use crate::epoch::{ClusterEpoch, FenceToken};
@@ -20,6 +20,7 @@ use crate::machine::{Ctx, Machine, Sink};
 use crate::record::Sequence;
 use crate::time::Time;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// What can happen.
@@ -96,6 +97,8 @@ pub struct Control {
     pub(super) keeper: Keeper,
     pub(super) client: Client,
     pub(super) commands: Commands<Asker>,
+    /// Members of the group, as applied here.
+    pub(super) seats: BTreeSet<Voter>,
     pub(super) desk: Desk,
     pub(super) waiting: Waiting,
     pub(super) tending: Tending,
@@ -112,6 +115,7 @@ impl Control {
             keeper: Keeper::new(settings.lease),
             client: Client::new(settings.lease),
             commands: Commands::new(settings.command_retry()),
+            seats: BTreeSet::new(),
             desk: Desk::default(),
             waiting: Waiting::default(),
             tending: Tending::default(),
@@ -166,12 +170,15 @@ impl Control {
     }
 
     /// A message, to the machine that it is for.
-    fn hear(&mut self, from: Incarnation, message: Message) {
+    fn hear(&mut self, from: Incarnation, message: Message, out: &mut impl Sink<Action>) {
         match message {
             Message::Group(message) => self.inbox.group(group::Event::Message { from, message }),
+            Message::Lease(lease::Message::Renew(_)) if !self.may_hold(from) => {}
             Message::Lease(lease::Message::Renew(renew)) => self.inbox.keeper(keeper::Event::Renewal { from, renew }),
             Message::Lease(message) => self.inbox.client(client::Event::Message { from: from.node, message }),
-            Message::Commands(commands::Message::Propose { number, entry }) => self.take_entry(from, number, entry),
+            Message::Commands(commands::Message::Propose { number, entry }) => {
+                self.take_entry(from, number, entry, out);
+            }
             Message::Commands(message) => {
                 self.inbox.commands(commands::Event::Message { from: from.node, message });
             }
@@ -267,6 +274,11 @@ impl Control {
 
     fn tell_voters(&mut self) {
         let Some(status) = self.group.status() else { return };
+        self.seats = status.members.iter().map(|(_, voter)| voter).collect();
+        if self.life.is_some_and(|life| !self.is_seated(life)) {
+            // From here on it learns of no grant: it stops for good, and holds again as another process.
+            self.inbox.client(client::Event::Ask(client::Ask::Close));
+        }
         let voters: Box<[NodeId]> = status.members.voters().map(|(_, voter)| voter.node).collect();
         self.inbox.client(client::Event::Voters(voters.clone()));
         self.inbox.commands(commands::Event::Voters(voters));
@@ -317,7 +329,7 @@ impl Control {
 
     fn to_sibling(&mut self, ctx: &mut Ctx<'_>, local: Local, out: &mut impl Sink<Action>) {
         match local {
-            Local::Heard(from, message) => self.hear(from, message),
+            Local::Heard(from, message) => self.hear(from, message, out),
             Local::Group(event) => self.to_group(ctx, event, out),
             Local::Keeper(event) => {
                 let mut actions = Vec::new();
@@ -339,11 +351,7 @@ impl Control {
 }
 
 /// Tells an operator what became of a command.
-pub(super) fn executed(
-    id: RequestId,
-    outcome: Option<crate::control::state::Outcome>,
-    out: &mut impl Sink<Action>,
-) {
+pub(super) fn executed(id: RequestId, outcome: Option<crate::control::state::Outcome>, out: &mut impl Sink<Action>) {
     let reply = outcome.map_or(Reply::Refused(super::Refusal::Unknown), Reply::Executed);
     out.push(Action::Reply(id, reply));
 }
@@ -356,7 +364,7 @@ impl Machine for Control {
         match event {
             Event::Start { life } => self.start(life),
             Event::Wake => self.wake(ctx.now),
-            Event::Message { from, message } if self.life.is_some() => self.hear(from, message),
+            Event::Message { from, message } if self.life.is_some() => self.hear(from, message, out),
             // Whoever does not speak yet need not listen.
             Event::Message { .. } => {}
             Event::Durable(upto) => self.inbox.group(group::Event::Durable(upto)),

@@ -18,6 +18,7 @@
 //! | `desk` | what the group was asked, and on whose behalf |
 //! | `operators` | founding, status, scopes, epochs, registers, voters |
 //! | `tend` | what a leader does unasked: who votes is recorded, clients are forgotten |
+//! | `seats` | who may hold anything |
 //! | [`wire`] | what is said between nodes, and what of it waits at the gate |
 //! | [`view`] | what operators ask and are told |
 //!
@@ -37,6 +38,7 @@ mod inbox;
 mod machine;
 mod observation;
 mod operators;
+mod seats;
 mod settings;
 mod tend;
 pub mod view;

@@ -99,7 +99,7 @@ impl Control {
     }
 
     fn ask_client(&mut self, id: RequestId, ask: Ask, out: &mut impl Sink<Action>) -> Result<(), Refusal> {
-        if self.state().is_none() {
+        if !self.life.is_some_and(|life| self.is_seated(life)) {
             return Err(Refusal::NotMember);
         }
         if matches!(ask, Ask::Hold(_)) && self.client.scopes() >= SCOPES_MAX as u64 {

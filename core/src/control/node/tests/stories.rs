@@ -8,6 +8,7 @@ use crate::epoch::ClusterEpoch;
 use crate::time::Duration;
 use alloc::format;
 use alloc::vec;
+use alloc::vec::Vec;
 
 const WITHIN: Duration = Duration::from_millis(2_500);
 
@@ -219,4 +220,38 @@ fn what_a_peer_makes_up_is_dropped() {
     }
     world.runs_for(2_000);
     assert_eq!(world.watch.grants(Scope::Global), 1);
+}
+
+#[test]
+#[should_panic(expected = "LEASE-1")]
+fn the_watch_sees_a_holder_whose_clock_runs_too_slowly() {
+    let (mut world, _, holder) = apart(16, 3);
+    world.slows_down(holder);
+    world.cut_off(&[holder]);
+    world.runs_for(5_000);
+}
+
+#[test]
+fn a_voter_is_replaced_and_what_it_held_goes_to_another() {
+    let mut world = World::founded_by(18, 4, 3);
+    let leader = world.elects();
+    let holder = world.wanted_by(Scope::Global, &[(leader + 1) % 3, leader]);
+    assert_eq!(holder, (leader + 1) % 3);
+    let id = world.asks(3, Request::Hold(Scope::Global));
+    assert_eq!(world.answer(id), Reply::Refused(Refusal::NotMember), "it would not learn what it holds");
+    let (add, remove) = (vec![world.voter(3)], vec![world.node(holder)]);
+    let id = world.asks(leader, Request::ChangeVoters { add, remove });
+    let Reply::Voters(voters) = world.answer(id) else { panic!("{:?}", world.replies[&id]) };
+    assert!(voters.contains(&world.voter(3)) && !voters.contains(&world.voter(holder)));
+    let took = world.passes_on(Scope::Global, holder);
+    assert!(took <= WITHIN, "{took}");
+    world.runs_for(1_000);
+    let recorded = world.recorded_voters(leader);
+    assert_eq!(recorded, voters.iter().map(|voter| (voter.node, voter.store)).collect::<Vec<_>>());
+    world.asks(holder, Request::Hold(Scope::Global));
+    world.asks(3, Request::Hold(Scope::Global));
+    world.runs_for(1_000);
+    world.crashes(leader);
+    world.passes_on(Scope::Global, leader);
+    assert_eq!(world.holder(&Scope::Global), Some(3), "the new one votes and holds");
 }

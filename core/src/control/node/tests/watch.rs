@@ -24,6 +24,8 @@ pub(super) struct Watch {
     /// The newest token that somebody was given.
     given: BTreeMap<Scope, FenceToken>,
     pub(super) acted: u64,
+    /// Epochs that were said to be known everywhere.
+    pub(super) epochs: u64,
 }
 
 impl Watch {
@@ -48,5 +50,39 @@ impl Watch {
 
     pub(super) fn grants(&self, scope: Scope) -> usize {
         self.tenancies.iter().filter(|tenancy| tenancy.began && tenancy.scope == scope).count()
+    }
+}
+
+mod fires {
+    use super::*;
+    use crate::epoch::ClusterEpoch;
+
+    fn token(index: u64) -> FenceToken {
+        FenceToken::new(ClusterEpoch(1), index)
+    }
+
+    #[test]
+    #[should_panic(expected = "LEASE-2")]
+    fn when_a_token_is_given_twice() {
+        let mut watch = Watch::default();
+        watch.began(Time::ZERO, 0, Scope::Global, token(5));
+        watch.began(Time::ZERO, 1, Scope::Global, token(5));
+    }
+
+    #[test]
+    #[should_panic(expected = "LEASE-1")]
+    fn when_an_old_holder_acts_after_a_new_one() {
+        let mut watch = Watch::default();
+        watch.acts(0, Scope::Global, token(5));
+        watch.acts(1, Scope::Global, token(6));
+        watch.acts(0, Scope::Global, token(5));
+    }
+
+    #[test]
+    #[should_panic(expected = "LEASE-1")]
+    fn when_two_act_under_one_token() {
+        let mut watch = Watch::default();
+        watch.acts(0, Scope::Global, token(5));
+        watch.acts(1, Scope::Global, token(5));
     }
 }

@@ -99,9 +99,14 @@ pub(super) fn scope(name: &str) -> Scope {
 impl World {
     /// So many nodes, started, all of them voters, under a leader.
     pub(super) fn founded(seed: u64, nodes: usize) -> Self {
+        Self::founded_by(seed, nodes, nodes)
+    }
+
+    /// The first `voters` of the nodes vote.
+    pub(super) fn founded_by(seed: u64, nodes: usize, voters: usize) -> Self {
         let mut world = Self::new(seed, nodes);
         (0..nodes).for_each(|host| world.starts(host));
-        world.found();
+        world.found(voters);
         world.elects();
         world
     }
@@ -123,6 +128,11 @@ impl World {
             installed: 0,
             trace: blake3::Hasher::new(),
         };
+        if seed % 2 == 1 {
+            // So short a log that who lags behind takes snapshots.
+            world.settings.group.bounds.compact_after = 12;
+            world.settings.group.bounds.keep_behind = 2;
+        }
         for number in 1..=nodes as u64 {
             // Two clocks diverge by at most 4 % of 1.3 s: half of ε.
             let rate = 980_000 + world.chance.below(40_001);
@@ -144,9 +154,9 @@ impl World {
         world
     }
 
-    fn found(&mut self) {
-        let voters: BTreeSet<_> = (0..self.hosts.len()).map(|host| self.voter(host)).collect();
-        for host in 0..self.hosts.len() {
+    fn found(&mut self, founders: usize) {
+        let voters: BTreeSet<_> = (0..founders).map(|host| self.voter(host)).collect();
+        for host in 0..founders {
             let span_max = self.settings.lease.span_max;
             let founding = Founding { nonce: 7, recovery: RecoveryId(9), voters: voters.clone(), span_max };
             self.asks(host, Request::Found(founding));
@@ -161,7 +171,7 @@ impl World {
         self.hosts[host].node
     }
 
-    fn voter(&self, host: usize) -> Voter {
+    pub(super) fn voter(&self, host: usize) -> Voter {
         Voter { node: self.hosts[host].node, store: self.hosts[host].store }
     }
 
@@ -270,6 +280,8 @@ impl World {
                     it.held.push_back((needed, action));
                 }
             }
+            // Told of a newer token while it is suspended: it may not act under either.
+            Action::Reissued(holding) if holding.not_after == Time::ZERO => {}
             Action::Became(holding) | Action::Reissued(holding) => {
                 self.watch.began(self.now, host, holding.scope, holding.token);
             }
@@ -301,6 +313,9 @@ impl World {
                 self.later(after, Due::Arrive { from, to, bytes });
             }
             Action::Reply(id, reply) => {
+                if let Reply::EpochKnown(epoch) = reply {
+                    self.known(epoch);
+                }
                 let before = self.replies.insert(id, reply);
                 assert!(before.is_none(), "{id:?} was answered twice");
             }
@@ -321,6 +336,26 @@ impl World {
             }
             self.watch.acts(host, holding.scope, holding.token);
         }
+    }
+
+    /// Nobody writes under an older epoch any more: so it is said.
+    fn known(&mut self, epoch: ClusterEpoch) {
+        self.watch.epochs += 1;
+        for host in &self.hosts {
+            let Some(control) = &host.control else { continue };
+            for holding in control.client().holdings(host.clock.local(self.now)) {
+                assert!(holding.token.cluster() >= epoch, "C2: {} is held under {}", holding.scope, holding.token);
+            }
+        }
+    }
+
+    /// A clock that runs as slowly as no clock may.
+    pub(super) fn slows_down(&mut self, host: usize) {
+        let clock = &mut self.hosts[host].clock;
+        let now = clock.local(self.now);
+        let rate = clock.rate / 4;
+        let counted = u128::from(self.now.as_nanos()) * u128::from(rate) / 1_000_000;
+        *clock = Clock { offset: now.as_nanos() - counted as u64, rate };
     }
 
     fn next_due(&self) -> Option<(Time, Option<usize>)> {
@@ -420,6 +455,12 @@ impl World {
 
     pub(super) fn epoch(&self, host: usize) -> ClusterEpoch {
         self.hosts[host].control.as_ref().unwrap().state().unwrap().cluster_epoch()
+    }
+
+    /// Who votes, as the state tells everybody.
+    pub(super) fn recorded_voters(&self, host: usize) -> Vec<(NodeId, StoreIncarnation)> {
+        let state = self.hosts[host].control.as_ref().unwrap().state().unwrap();
+        state.voters().members.iter().map(|(node, store)| (*node, *store)).collect()
     }
 
     fn statuses(&self) -> Vec<String> {
