@@ -13,7 +13,8 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `machine` | events, actions, and every wire, on one page |
+//! | `machine` | events, actions, and the one dispatcher |
+//! | `wires` | every wire between the machines, on one page |
 //! | `inbox` | what one machine means for another, in order, under a limit |
 //! | `desk` | what the group was asked, and on whose behalf |
 //! | `operators` | founding, status, scopes, epochs, registers, voters |
@@ -43,6 +44,7 @@ mod settings;
 mod tend;
 pub mod view;
 pub mod wire;
+mod wires;
 
 pub use machine::{Action, Control, Event};
 pub use observation::ControlObservation;

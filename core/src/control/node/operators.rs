@@ -2,7 +2,7 @@
 //! voters changed.
 
 use super::desk::{Asker, Purpose};
-use super::machine::{Action, Control, executed};
+use super::machine::{Action, Control};
 use super::view::{Founding, Refusal, Reply, Request, SCOPES_SHOWN_MAX, ScopeStatus, Status};
 use crate::codec::BodyVersion;
 use crate::control::state::limits::SCOPES_MAX;
@@ -12,6 +12,7 @@ use crate::epoch::ClusterEpoch;
 use crate::identity::RequestId;
 use crate::lease::client::{self, Ask};
 use crate::machine::Sink;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// Operators who may wait for an epoch to be known everywhere.
@@ -94,11 +95,14 @@ impl Control {
         // Too many voters have no such entry; the group refuses them, too.
         let entry = record.to_bytes().unwrap_or_default();
         if state.apply(FOUNDED, &entry, &mut Vec::new()).is_ok() {
-            self.inbox.group(group::Event::Found(ticket, group::Founding { nonce, voters, state }));
+            self.inbox.group(group::Event::Found(ticket, Box::new(group::Founding { nonce, voters, state })));
         }
     }
 
     fn ask_client(&mut self, id: RequestId, ask: Ask, out: &mut impl Sink<Action>) -> Result<(), Refusal> {
+        if self.client.is_closed() {
+            return Err(Refusal::Closed);
+        }
         if !self.life.is_some_and(|life| self.is_seated(life)) {
             return Err(Refusal::NotMember);
         }
@@ -171,4 +175,10 @@ impl Control {
             out.push(Action::Reply(id, Reply::Refused(Refusal::NotKnownYet(epoch))));
         }
     }
+}
+
+/// Tells an operator what became of a command.
+pub(super) fn executed(id: RequestId, outcome: Option<Outcome>, out: &mut impl Sink<Action>) {
+    let reply = outcome.map_or(Reply::Refused(Refusal::Unknown), Reply::Executed);
+    out.push(Action::Reply(id, reply));
 }

@@ -7,12 +7,24 @@
 use super::machine::{Action, Control};
 use super::wire::Message;
 use crate::control::commands;
-use crate::control::group::Voter;
+use crate::control::group::{Members, Voter};
 use crate::control::state::{Command, Entry, Outcome, Refusal};
 use crate::identity::Incarnation;
+use crate::lease::client::{self, Ask};
 use crate::machine::Sink;
 
 impl Control {
+    /// Who belongs to the group from now on.
+    pub(super) fn seat(&mut self, members: &Members) {
+        let was_seated = self.life.is_some_and(|life| self.is_seated(life));
+        self.seats = members.iter().map(|(_, voter)| voter).collect();
+        // Who was removed learns of no grant: it stops for good, and may hold again as another process. A new member may
+        // have a state from before it was one.
+        if was_seated && self.life.is_some_and(|life| !self.is_seated(life)) {
+            self.inbox.client(client::Event::Ask(Ask::Close));
+        }
+    }
+
     /// Whether a process runs on a member, as far as is known here.
     pub(super) fn is_seated(&self, process: Incarnation) -> bool {
         self.seats.contains(&Voter { node: process.node, store: process.store })

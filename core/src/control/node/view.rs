@@ -123,6 +123,11 @@ pub enum Refusal {
     /// The node has no copy of the state to learn from what it holds.
     #[error("this node does not belong to the control group, and cannot hold anything; add it, or ask a member")]
     NotMember,
+    /// The process has ended its session for good.
+    #[error(
+        "this process has ended its session, since it was told to or was removed; restart it to hold anything again"
+    )]
+    Closed,
     /// It is not known whether the command was executed: **it may have been**.
     #[error("it is not known whether the command was executed; look at the state before asking again")]
     Unknown,

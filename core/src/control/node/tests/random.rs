@@ -42,13 +42,7 @@ impl Client {
                 self.writes += 1;
             }
             (None, Some(Reply::Value(read))) => {
-                let is_known = *read == self.last || read.is_some_and(|read| self.unknown.contains(&read));
-                assert!(is_known, "CTRL-1: read {read:?}, where {:?} or {:?} is there", self.last, self.unknown);
-                if *read != self.last {
-                    // What was read has taken effect, and what was there before is over for good.
-                    self.last = *read;
-                    read.map(|read| self.unknown.remove(&read));
-                }
+                self.sees(*read);
                 self.reads += 1;
             }
             (_, Some(_)) => {}
@@ -56,6 +50,16 @@ impl Client {
             (_, None) => {}
         }
         self.asked = None;
+    }
+
+    fn sees(&mut self, read: Option<u64>) {
+        let is_known = read == self.last || read.is_some_and(|read| self.unknown.contains(&read));
+        assert!(is_known, "CTRL-1: read {read:?}, where {:?} or one of {:?} is there", self.last, self.unknown);
+        if read != self.last {
+            // What was read has taken effect, and what was there before is over for good.
+            self.last = read;
+            read.map(|read| self.unknown.remove(&read));
+        }
     }
 
     fn asks(&mut self, world: &mut World) {
@@ -193,6 +197,16 @@ fn stories(seeds: Range<u64>) {
 }
 
 #[test]
+#[should_panic(expected = "CTRL-1")]
+fn the_client_sees_a_write_that_was_lost() {
+    let mut client = Client::new();
+    client.unknown.extend([4, 6]);
+    client.last = Some(5);
+    client.sees(Some(6));
+    client.sees(Some(5));
+}
+
+#[test]
 fn one_seed_is_one_story() {
     assert_eq!(story(1).0.trace.finalize(), story(1).0.trace.finalize());
 }
@@ -245,15 +259,4 @@ fn gaps_stay_within_the_goals() {
     ] {
         assert!(median <= goal && most <= bound, "{what}: median {median}, longest {most}");
     }
-}
-
-#[test]
-#[ignore = "measure"]
-fn zz_measured() {
-    panic!(
-        "holder {:?} both {:?} transfer {:?}",
-        gaps(400, holder_crashes),
-        gaps(400, both_crash),
-        gaps(400, hands_over)
-    );
 }
