@@ -40,7 +40,7 @@ pub enum Event<S> {
     /// A sibling or an operator asks.
     Request(Ticket, Request),
     /// An operator founds a group, on each of its voters.
-    Found(Ticket, Founding<S>),
+    Found(Ticket, Box<Founding<S>>),
 }
 
 /// How a group begins. Founders that are told different things do not meet.

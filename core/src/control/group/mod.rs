@@ -63,21 +63,13 @@ pub use settings::{Bounds, Settings};
 pub use view::{Refusal, Reply, Request, Role, Status, Ticket};
 pub use wire::{GroupId, Message, Record};
 
+pub use crate::control::state::At;
+
 use crate::machine::Sink;
 use core::fmt::Debug;
-use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 mod tests;
-
-/// A place in the log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct At {
-    /// Counts the entries from the group's beginning.
-    pub index: u64,
-    /// The term of the leader that made the entry.
-    pub term: u64,
-}
 
 /// What the group replicates: applied in the order of the log, on every voter and learner alike.
 pub trait Replicated: Clone + Debug {

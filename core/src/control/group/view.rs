@@ -6,6 +6,7 @@ use super::wire::GroupId;
 use crate::identity::NodeId;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
 
 /// Names one request of a sibling. It is answered once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,7 +68,7 @@ pub enum Reply<O> {
 }
 
 /// Why not. Unless said otherwise nothing changed, and asking again is harmless.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
     /// This node does not lead, or not in that term.
     #[error("this node does not lead the control group; ask the one that does")]

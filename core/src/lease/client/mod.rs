@@ -205,6 +205,16 @@ impl Client {
         held.filter_map(move |(scope, _)| self.holding(scope, now))
     }
 
+    /// Whether the process has ended its session for good.
+    pub fn is_closed(&self) -> bool {
+        self.view.is_closed()
+    }
+
+    /// Scopes that this node holds, wants, or still has to let go.
+    pub fn scopes(&self) -> u64 {
+        self.scopes.count()
+    }
+
     fn ticket(&mut self) -> Ticket {
         self.next_ticket += 1;
         Ticket(self.next_ticket)

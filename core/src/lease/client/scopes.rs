@@ -60,6 +60,10 @@ impl Scopes {
         self.rows.iter().filter_map(|(scope, row)| Some((scope, row.announced?)))
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.rows.len() as u64
+    }
+
     pub(super) fn want(&mut self, scope: Scope) {
         self.rows.entry(scope).or_default().is_wanted = true;
         self.reconsider(scope);

@@ -206,7 +206,7 @@ impl World {
         for host in 0..voters {
             let founding = Founding { nonce: 7, voters: founders.clone(), state: Register::default() };
             let ticket = self.ticket();
-            self.does(host, Event::Found(ticket, founding));
+            self.does(host, Event::Found(ticket, founding.into()));
             assert!(matches!(self.replies[&ticket], Ok(Reply::Founded(_))));
         }
     }
@@ -517,7 +517,7 @@ impl World {
     pub(super) fn founds(&mut self, host: usize, voters: &[usize]) -> Result<Reply<u64>, Refusal> {
         let voters = voters.iter().map(|voter| self.voter(*voter)).collect();
         let ticket = self.ticket();
-        self.does(host, Event::Found(ticket, Founding { nonce: 7, voters, state: Register::default() }));
+        self.does(host, Event::Found(ticket, Founding { nonce: 7, voters, state: Register::default() }.into()));
         self.replies[&ticket].clone()
     }
 

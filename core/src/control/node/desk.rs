@@ -1,0 +1,138 @@
+//! What the group was asked, and on whose behalf: rounds for the keeper, proposals of other nodes, questions of operators.
+//!
+//! The group answers each ticket once and bounds how many it takes, and so is this table.
+
+use super::machine::{Action, Control};
+use super::view::{Refusal, Reply};
+use super::wire::Message;
+use crate::control::commands;
+use crate::control::group::{self, Ticket, Voter};
+use crate::control::state::{Entry, LeaderCommand, Name, Outcome};
+use crate::identity::{Incarnation, NodeId, RequestId};
+use crate::lease::{client, keeper};
+use crate::machine::{Ctx, Sink};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+/// Who wants a command executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Asker {
+    /// This node's client of leases.
+    Client(client::Ticket),
+    /// An operator, who is told the outcome.
+    Operator(RequestId),
+    /// An operator who bumps the epoch, and is told once it is known.
+    Bump(RequestId),
+}
+
+/// What an answer of the group is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A round of the keeper.
+    Round(u64),
+    /// A process wants an entry in the log, under this number of its own.
+    Process(NodeId, u64),
+    /// A leader tidies up.
+    Tend,
+    /// An operator wants what the group answers.
+    Operator(RequestId),
+    /// An operator reads a register.
+    Read(RequestId, Name),
+}
+
+/// What the group has not answered yet.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    last: u64,
+    purposes: BTreeMap<Ticket, Purpose>,
+}
+
+impl Desk {
+    /// A ticket whose answer is awaited.
+    pub(super) fn ticket(&mut self, purpose: Purpose) -> Ticket {
+        let ticket = self.nobodys();
+        self.purposes.insert(ticket, purpose);
+        ticket
+    }
+
+    /// A ticket whose answer nobody awaits.
+    pub(super) fn nobodys(&mut self) -> Ticket {
+        self.last += 1;
+        Ticket(self.last)
+    }
+}
+
+type Answer = Result<group::Reply<Outcome>, group::Refusal>;
+
+impl Control {
+    pub(super) fn ask_group(&mut self, purpose: Purpose, request: group::Request) {
+        let ticket = self.desk.ticket(purpose);
+        self.inbox.group(group::Event::Request(ticket, request));
+    }
+
+    /// Proposes a command of the leader's own. What becomes of it the log will say.
+    pub(super) fn propose(&mut self, term: u64, command: LeaderCommand, ticket: Ticket) {
+        if let Ok(entry) = (Entry::Leader { term, command }).to_bytes() {
+            let request = group::Request::Propose { entry: entry.into(), term: Some(term) };
+            self.inbox.group(group::Event::Request(ticket, request));
+        }
+    }
+
+    /// A process wants an entry in the log. One that is none, or another's, is dropped.
+    pub(super) fn take_entry(&mut self, from: Incarnation, number: u64, bytes: Box<[u8]>, out: &mut impl Sink<Action>) {
+        let Some(entry) = Entry::from_bytes(&bytes).ok().filter(|entry| entry.is_of(from)) else { return };
+        if !self.refuses(from, number, &entry, out) {
+            let request = group::Request::Propose { entry: bytes, term: None };
+            self.ask_group(Purpose::Process(from.node, number), request);
+        }
+    }
+
+    /// The group has answered.
+    pub(super) fn answered(&mut self, ctx: &Ctx<'_>, ticket: Ticket, answer: Answer, out: &mut impl Sink<Action>) {
+        let Some(purpose) = self.desk.purposes.remove(&ticket) else { return };
+        match purpose {
+            Purpose::Round(round) => {
+                if let Ok(group::Reply::Confirmed { term, .. }) = answer {
+                    self.inbox.keeper(keeper::Event::Confirmed { term, round });
+                }
+            }
+            Purpose::Process(to, number) => {
+                if let Some(message) = to_process(number, answer) {
+                    self.send(to, Message::Commands(message), out);
+                }
+            }
+            Purpose::Tend => self.tended(ctx.now, answer.is_ok()),
+            Purpose::Operator(id) => out.push(Action::Reply(id, to_operator(answer))),
+            Purpose::Read(id, register) => {
+                let value = self.state().and_then(|state| state.register_value(&register));
+                let reply = answer.map_or_else(|why| Reply::Refused(why.into()), |_| Reply::Value(value));
+                out.push(Action::Reply(id, reply));
+            }
+        }
+    }
+}
+
+/// What a process is told of its entry; nothing where it had better ask again.
+fn to_process(number: u64, answer: Answer) -> Option<commands::Message> {
+    use group::Refusal::{Halted, Lost, NotLeader, NotMember};
+    match answer {
+        Ok(group::Reply::Done { outcome, .. }) => Some(commands::Message::Done { number, outcome }),
+        Err(NotLeader { hint } | Lost { hint }) => Some(commands::Message::NotLeader { number, hint }),
+        Err(NotMember | Halted) => Some(commands::Message::NotLeader { number, hint: None }),
+        _ => None,
+    }
+}
+
+fn to_operator(answer: Answer) -> Reply {
+    match answer {
+        Ok(group::Reply::Founded(group)) => Reply::Founded(group),
+        Ok(group::Reply::Changed(members)) => {
+            let voters: Vec<Voter> = members.voters().map(|(_, voter)| voter).collect();
+            Reply::Voters(voters)
+        }
+        Ok(group::Reply::Done { outcome, .. }) => Reply::Executed(outcome),
+        Ok(_) => Reply::Taken,
+        Err(why) => Reply::Refused(Refusal::Group(why)),
+    }
+}

@@ -1,0 +1,186 @@
+//! Events, actions, and the one dispatcher.
+
+use super::desk::{Asker, Desk};
+use super::inbox::Inbox;
+use super::observation::ControlObservation;
+use super::operators::Waiting;
+use super::settings::Settings;
+use super::tend::Tending;
+use super::view::{Reply, Request};
+use super::wire::{Message, Record};
+use crate::control::commands::{self, Commands};
+use crate::control::group::{self, Group, Voter};
+use crate::control::state::{Scope, State};
+use crate::envelope::Class;
+use crate::epoch::{ClusterEpoch, FenceToken};
+use crate::identity::{Incarnation, NodeId, RequestId};
+use crate::lease::client::{CeaseCause, Holding};
+use crate::lease::{Client, Keeper, client, keeper};
+use crate::machine::{Ctx, Machine, Sink};
+use crate::record::Sequence;
+use crate::time::Time;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+/// What can happen.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The node may speak.
+    Start {
+        /// The life that begins.
+        life: Incarnation,
+    },
+    /// A deadline may have passed.
+    Wake,
+    /// Another node says something.
+    Message {
+        /// Who, as its packet names it.
+        from: Incarnation,
+        /// What.
+        message: Message,
+    },
+    /// Records up to this one are durable.
+    Durable(Sequence),
+    /// An operator or a sibling asks.
+    Request(RequestId, Request),
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Tell another node something. [`Message::gating`] says whether the gate holds it.
+    Send {
+        /// Whom.
+        to: NodeId,
+        /// On which lane.
+        class: Class,
+        /// What.
+        message: Message,
+    },
+    /// Remember something.
+    Write(Record),
+    /// Answer a request.
+    Reply(RequestId, Reply),
+    /// This node holds a scope from now on.
+    Became(Holding),
+    /// It holds it under a newer token: nothing more is to be written under the one before.
+    Reissued(Holding),
+    /// It does not hold a scope any more.
+    Ceased {
+        /// Which.
+        scope: Scope,
+        /// Under which token it did.
+        token: FenceToken,
+        /// Why.
+        cause: CeaseCause,
+    },
+    /// Whether its session lives is not known: nothing is to be done under any lease.
+    Suspended,
+    /// It lives.
+    Resumed {
+        /// The last instant, as known now.
+        not_after: Time,
+    },
+    /// The cluster's epoch: acceptors accept nothing under an older one.
+    Epoch(ClusterEpoch),
+    /// Let operators see something.
+    Observe(ControlObservation),
+}
+
+/// The control group on one node.
+pub struct Control {
+    pub(super) settings: Settings,
+    pub(super) life: Option<Incarnation>,
+    pub(super) leader: Option<NodeId>,
+    pub(super) group: Group<State>,
+    pub(super) keeper: Keeper,
+    pub(super) client: Client,
+    pub(super) commands: Commands<Asker>,
+    /// Members of the group, as applied here.
+    pub(super) seats: BTreeSet<Voter>,
+    pub(super) desk: Desk,
+    pub(super) waiting: Waiting,
+    pub(super) tending: Tending,
+    pub(super) inbox: Inbox,
+    pub(super) scratch: Scratch,
+}
+
+/// What a machine asks for, while it is looked at. Empty between events; kept, so that none needs new memory.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub(super) group: Vec<group::Action<State>>,
+    pub(super) keeper: Vec<keeper::Action>,
+    pub(super) client: Vec<client::Action>,
+    pub(super) commands: Vec<commands::Action<Asker>>,
+}
+
+impl Control {
+    /// A process that has not read its journal yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            life: None,
+            leader: None,
+            group: Group::new(settings.group.clone()),
+            keeper: Keeper::new(settings.lease),
+            client: Client::new(settings.lease),
+            commands: Commands::new(settings.command_retry()),
+            seats: BTreeSet::new(),
+            desk: Desk::default(),
+            waiting: Waiting::default(),
+            tending: Tending::default(),
+            inbox: Inbox::default(),
+            scratch: Scratch::default(),
+            settings,
+        }
+    }
+
+    /// Takes a record back after a restart.
+    pub fn replay(&mut self, record: Record) {
+        self.group.replay(record);
+    }
+
+    /// What is committed, as of the last entry applied here. `None` on a node that has no copy.
+    pub fn state(&self) -> Option<&State> {
+        self.group.state()
+    }
+
+    /// Which scopes this node may act for: for siblings, who ask before each use.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// How the group looks from here, on a member.
+    pub fn group(&self) -> Option<group::Status> {
+        self.group.status()
+    }
+}
+
+impl Machine for Control {
+    type Event = Event;
+    type Action = Action;
+
+    fn handle(&mut self, ctx: &mut Ctx<'_>, event: Event, out: &mut impl Sink<Action>) {
+        match event {
+            Event::Start { life } => self.start(life),
+            Event::Wake => self.wake(ctx.now),
+            Event::Message { from, message } if self.life.is_some() => self.hear(from, message, out),
+            // Whoever does not speak yet need not listen.
+            Event::Message { .. } => {}
+            Event::Durable(upto) => self.inbox.group(group::Event::Durable(upto)),
+            Event::Request(id, request) => self.request(id, request, out),
+        }
+        while let Some(local) = self.inbox.next() {
+            self.hand_on(ctx, local, out);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        let machines = [
+            self.group.next_deadline(),
+            self.keeper.next_deadline(),
+            self.client.next_deadline(),
+            self.commands.next_deadline(),
+        ];
+        machines.into_iter().chain([self.tending.next_deadline()]).flatten().min()
+    }
+}

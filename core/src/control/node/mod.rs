@@ -1,0 +1,56 @@
+//! The control group on one node: consensus, sessions, leases and commands, and every wire between them.
+//!
+//! ```text
+//!               operators, siblings
+//!                  │ Request ▲ Reply, Became, Ceased, Suspended …
+//!                  ▼         │
+//!  ┌────────── client ── Submit ──► commands ── Propose ──►┐ (to whoever leads; that may be this node)
+//!  │ Renew       ▲                                         │
+//!  ▼             │ Changed, Restated                       ▼
+//!  keeper ◄──────┴──────────────── group ◄──────────── the leader's desk
+//!  (of the leader) ── BeginRound, Propose ──► group
+//! ```
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `machine` | events, actions, and the one dispatcher |
+//! | `wires` | every wire between the machines, on one page |
+//! | `inbox` | what one machine means for another, in order, under a limit |
+//! | `desk` | what the group was asked, and on whose behalf |
+//! | `operators` | founding, status, scopes, epochs, registers, voters |
+//! | `tend` | what a leader does unasked: who votes is recorded, clients are forgotten |
+//! | `seats` | who may hold anything |
+//! | [`wire`] | what is said between nodes, and what of it waits at the gate |
+//! | [`view`] | what operators ask and are told |
+//!
+//! Rules:
+//! - **The group is the only one here that writes**, and counts its records from `ctx.next_record`. It may be handed several
+//!   events within one of the node's: the count goes on between them, and is left where it ended for whoever comes next.
+//! - What a machine asks of another happens within the same event, in the order in which it was asked.
+//! - A message to this node itself takes the way of all others, without the network.
+//! - What came with a new state is part of it: changes that the same step reports are not told a second time.
+//!
+//! Absent: **following the state from outside the group.** Only nodes that are members, voters or learners, hold leases;
+//! the others have no copy of the state to learn from what they hold. Absent on purpose: who may ask for what, and which
+//! node should hold what.
+
+mod desk;
+mod inbox;
+mod machine;
+mod observation;
+mod operators;
+mod seats;
+mod settings;
+mod tend;
+pub mod view;
+pub mod wire;
+mod wires;
+
+pub use machine::{Action, Control, Event};
+pub use observation::ControlObservation;
+pub use settings::Settings;
+pub use view::{Founding, Refusal, Reply, Request, ScopeStatus, Status};
+pub use wire::Message;
+
+#[cfg(test)]
+mod tests;

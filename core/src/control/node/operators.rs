@@ -1,0 +1,184 @@
+//! What operators ask for: the group founded, the state shown, scopes held, epochs bumped, registers read and written,
+//! voters changed.
+
+use super::desk::{Asker, Purpose};
+use super::machine::{Action, Control};
+use super::view::{Founding, Refusal, Reply, Request, SCOPES_SHOWN_MAX, ScopeStatus, Status};
+use crate::codec::BodyVersion;
+use crate::control::state::limits::SCOPES_MAX;
+use crate::control::state::{Answer, At, Command, Entry, Genesis, LeaderCommand, Lineage, Outcome, State};
+use crate::control::{commands, group};
+use crate::epoch::ClusterEpoch;
+use crate::identity::RequestId;
+use crate::lease::client::{self, Ask};
+use crate::machine::Sink;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+/// Operators who may wait for an epoch to be known everywhere.
+const WAITING_MAX: usize = 64;
+
+/// Where a log begins: at the entry that its founders agree on without having to vote.
+const FOUNDED: At = At { index: 1, term: 1 };
+
+/// Operators who wait until nobody writes under an older epoch any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Waiting {
+    epochs: Vec<(ClusterEpoch, RequestId)>,
+}
+
+impl Control {
+    pub(super) fn request(&mut self, id: RequestId, request: Request, out: &mut impl Sink<Action>) {
+        if let Err(why) = self.begin_request(id, request, out) {
+            out.push(Action::Reply(id, Reply::Refused(why)));
+        }
+    }
+
+    fn begin_request(&mut self, id: RequestId, request: Request, out: &mut impl Sink<Action>) -> Result<(), Refusal> {
+        if self.life.is_none() {
+            return Err(Refusal::NotStarted);
+        }
+        let operator = Purpose::Operator(id);
+        match request {
+            Request::Found(founding) => self.found(id, founding),
+            Request::Status => out.push(Action::Reply(id, Reply::Status(self.status()?))),
+            Request::Hold(scope) => self.ask_client(id, Ask::Hold(scope), out)?,
+            Request::Drop(scope) => self.ask_client(id, Ask::Drop(scope), out)?,
+            Request::Transfer { scope, to } => self.ask_client(id, Ask::Transfer { scope, to }, out)?,
+            Request::Close => self.ask_client(id, Ask::Close, out)?,
+            Request::BumpEpoch { expected, reason, actor } => {
+                self.leads()?;
+                self.has_room()?;
+                self.submit(Asker::Bump(id), Command::BumpEpoch { expected, reason, actor });
+            }
+            Request::AwaitEpoch(epoch) => {
+                self.leads()?;
+                self.has_room()?;
+                self.await_epoch(id, epoch, out);
+            }
+            Request::Read(register) => self.ask_group(Purpose::Read(id, register), group::Request::Confirm),
+            Request::Write { register, value } => {
+                self.submit(Asker::Operator(id), Command::Write { register, value });
+            }
+            Request::CompareAndSet { register, expected, value } => {
+                self.submit(Asker::Operator(id), Command::CompareAndSet { register, expected, value });
+            }
+            Request::ChangeVoters { add, remove } => self.ask_group(operator, group::Request::Change { add, remove }),
+            Request::Lead(to) => self.ask_group(operator, group::Request::Transfer { to }),
+            Request::Activate { version } => {
+                let term = self.leads()?;
+                let ticket = self.desk.ticket(operator);
+                self.propose(term, LeaderCommand::Activate { version: BodyVersion(version) }, ticket);
+            }
+        }
+        Ok(())
+    }
+
+    /// The term that this node leads.
+    fn leads(&self) -> Result<u64, Refusal> {
+        let hint = self.leader.filter(|leader| Some(*leader) != self.life.map(|life| life.node));
+        self.tending.term().ok_or(Refusal::Group(group::Refusal::NotLeader { hint }))
+    }
+
+    fn has_room(&self) -> Result<(), Refusal> {
+        if self.waiting.epochs.len() < WAITING_MAX { Ok(()) } else { Err(Refusal::Overloaded) }
+    }
+
+    /// All founders begin with the same first entry, which says who votes.
+    fn found(&mut self, id: RequestId, founding: Founding) {
+        let Founding { nonce, recovery, voters, span_max } = founding;
+        let lineage = Lineage { epoch: ClusterEpoch(1), recovery };
+        let mut state = State::new(Genesis { lineage, span_max });
+        let members = voters.iter().map(|voter| (voter.node, voter.store)).collect();
+        let record = Entry::Leader { term: FOUNDED.term, command: LeaderCommand::RecordVoters { members } };
+        let ticket = self.desk.ticket(Purpose::Operator(id));
+        // Too many voters have no such entry; the group refuses them, too.
+        let entry = record.to_bytes().unwrap_or_default();
+        if state.apply(FOUNDED, &entry, &mut Vec::new()).is_ok() {
+            self.inbox.group(group::Event::Found(ticket, Box::new(group::Founding { nonce, voters, state })));
+        }
+    }
+
+    fn ask_client(&mut self, id: RequestId, ask: Ask, out: &mut impl Sink<Action>) -> Result<(), Refusal> {
+        if self.client.is_closed() {
+            return Err(Refusal::Closed);
+        }
+        if !self.life.is_some_and(|life| self.is_seated(life)) {
+            return Err(Refusal::NotMember);
+        }
+        if matches!(ask, Ask::Hold(_)) && self.client.scopes() >= SCOPES_MAX as u64 {
+            return Err(Refusal::Overloaded);
+        }
+        self.inbox.client(client::Event::Ask(ask));
+        out.push(Action::Reply(id, Reply::Taken));
+        Ok(())
+    }
+
+    fn submit(&mut self, ticket: Asker, command: Command) {
+        self.inbox.commands(commands::Event::Submit { ticket, command });
+    }
+
+    fn status(&self) -> Result<Status, Refusal> {
+        let (Some(state), Some(group)) = (self.state(), self.group.status()) else { return Err(Refusal::NotMember) };
+        let scopes = state.scopes().take(SCOPES_SHOWN_MAX).map(|(scope, tenure)| ScopeStatus {
+            scope: *scope,
+            lease: tenure.lease,
+            waiting: tenure.waiting.len() as u64,
+        });
+        Ok(Status {
+            lineage: state.lineage(),
+            is_quarantined: state.is_quarantined(),
+            voters: group.members.voters().map(|(_, voter)| voter).collect(),
+            leader: self.leader,
+            term: group.term,
+            applied: state.applied(),
+            sessions: state.sessions().count() as u64,
+            scopes_total: state.scopes().count() as u64,
+            scopes: scopes.collect(),
+        })
+    }
+
+    /// The epoch has risen. The operator is told when that is known everywhere (rule C2).
+    pub(super) fn bumped(&mut self, id: RequestId, outcome: Option<Outcome>, out: &mut impl Sink<Action>) {
+        match outcome {
+            Some(Outcome::Done(Answer::Epoch(epoch))) => self.await_epoch(id, epoch, out),
+            outcome => executed(id, outcome, out),
+        }
+    }
+
+    fn await_epoch(&mut self, id: RequestId, epoch: ClusterEpoch, out: &mut impl Sink<Action>) {
+        let found = self.state().map_or(ClusterEpoch(0), State::cluster_epoch);
+        let reply = if self.tending.term().is_none() || self.has_room().is_err() {
+            Reply::Refused(Refusal::NotKnownYet(epoch))
+        } else if found >= epoch && self.keeper.is_epoch_known() {
+            Reply::EpochKnown(epoch)
+        } else {
+            return self.waiting.epochs.push((epoch, id));
+        };
+        out.push(Action::Reply(id, reply));
+    }
+
+    /// Nobody writes under an older epoch any more.
+    pub(super) fn epoch_known(&mut self, known: ClusterEpoch, out: &mut impl Sink<Action>) {
+        self.waiting.epochs.retain(|(epoch, id)| {
+            let is_known = *epoch <= known;
+            if is_known {
+                out.push(Action::Reply(*id, Reply::EpochKnown(*epoch)));
+            }
+            !is_known
+        });
+    }
+
+    /// This node leads no more: it will not hear who knows the epoch.
+    pub(super) fn give_up_waiting(&mut self, out: &mut impl Sink<Action>) {
+        for (epoch, id) in self.waiting.epochs.drain(..) {
+            out.push(Action::Reply(id, Reply::Refused(Refusal::NotKnownYet(epoch))));
+        }
+    }
+}
+
+/// Tells an operator what became of a command.
+pub(super) fn executed(id: RequestId, outcome: Option<Outcome>, out: &mut impl Sink<Action>) {
+    let reply = outcome.map_or(Reply::Refused(Refusal::Unknown), Reply::Executed);
+    out.push(Action::Reply(id, reply));
+}

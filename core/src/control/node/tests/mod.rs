@@ -1,0 +1,6 @@
+//! The control group on several nodes at once, in one process: who holds what, by true time.
+
+mod random;
+mod stories;
+mod watch;
+mod world;

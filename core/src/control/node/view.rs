@@ -1,0 +1,174 @@
+//! What operators ask of the control group, and what they are told.
+
+use crate::control::group::{self, GroupId, Voter};
+use crate::control::state::{Lease, Lineage, Name, Outcome, RecoveryId, Scope, Text};
+use crate::epoch::ClusterEpoch;
+use crate::identity::NodeId;
+use crate::time::Duration;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Scopes that one answer names, at most.
+pub const SCOPES_SHOWN_MAX: usize = 256;
+
+/// How a cluster begins: asked of each of its first voters, with the same words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Founding {
+    /// Drawn once by whoever founds.
+    pub nonce: u128,
+    /// Drawn once, too: names the cluster's first history.
+    pub recovery: RecoveryId,
+    /// The first voters.
+    pub voters: BTreeSet<Voter>,
+    /// The longest span, time to live and ε together, that any session may ever have.
+    pub span_max: Duration,
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Begin a cluster.
+    Found(Founding),
+    /// How does it look from here?
+    Status,
+    /// Let this node hold a scope, now or when its turn comes, until told otherwise.
+    Hold(Scope),
+    /// Let it hold a scope no more.
+    Drop(Scope),
+    /// Let it hand a scope that it holds to another node.
+    Transfer {
+        /// Which scope.
+        scope: Scope,
+        /// To whom.
+        to: NodeId,
+    },
+    /// Let it end its session and open none: it is about to leave.
+    Close,
+    /// Raise the cluster's epoch. Asked of the leader; answered once nobody writes under an older one any more.
+    BumpEpoch {
+        /// The epoch that the operator saw.
+        expected: ClusterEpoch,
+        /// Why.
+        reason: Text,
+        /// Who.
+        actor: Text,
+    },
+    /// Answer once nobody writes under an older epoch than this. Asked of the leader.
+    AwaitEpoch(ClusterEpoch),
+    /// Read a register, linearizably. Asked of the leader.
+    Read(Name),
+    /// Write a register.
+    Write {
+        /// Which.
+        register: Name,
+        /// What.
+        value: u64,
+    },
+    /// Write a register if it holds what is expected.
+    CompareAndSet {
+        /// Which.
+        register: Name,
+        /// What it must hold; nothing stands for never written.
+        expected: Option<u64>,
+        /// What to write.
+        value: u64,
+    },
+    /// Add voters and remove those of some nodes, in one change. Asked of the leader.
+    ChangeVoters {
+        /// Who is to vote.
+        add: Vec<Voter>,
+        /// Whose voters are not to any more.
+        remove: Vec<NodeId>,
+    },
+    /// Let another voter lead. Asked of the leader.
+    Lead(NodeId),
+    /// From now on entries of the next version may be used: every voter understands them. Asked of the leader.
+    Activate {
+        /// The one after what is activated.
+        version: u8,
+    },
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// This node is one of the founders.
+    Founded(GroupId),
+    /// How it looks from here.
+    Status(Status),
+    /// The node goes about it; the status tells how far it came.
+    Taken,
+    /// A command was executed: this became of it.
+    Executed(Outcome),
+    /// What the register holds.
+    Value(Option<u64>),
+    /// Nobody writes under an older epoch any more.
+    EpochKnown(ClusterEpoch),
+    /// The voters are those asked for.
+    Voters(Vec<Voter>),
+    /// It was not done, or it is not known whether.
+    Refused(Refusal),
+}
+
+/// Why not. Unless said otherwise nothing changed, and asking again is harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// The node has not started.
+    #[error("this node has not started yet; try again in a moment")]
+    NotStarted,
+    /// The group says so.
+    #[error(transparent)]
+    Group(#[from] group::Refusal),
+    /// The node has no copy of the state to learn from what it holds.
+    #[error("this node does not belong to the control group, and cannot hold anything; add it, or ask a member")]
+    NotMember,
+    /// The process has ended its session for good.
+    #[error(
+        "this process has ended its session, since it was told to or was removed; restart it to hold anything again"
+    )]
+    Closed,
+    /// It is not known whether the command was executed: **it may have been**.
+    #[error("it is not known whether the command was executed; look at the state before asking again")]
+    Unknown,
+    /// Too much is asked for at once.
+    #[error("too much is waiting on this node; try again in a moment")]
+    Overloaded,
+    /// The epoch was raised, but this node stopped leading before it was known everywhere.
+    #[error("the epoch has risen, but this node does not lead any more; ask the leader when it is known everywhere")]
+    NotKnownYet(ClusterEpoch),
+}
+
+/// How the control group looks from one node: committed, but perhaps not the newest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Which history, and its epoch.
+    pub lineage: Lineage,
+    /// Whether nothing is granted, after a recovery.
+    pub is_quarantined: bool,
+    /// Who votes.
+    pub voters: Vec<Voter>,
+    /// Who leads, as far as known.
+    pub leader: Option<NodeId>,
+    /// The Raft term.
+    pub term: u64,
+    /// The last entry applied.
+    pub applied: u64,
+    /// Open sessions.
+    pub sessions: u64,
+    /// Scopes that were ever held and not retired.
+    pub scopes_total: u64,
+    /// The first of them, at most [`SCOPES_SHOWN_MAX`].
+    pub scopes: Vec<ScopeStatus>,
+}
+
+/// How a scope looks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScopeStatus {
+    /// Which.
+    pub scope: Scope,
+    /// The grant in force: its holder and token.
+    pub lease: Option<Lease>,
+    /// How many wait for it.
+    pub waiting: u64,
+}

@@ -1,0 +1,225 @@
+//! Every wire between the machines, on one page.
+
+use super::desk::{Asker, Purpose};
+use super::inbox::Local;
+use super::machine::{Action, Control};
+use super::observation::ControlObservation;
+use super::operators::executed;
+use super::wire::Message;
+use crate::control::commands;
+use crate::control::group::{self, Role};
+use crate::control::state::{Change, State};
+use crate::envelope::Class;
+use crate::identity::{Incarnation, NodeId};
+use crate::lease::{self, client, keeper};
+use crate::machine::{Ctx, Machine, Sink};
+use crate::time::Time;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+impl Control {
+    pub(super) fn start(&mut self, life: Incarnation) {
+        self.life = Some(life);
+        self.inbox.group(group::Event::Start { life });
+        self.inbox.client(client::Event::Start { life });
+        self.inbox.commands(commands::Event::Start { life });
+    }
+
+    /// Wakes whoever is due, the group first.
+    pub(super) fn wake(&mut self, now: Time) {
+        let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
+        if is_due(self.group.next_deadline()) {
+            self.inbox.group(group::Event::Wake);
+        }
+        if is_due(self.keeper.next_deadline()) {
+            self.inbox.keeper(keeper::Event::Wake);
+        }
+        if is_due(self.client.next_deadline()) {
+            self.inbox.client(client::Event::Wake);
+        }
+        if is_due(self.commands.next_deadline()) {
+            self.inbox.commands(commands::Event::Wake);
+        }
+        self.tend(now);
+    }
+
+    /// A message, to the machine that it is for.
+    pub(super) fn hear(&mut self, from: Incarnation, message: Message, out: &mut impl Sink<Action>) {
+        match message {
+            Message::Group(message) => self.inbox.group(group::Event::Message { from, message }),
+            Message::Lease(lease::Message::Renew(_)) if !self.may_hold(from) => {}
+            Message::Lease(lease::Message::Renew(renew)) => self.inbox.keeper(keeper::Event::Renewal { from, renew }),
+            Message::Lease(message) => self.inbox.client(client::Event::Message { from: from.node, message }),
+            Message::Commands(commands::Message::Propose { number, entry }) => {
+                self.take_entry(from, number, entry, out);
+            }
+            Message::Commands(message) => {
+                self.inbox.commands(commands::Event::Message { from: from.node, message });
+            }
+        }
+    }
+
+    /// Tells another node something, or this one.
+    pub(super) fn send(&mut self, to: NodeId, message: Message, out: &mut impl Sink<Action>) {
+        match self.life.filter(|life| life.node == to) {
+            Some(life) => self.inbox.push(Local::Heard(life, message)),
+            None => out.push(Action::Send { to, class: Class::Control, message }),
+        }
+    }
+
+    /// Hands the group an event. What came with a new state is part of it.
+    fn hand_to_group(&mut self, ctx: &mut Ctx<'_>, event: group::Event<State>, out: &mut impl Sink<Action>) {
+        let had_state = self.group.state().is_some();
+        let mut actions = core::mem::take(&mut self.scratch.group);
+        self.group.handle(ctx, event, &mut actions);
+        let is_restated = actions.iter().any(|action| matches!(action, group::Action::Restated));
+        let is_new = is_restated || (!had_state && self.group.state().is_some());
+        if is_new {
+            self.restate(out);
+        }
+        for action in actions.drain(..) {
+            self.group_asks(ctx, action, is_new, out);
+        }
+        self.scratch.group = actions;
+    }
+
+    /// Another state than before: whoever knows of changes only is told what it amounts to.
+    fn restate(&mut self, out: &mut impl Sink<Action>) {
+        let mut changes = Vec::new();
+        if let Some(state) = self.group.state() {
+            state.restate(&mut changes);
+            out.push(Action::Epoch(state.cluster_epoch()));
+        }
+        let changes: Box<[Change]> = changes.into();
+        self.inbox.keeper(keeper::Event::Restated(changes.clone()));
+        self.inbox.client(client::Event::Restated(changes));
+        self.tell_voters();
+    }
+
+    fn group_asks(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        action: group::Action<State>,
+        is_new: bool,
+        out: &mut impl Sink<Action>,
+    ) {
+        match action {
+            group::Action::Send { to, class, message } => {
+                out.push(Action::Send { to, class, message: Message::Group(message) });
+            }
+            group::Action::Write(record) => {
+                ctx.next_record = ctx.next_record.next();
+                out.push(Action::Write(record));
+            }
+            group::Action::Reply(ticket, answer) => self.answered(ctx, ticket, answer, out),
+            group::Action::Changed(_) if is_new => {}
+            group::Action::Changed(change) => {
+                self.inbox.keeper(keeper::Event::Changed(change));
+                self.inbox.client(client::Event::Changed(change));
+                if let Change::Epoch { lineage } = change {
+                    out.push(Action::Epoch(lineage.epoch));
+                }
+            }
+            // Done before all else.
+            group::Action::Restated => {}
+            group::Action::Members => self.tell_voters(),
+            group::Action::Role(Role::Led { term }) => self.inbox.keeper(keeper::Event::Led { term }),
+            group::Action::Role(Role::Ready { term }) => {
+                self.inbox.keeper(keeper::Event::Ready { term });
+                self.tending.begin(ctx.now, term);
+            }
+            group::Action::Role(Role::Deposed) => {
+                self.inbox.keeper(keeper::Event::Deposed { leader: None });
+                self.tending.end();
+                self.give_up_waiting(out);
+            }
+            group::Action::Leader(leader) => self.tell_leader(leader),
+            group::Action::Observe(observation) => out.push(Action::Observe(ControlObservation::Group(observation))),
+        }
+    }
+
+    fn tell_leader(&mut self, leader: Option<NodeId>) {
+        self.leader = leader;
+        if leader.is_none() || leader != self.life.map(|life| life.node) {
+            self.inbox.keeper(keeper::Event::Deposed { leader });
+        }
+        self.inbox.client(client::Event::Leader(leader));
+        self.inbox.commands(commands::Event::Leader(leader));
+    }
+
+    fn tell_voters(&mut self) {
+        let Some(status) = self.group.status() else { return };
+        self.seat(&status.members);
+        let voters: Box<[NodeId]> = status.members.voters().map(|(_, voter)| voter.node).collect();
+        self.inbox.client(client::Event::Voters(voters.clone()));
+        self.inbox.commands(commands::Event::Voters(voters));
+        self.tending.hurry();
+    }
+
+    fn keeper_asks(&mut self, action: keeper::Action, out: &mut impl Sink<Action>) {
+        match action {
+            // The group begins its round after it was asked; that its term is the keeper's, the keeper looks at.
+            keeper::Action::BeginRound { term: _, round } => {
+                self.ask_group(Purpose::Round(round), group::Request::Confirm);
+            }
+            keeper::Action::Propose { term, command } => {
+                let ticket = self.desk.nobodys();
+                self.propose(term, command, ticket);
+            }
+            keeper::Action::Send { to, message } => self.send(to, Message::Lease(message), out),
+            keeper::Action::EpochKnown { epoch } => self.epoch_known(epoch, out),
+            keeper::Action::Observe(observation) => out.push(Action::Observe(ControlObservation::Lease(observation))),
+        }
+    }
+
+    fn client_asks(&mut self, action: client::Action, out: &mut impl Sink<Action>) {
+        match action {
+            client::Action::Send { to, message } => self.send(to, Message::Lease(message), out),
+            client::Action::Submit { ticket, command } => {
+                self.inbox.commands(commands::Event::Submit { ticket: Asker::Client(ticket), command });
+            }
+            client::Action::Became { holding } => out.push(Action::Became(holding)),
+            client::Action::Reissued { holding } => out.push(Action::Reissued(holding)),
+            client::Action::Ceased { scope, token, cause } => out.push(Action::Ceased { scope, token, cause }),
+            client::Action::Suspended => out.push(Action::Suspended),
+            client::Action::Resumed { not_after } => out.push(Action::Resumed { not_after }),
+            client::Action::Observe(observation) => out.push(Action::Observe(ControlObservation::Lease(observation))),
+        }
+    }
+
+    fn commands_ask(&mut self, action: commands::Action<Asker>, out: &mut impl Sink<Action>) {
+        match action {
+            commands::Action::Send { to, message } => self.send(to, Message::Commands(message), out),
+            commands::Action::Answered { ticket: Asker::Client(ticket), outcome } => {
+                self.inbox.client(client::Event::Answered { ticket, outcome });
+            }
+            commands::Action::Answered { ticket: Asker::Operator(id), outcome } => executed(id, outcome, out),
+            commands::Action::Answered { ticket: Asker::Bump(id), outcome } => self.bumped(id, outcome, out),
+        }
+    }
+
+    pub(super) fn hand_on(&mut self, ctx: &mut Ctx<'_>, local: Local, out: &mut impl Sink<Action>) {
+        match local {
+            Local::Heard(from, message) => self.hear(from, message, out),
+            Local::Group(event) => self.hand_to_group(ctx, event, out),
+            Local::Keeper(event) => {
+                let mut actions = core::mem::take(&mut self.scratch.keeper);
+                self.keeper.handle(ctx, event, &mut actions);
+                actions.drain(..).for_each(|action| self.keeper_asks(action, out));
+                self.scratch.keeper = actions;
+            }
+            Local::Client(event) => {
+                let mut actions = core::mem::take(&mut self.scratch.client);
+                self.client.handle(ctx, event, &mut actions);
+                actions.drain(..).for_each(|action| self.client_asks(action, out));
+                self.scratch.client = actions;
+            }
+            Local::Commands(event) => {
+                let mut actions = core::mem::take(&mut self.scratch.commands);
+                self.commands.handle(ctx, event, &mut actions);
+                actions.drain(..).for_each(|action| self.commands_ask(action, out));
+                self.scratch.commands = actions;
+            }
+        }
+    }
+}
