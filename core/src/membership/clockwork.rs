@@ -6,6 +6,7 @@ use super::table::Slot;
 use crate::machine::{Ctx, Sink};
 use crate::time::{Duration, Time};
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 /// Something that falls due. Each is due at most once at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,10 +122,9 @@ impl Membership {
         out.push(Action::Observe(MembershipObservation::Paused { nanoseconds: late.as_nanos() }));
         self.worsen_health(ctx, 1);
         self.void_probes();
-        for (slot, suspicion) in &mut self.suspicions {
-            suspicion.began = suspicion.began.saturating_add(late);
-            self.clockwork.set(Due::Suspicion(*slot), suspicion.ends(self.table.members(), &self.settings));
-        }
+        self.suspicions.values_mut().for_each(|suspicion| suspicion.began = suspicion.began.saturating_add(late));
+        let suspects: Vec<Slot> = self.suspicions.keys().copied().collect();
+        suspects.into_iter().for_each(|slot| self.suspicion_ends_in_time(ctx, slot));
         // Whatever else was due in that time happens once, from now on.
         self.clockwork.postpone(ctx.now);
     }

@@ -230,7 +230,7 @@ impl Membership {
         }
         if let Some(suspicion) = self.suspicions.get_mut(&slot) {
             suspicion.is_overdue_elsewhere = true;
-            self.clockwork.set(Due::Suspicion(slot), suspicion.ends(self.table.members(), &self.settings));
+            self.suspicion_ends_in_time(ctx, slot);
         }
     }
 
@@ -281,8 +281,7 @@ impl Membership {
     fn confirm(&mut self, ctx: &mut Ctx<'_>, slot: Slot, opinion: Opinion, word: Word, out: &mut impl Sink<Action>) {
         let Some(suspicion) = self.suspicions.get_mut(&slot) else { return };
         if suspicion.confirm(opinion.accuser, &self.settings) {
-            let ends = suspicion.ends(self.table.members(), &self.settings);
-            self.clockwork.set(Due::Suspicion(slot), ends);
+            self.suspicion_ends_in_time(ctx, slot);
             self.hold_if_corroborated(ctx, slot, out);
             if word.spreads {
                 self.spread(ctx, News::Opinion(opinion), word.arose);
@@ -309,9 +308,8 @@ impl Membership {
     /// A suspect has not refuted in time.
     pub(super) fn suspicion_ends(&mut self, ctx: &mut Ctx<'_>, slot: Slot, out: &mut impl Sink<Action>) {
         let Some(suspicion) = self.suspicions.get(&slot) else { return };
-        let ends = suspicion.ends(self.table.members(), &self.settings);
-        if ends > ctx.now {
-            return self.clockwork.set(Due::Suspicion(slot), ends);
+        if suspicion.ends(self.table.members(), &self.settings) > ctx.now {
+            return self.suspicion_ends_in_time(ctx, slot);
         }
         if !suspicion.is_overdue_elsewhere && suspicion.asked_until.is_none() && self.ask_for_last_word(ctx, slot, out)
         {
@@ -336,7 +334,7 @@ impl Membership {
         let until = ctx.now + self.settings.gossip_interval;
         if let Some(suspicion) = self.suspicions.get_mut(&slot).filter(|_| !peers.is_empty()) {
             suspicion.asked_until = Some(until);
-            self.clockwork.set(Due::Suspicion(slot), until);
+            self.suspicion_ends_in_time(ctx, slot);
         }
         !peers.is_empty()
     }
@@ -378,8 +376,16 @@ impl Membership {
     fn begin_suspicion(&mut self, ctx: &mut Ctx<'_>, slot: Slot, accuser: NodeId) {
         // If it refutes, and gossip does not bring that here, an exchange must, before the suspicion ends.
         self.sync_soon(ctx);
-        let suspicion = Suspicion::new(ctx.now, accuser);
-        self.clockwork.set(Due::Suspicion(slot), suspicion.ends(self.table.members(), &self.settings));
-        self.suspicions.insert(slot, suspicion);
+        self.suspicions.insert(slot, Suspicion::new(ctx.now, accuser));
+        self.suspicion_ends_in_time(ctx, slot);
+    }
+
+    /// One more accuser may have put the end into the past. It is due now, then: a deadline that is long past when the
+    /// node looks at it means that the process was stopped.
+    pub(super) fn suspicion_ends_in_time(&mut self, ctx: &Ctx<'_>, slot: Slot) {
+        if let Some(suspicion) = self.suspicions.get(&slot) {
+            let ends = suspicion.ends(self.table.members(), &self.settings);
+            self.clockwork.set(Due::Suspicion(slot), ends.max(ctx.now));
+        }
     }
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::envelope::Class;
 use crate::machine::Machine;
 use crate::time::Time;
+use alloc::vec;
 
 /// A crash is seen by the first probe of anybody, told, and believed once nobody has refuted it.
 fn detection_bound(members: u32, settings: &Settings) -> Duration {
@@ -373,4 +374,19 @@ fn coordinates_predict_the_delay_to_everybody() {
         assert!(measured.abs_diff(ms(40).as_nanos()) < ms(5).as_nanos(), "{measured}");
         assert!(predicted.abs_diff(measured) < measured / 4, "{predicted} for {measured}");
     }
+}
+
+/// More than one event can deal with: what is left over must not look like a stop of the process.
+#[test]
+fn many_suspicions_that_one_message_ends_are_no_pause() {
+    let mut solo = Solo::among(200);
+    let accused_by = |accuser: usize| (51..=200).map(move |index| opinion(index, Status::Suspect, 1, accuser));
+    let tells = |opinions: Vec<Opinion>| Message::SyncAnswer { exchange: 9, opinions, members: vec![], wanted: vec![] };
+    solo.hears_by(1, Class::Control, tells(accused_by(1).collect()));
+    solo.lives_on(secs(7), &[]);
+    assert!((51..=200).all(|index| solo.status(index) == Some(Status::Suspect)));
+    let mut actions = solo.hears_by(2, Class::Control, tells((2..=4).flat_map(accused_by).collect()));
+    actions.extend(solo.lives_on(secs(1), &[]));
+    assert!(!observed(&actions).any(|seen| matches!(seen, MembershipObservation::Paused { .. })));
+    assert!((51..=200).all(|index| solo.status(index) == Some(Status::Dead)));
 }
