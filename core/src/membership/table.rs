@@ -27,6 +27,8 @@ pub(super) struct Row {
     pub(super) accuser: NodeId,
     /// `None` while only its id was heard of: it cannot be reached then.
     pub(super) description: Option<Arc<Description>>,
+    /// Which one that is. Kept beside it since exchanges go through many rows and look at nothing else of it.
+    edition: Edition,
     /// When its status changed last.
     pub(super) since: Time,
     /// What keeps it from counting as alive.
@@ -47,6 +49,7 @@ impl Row {
             verdict,
             accuser,
             description: None,
+            edition: Edition::default(),
             since: now,
             hold: Hold::default(),
             windows: Windows::default(),
@@ -59,7 +62,7 @@ impl Row {
 
     /// Which description is held, as far as two views must agree on it; zeros for none.
     pub(super) fn edition(&self) -> Edition {
-        self.description.as_ref().map_or(Edition::default(), |description| description.edition())
+        self.edition
     }
 
     /// Whether a summary claims more than a member can have got to since.
@@ -188,7 +191,9 @@ impl Table {
     /// Takes a description over.
     pub(super) fn describe(&mut self, slot: Slot, description: Arc<Description>) {
         self.account(slot, false);
-        self.local(slot).description = Some(description);
+        let row = self.local(slot);
+        row.edition = description.edition();
+        row.description = Some(description);
         self.account(slot, true);
     }
 

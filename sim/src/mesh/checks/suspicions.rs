@@ -190,7 +190,7 @@ impl MeshChecks {
         let (host, at) = self.suspicions.last;
         for accusation in core::mem::take(&mut self.suspicions.said) {
             let Accusation { subject, incarnation, status, accuser, .. } = accusation;
-            let Some(mut it) = self.suspicions.under_way.get(&(host, subject)).cloned() else { continue };
+            let Some(it) = self.suspicions.under_way.get_mut(&(host, subject)) else { continue };
             if incarnation < it.incarnation {
                 continue;
             }
@@ -203,11 +203,15 @@ impl MeshChecks {
             if !it.heard.contains(&accuser) {
                 it.heard.push(accuser);
             }
-            if accusation.is_certain && it.began < at && self.was_alive_all_along(host, accuser, at) {
+            let had_begun = it.began < at;
+            if accusation.is_certain
+                && had_begun
+                && self.was_alive_all_along(host, accuser, at)
+                && let Some(mut it) = self.suspicions.remove(host, subject)
+            {
                 self.count_accuser(host, subject, &mut it, accuser, at);
+                self.suspicions.insert(host, subject, it);
             }
-            self.suspicions.remove(host, subject);
-            self.suspicions.insert(host, subject, it);
         }
     }
 
