@@ -162,14 +162,11 @@ impl Membership {
             }
         }
         let is_renamed = before.is_none_or(|before| before.name != description.name);
-        if is_renamed && !description.name.is_empty() {
-            let same = |row: &&Row| {
-                let name = row.description.as_ref().map(|other| &other.name);
-                row.node != node && row.verdict.status.is_member() && name == Some(&description.name)
-            };
-            if let Some(other) = self.table.iter().map(|(_, row)| row).find(same) {
-                out.push(Action::Observe(MembershipObservation::NameConflict { node, other: other.node }));
-            }
+        if is_renamed
+            && !description.name.is_empty()
+            && let Some(other) = self.table.namesake(slot, &description.name)
+        {
+            out.push(Action::Observe(MembershipObservation::NameConflict { node, other }));
         }
         self.table.describe(slot, description);
     }

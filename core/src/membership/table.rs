@@ -11,6 +11,7 @@ use super::verdict::{IncarnationNumber, Status, Verdict};
 use super::wire::{DEPTH_MAX, Member, RowSummary};
 use crate::identity::NodeId;
 use crate::time::{Duration, Time};
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -99,6 +100,8 @@ pub(super) struct Table {
     rows: Vec<Option<Row>>,
     /// Sorted by id.
     directory: Vec<(NodeId, Slot)>,
+    /// What rows are called, as far as a hash tells: finds two of one name.
+    names: BTreeSet<(u64, Slot)>,
     free: Vec<Slot>,
     /// By the leading bits of the id.
     sums: Vec<u64>,
@@ -108,7 +111,7 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new() -> Self {
         let sums = vec![0; 1 << DEPTH_MAX];
-        Self { rows: Vec::new(), directory: Vec::new(), free: Vec::new(), sums, members: 0 }
+        Self { rows: Vec::new(), directory: Vec::new(), names: BTreeSet::new(), free: Vec::new(), sums, members: 0 }
     }
 
     /// Rows, the dead included.
@@ -191,6 +194,8 @@ impl Table {
     /// Takes a description over.
     pub(super) fn describe(&mut self, slot: Slot, description: Arc<Description>) {
         self.account(slot, false);
+        self.forget_name(slot);
+        self.names.insert((hash_of(&description.name), slot));
         let row = self.local(slot);
         row.edition = description.edition();
         row.description = Some(description);
@@ -200,10 +205,28 @@ impl Table {
     /// Forgets a row.
     pub(super) fn remove(&mut self, slot: Slot) {
         self.account(slot, false);
+        self.forget_name(slot);
         let node = self.at(slot).node;
         self.directory.retain(|(id, _)| *id != node);
         self.rows[slot as usize] = None;
         self.free.push(slot);
+    }
+
+    /// Another member of that name. O(log n), unless many have it.
+    pub(super) fn namesake(&self, slot: Slot, name: &str) -> Option<NodeId> {
+        let hash = hash_of(name);
+        let same_hash = self.names.range((hash, Slot::MIN)..=(hash, Slot::MAX)).map(|(_, other)| *other);
+        let others = same_hash.filter(|other| *other != slot).map(|other| self.at(other));
+        let is_called_so = |row: &&Row| {
+            row.verdict.status.is_member() && row.description.as_ref().is_some_and(|held| &*held.name == name)
+        };
+        others.filter(is_called_so).map(|row| row.node).min()
+    }
+
+    fn forget_name(&mut self, slot: Slot) {
+        if let Some(name) = self.at(slot).description.as_ref().map(|held| hash_of(&held.name)) {
+            self.names.remove(&(name, slot));
+        }
     }
 
     fn account(&mut self, slot: Slot, add: bool) {
@@ -260,4 +283,8 @@ impl Table {
         let gone = self.iter().filter(|(slot, row)| *slot != own && row.verdict.status >= Status::Dead);
         gone.min_by_key(|(_, row)| (row.since, row.node)).map(|(slot, _)| slot)
     }
+}
+
+fn hash_of(name: &str) -> u64 {
+    name.bytes().fold(name.len() as u64, |hash, byte| mix(hash, byte.into()))
 }
