@@ -21,6 +21,7 @@ pub mod lease;
 pub mod limits;
 pub mod machine;
 pub mod membership;
+#[cfg(feature = "control")]
 pub mod mesh;
 pub mod node;
 pub mod observe;

@@ -33,10 +33,9 @@ fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
 /// Asks the node that runs in `folder`.
 async fn ask(folder: &Path, request: membership::Request) -> Result<membership::Reply, Error> {
     let request = Request::Membership(request);
-    let Reply::Membership(reply) =
-        control::ask(folder, &request).await.map_err(|problem| Error::Ask(Box::new(problem)))?;
-    match reply {
-        membership::Reply::Refused(refusal) => Err(Error::Refused(refusal)),
-        reply => Ok(reply),
+    match control::ask(folder, &request).await.map_err(|problem| Error::Ask(Box::new(problem)))? {
+        Reply::Membership(membership::Reply::Refused(refusal)) => Err(Error::Refused(refusal)),
+        Reply::Membership(reply) => Ok(reply),
+        other => unreachable!("membership was asked, and {other:?} came back"),
     }
 }

@@ -7,7 +7,7 @@ use crate::output::note;
 use relaymesh_core::envelope::ClusterKey;
 use relaymesh_core::identity::ClusterId;
 use relaymesh_core::membership::{self, Identity, Profile};
-use relaymesh_core::mesh::{self, MeshNode, NEWEST_VERSION, Reply, Request};
+use relaymesh_core::mesh::{MeshNode, NEWEST_VERSION, Reply, Request};
 use relaymesh_io_tokio::folder::{Folder, FolderError};
 use relaymesh_io_tokio::settings::{Listen, Seeds, Settings};
 use relaymesh_io_tokio::{Handle, Stopped, entropy, start};
@@ -84,9 +84,8 @@ async fn serve(arguments: &NodeArguments) -> Result<Exit, Error> {
     identity(folder.identity().node(), probe).check().map_err(Error::Description)?;
     // Signals are listened to before anyone can know that the node runs.
     let (mut ends, mut interrupts) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let compose = |seat: &relaymesh_core::node::Seat, endpoint| {
-        MeshNode::new(seat, mesh::Settings { membership: timing.into() }, identity(seat.node, endpoint))
-    };
+    let compose =
+        |seat: &relaymesh_core::node::Seat, endpoint| MeshNode::new(seat, timing.into(), identity(seat.node, endpoint));
     let handle = start(folder, settings, compose).await.map_err(|problem| Error::Start(Box::new(problem)))?;
     println!("node {} of cluster {} at {}", handle.node(), handle.cluster(), handle.endpoint());
     tokio::select! {

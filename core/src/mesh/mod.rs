@@ -1,20 +1,36 @@
 //! The production node: its machines as named fields, and every wire between them.
 //!
 //! ```text
-//! operators ──Request──► membership ◄──Message──► peers
-//!                          │   ▲
-//!          Reserved, Locate,   │ replay, Persisted, Found, Keys
-//!          Seek, Keyring   ▼   │
-//!                         driver
+//!            operators, clients
+//!      ┌───────────┼───────────────┐ Request ▼ ▲ Reply
+//!      ▼           ▼               ▼
+//!  membership   control ─Epoch─► fence
+//!      ▲           ▲   └─ client ──┘ (may this node act?)
+//!      └─Message───┴──────────────────────────► peers
+//!      │ Reserved, Locate, Seek, Keyring   │ Write ▼ ▲ replay, Persisted
+//!      ▼                                   driver
 //! ```
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `node` | the dispatcher |
+//! | `wire` | everything that is said, stored and answered, by machine |
+//! | [`fence`] | the fence for resources outside the mesh |
+//! | `observation` | what operators see of any machine |
 //!
 //! Packets are admitted once, before any machine sees them: those that arrived before, those of another gossip domain
 //! and those of a process that is no more are dropped here. What a machine means by its messages is that machine's.
+//!
+//! Several machines may write in one event, always in this order: the control group, the fence, membership. Each counts
+//! its records from `ctx.next_record`, which goes on between them.
 
+pub mod fence;
 mod node;
+mod observation;
 mod wire;
 
-pub use node::{AdmissionObservation, MeshNode, MeshObservation, Settings};
+pub use node::{MeshNode, Settings};
+pub use observation::{AdmissionObservation, MeshObservation};
 pub use wire::{Message, NEWEST_VERSION, OLDEST_VERSION, Record, Reply, Request};
 
 #[cfg(test)]

@@ -1,37 +1,47 @@
 //! The dispatcher: every wire of the production node on one page.
 
+use super::fence::{self, Fence};
+use super::observation::{AdmissionObservation, MeshObservation};
 use super::wire::{Message, NEWEST_VERSION, OLDEST_VERSION, Record, Reply, Request};
-use crate::identity::{GossipDomain, NodeId};
+use crate::control::node::{self as control, Control};
+use crate::epoch::ClusterEpoch;
+use crate::identity::{GossipDomain, RequestId};
 use crate::machine::{Ctx, Lift, Machine, Sink};
-use crate::membership::{self, Identity, Membership};
-use crate::node::{Application, Delivery, Input, Output, Route, Seat};
-use crate::observe::{Descriptor, Observe, Value};
+use crate::membership::{self, Identity, Membership, settings::Profile};
+use crate::node::{Application, Delivery, Input, Output, Route, Seat, Visible};
 use crate::record::Sequence;
 use crate::time::Time;
 use core::convert::Infallible;
+use core::fmt;
 
 /// The settings of every machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Settings {
     /// Of membership.
     pub membership: membership::Settings,
+    /// Of the control group. The same on all its members.
+    pub control: control::Settings,
 }
 
-crate::observations! {
-    /// What the node lets operators see besides its machines.
-    pub enum AdmissionObservation {
-        /// A packet had arrived before, or its sender's process is no more.
-        Counter Health Count "relaymesh_packets_replayed_total" => Replayed { node: NodeId, sequence: u64 },
-        /// A packet came from another gossip domain.
-        Counter Health Count "relaymesh_packets_foreign_domain_total" => ForeignDomain { node: NodeId, domain: u64 },
+impl From<Profile> for Settings {
+    fn from(profile: Profile) -> Self {
+        Self { membership: profile.into(), control: profile.into() }
     }
 }
 
 /// The machines of one process.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MeshNode {
     domain: GossipDomain,
     membership: Membership,
+    control: Control,
+    fence: Fence,
+}
+
+/// Consensus cannot be printed; who is there can.
+impl fmt::Debug for MeshNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MeshNode").field("membership", &self.membership).finish_non_exhaustive()
+    }
 }
 
 impl MeshNode {
@@ -41,12 +51,22 @@ impl MeshNode {
     /// When `seat` and `identity` name different nodes.
     pub fn new(seat: &Seat, settings: Settings, identity: Identity) -> Self {
         assert!(seat.node == identity.node, "a seat is for one node");
-        Self { domain: seat.domain, membership: Membership::new(settings.membership, identity) }
+        Self {
+            domain: seat.domain,
+            membership: Membership::new(settings.membership, identity),
+            control: Control::new(settings.control),
+            fence: Fence::default(),
+        }
     }
 
     /// Who is there, for drivers and siblings.
     pub fn membership(&self) -> &Membership {
         &self.membership
+    }
+
+    /// What the cluster agrees on, as far as this node knows.
+    pub fn control(&self) -> &Control {
+        &self.control
     }
 
     fn delivered(&mut self, ctx: &mut Ctx<'_>, delivery: Delivery<Message>, out: &mut impl Sink<Output<Self>>) {
@@ -61,9 +81,59 @@ impl MeshNode {
             let observation = AdmissionObservation::Replayed { node, sequence: envelope.sequence };
             return out.push(Output::Observe(MeshObservation::Admission(observation)));
         }
-        let Message::Membership(message) = message;
-        let event = membership::Event::Message { envelope, message };
+        match message {
+            Message::Membership(message) => {
+                self.to_membership(ctx, membership::Event::Message { envelope, message }, out);
+            }
+            // What is as large as a log's entries comes on a stream.
+            Message::Control(message) if envelope.class.is_stream() => {
+                self.to_control(ctx, control::Event::Message { from: envelope.source, message }, out);
+            }
+            Message::Control(_) => {}
+        }
+    }
+
+    fn requested(&mut self, ctx: &mut Ctx<'_>, id: RequestId, request: Request, out: &mut impl Sink<Output<Self>>) {
+        match request {
+            Request::Membership(request) => self.to_membership(ctx, membership::Event::Request(id, request), out),
+            Request::Control(request) => self.to_control(ctx, control::Event::Request(id, request), out),
+            Request::Fence(request) => {
+                let answer = self.fence.request(ctx.now, ctx.wall, self.control.client(), request);
+                if let Some(record) = answer.record {
+                    ctx.next_record = ctx.next_record.next();
+                    out.push(Output::Write { version: OLDEST_VERSION, record: Record::Fence(record) });
+                }
+                if let Some(observation) = answer.observation {
+                    out.push(Output::Observe(observation.into()));
+                }
+                let what = Visible::Reply { id, reply: Reply::Fence(answer.reply) };
+                out.push(Output::Show { what, not_after: answer.not_after });
+            }
+        }
+    }
+
+    fn to_membership(&mut self, ctx: &mut Ctx<'_>, event: membership::Event, out: &mut impl Sink<Output<Self>>) {
         self.membership.handle(ctx, event, &mut Lift::new(out, from_membership));
+    }
+
+    fn to_control(&mut self, ctx: &mut Ctx<'_>, event: control::Event, out: &mut impl Sink<Output<Self>>) {
+        let mut sink = ControlSink { out, epoch: None };
+        self.control.handle(ctx, event, &mut sink);
+        if let Some(record) = sink.epoch.and_then(|epoch| self.fence.raise(epoch)) {
+            ctx.next_record = ctx.next_record.next();
+            out.push(Output::Write { version: OLDEST_VERSION, record: Record::Fence(record) });
+        }
+    }
+
+    /// An event of several machines.
+    fn to_both(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        (control, membership): (control::Event, membership::Event),
+        out: &mut impl Sink<Output<Self>>,
+    ) {
+        self.to_control(ctx, control, out);
+        self.to_membership(ctx, membership, out);
     }
 }
 
@@ -72,25 +142,37 @@ impl Machine for MeshNode {
     type Action = Output<Self>;
 
     fn handle(&mut self, ctx: &mut Ctx<'_>, event: Input<Self>, out: &mut impl Sink<Output<Self>>) {
-        let event = match event {
-            Input::Start { life, keys } => membership::Event::Start { life, keys },
-            Input::Wake => membership::Event::Wake,
-            Input::Message(delivery) => return self.delivered(ctx, delivery, out),
-            Input::Request { id, request: Request::Membership(request) } => membership::Event::Request(id, request),
-            Input::Persisted { upto } => membership::Event::Durable(upto),
-            Input::Found { node, endpoint } => membership::Event::Found { node, endpoint },
-            Input::Keys(keys) => membership::Event::Keys(keys),
-            // Gossip that meets a full queue is lost, as a network may lose it; nothing of it has a time limit.
-            Input::Full { .. } | Input::Room { .. } | Input::Late(_) => return,
+        match event {
+            Input::Start { life, keys } => {
+                self.to_both(ctx, (control::Event::Start { life }, membership::Event::Start { life, keys }), out);
+            }
+            Input::Wake => {
+                if self.control.next_deadline().is_some_and(|due| due <= ctx.now) {
+                    self.to_control(ctx, control::Event::Wake, out);
+                }
+                self.to_membership(ctx, membership::Event::Wake, out);
+            }
+            Input::Persisted { upto } => {
+                self.to_both(ctx, (control::Event::Durable(upto), membership::Event::Durable(upto)), out);
+            }
+            Input::Message(delivery) => self.delivered(ctx, delivery, out),
+            Input::Request { id, request } => self.requested(ctx, id, request, out),
+            Input::Found { node, endpoint } => {
+                self.to_membership(ctx, membership::Event::Found { node, endpoint }, out);
+            }
+            Input::Keys(keys) => self.to_membership(ctx, membership::Event::Keys(keys), out),
+            // Only what a holder was to be told has a time limit: it holds nothing any more.
+            Input::Late(Visible::Reply { id, .. }) => out.push(Output::reply(id, Reply::Fence(fence::Reply::NotHeld))),
+            // What meets a full queue is lost, as a network may lose it: all of it is told again, or in other words.
+            Input::Full { .. } | Input::Room { .. } | Input::Late(Visible::Message { .. }) => {}
             // No machine reads its records back.
-            Input::Loaded { .. } => return,
+            Input::Loaded { .. } => {}
             Input::Local(never) | Input::Computed { id: never, .. } => match never {},
-        };
-        self.membership.handle(ctx, event, &mut Lift::new(out, from_membership));
+        }
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        self.membership.next_deadline()
+        [self.membership.next_deadline(), self.control.next_deadline()].into_iter().flatten().min()
     }
 }
 
@@ -111,6 +193,37 @@ fn from_membership(action: membership::Action) -> Output<MeshNode> {
     }
 }
 
+/// Takes what the control group asks for. Its epoch is for the fence, once the group has written all it has to.
+struct ControlSink<'a, S> {
+    out: &'a mut S,
+    epoch: Option<ClusterEpoch>,
+}
+
+impl<S: Sink<Output<MeshNode>>> Sink<control::Action> for ControlSink<'_, S> {
+    fn push(&mut self, action: control::Action) {
+        self.out.push(match action {
+            control::Action::Send { to, class, message } => {
+                Output::message(Route::direct(to, class), NEWEST_VERSION, Message::Control(message))
+            }
+            control::Action::Write(record) => {
+                Output::Write { version: OLDEST_VERSION, record: Record::Control(record) }
+            }
+            control::Action::Reply(id, reply) => Output::reply(id, Reply::Control(reply)),
+            control::Action::Observe(observation) => Output::Observe(MeshObservation::Control(observation)),
+            control::Action::Epoch(epoch) => {
+                self.epoch = self.epoch.max(Some(epoch));
+                return;
+            }
+            // For siblings that act under leases. The fence asks by itself.
+            control::Action::Became(_)
+            | control::Action::Reissued(_)
+            | control::Action::Ceased { .. }
+            | control::Action::Suspended
+            | control::Action::Resumed { .. } => return,
+        });
+    }
+}
+
 impl Application for MeshNode {
     type Message = Message;
     type Record = Record;
@@ -122,53 +235,18 @@ impl Application for MeshNode {
     type WorkId = Infallible;
     type Observation = MeshObservation;
 
-    /// Membership must not use an incarnation before it is durable.
+    /// Membership must not use an incarnation before it is durable, nor the control group count its own writes.
     const SEES_PERSISTED: bool = true;
 
     fn replay(&mut self, _: Sequence, record: Record) {
-        let Record::Membership(record) = record;
-        self.membership.replay(record);
+        match record {
+            Record::Membership(record) => self.membership.replay(record),
+            Record::Control(record) => self.control.replay(record),
+            Record::Fence(accepted) => self.fence.replay(accepted),
+        }
     }
 
     fn compute(work: Infallible) -> Infallible {
         match work {}
     }
 }
-
-/// An observation of any machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MeshObservation {
-    /// Of the way in.
-    Admission(AdmissionObservation),
-    /// Of membership.
-    Membership(membership::MembershipObservation),
-}
-
-impl Observe for MeshObservation {
-    const ALL: &'static [Descriptor] = &JOINED;
-
-    fn descriptor(&self) -> &'static Descriptor {
-        match self {
-            Self::Admission(observation) => observation.descriptor(),
-            Self::Membership(observation) => observation.descriptor(),
-        }
-    }
-
-    fn fields(&self, visit: &mut dyn FnMut(&'static str, Value)) {
-        match self {
-            Self::Admission(observation) => observation.fields(visit),
-            Self::Membership(observation) => observation.fields(visit),
-        }
-    }
-}
-
-const JOINED: [Descriptor; AdmissionObservation::ALL.len() + membership::MembershipObservation::ALL.len()] = {
-    let (one, other) = (AdmissionObservation::ALL, membership::MembershipObservation::ALL);
-    let mut joined = [one[0]; AdmissionObservation::ALL.len() + membership::MembershipObservation::ALL.len()];
-    let mut at = 0;
-    while at < joined.len() {
-        joined[at] = if at < one.len() { one[at] } else { other[at - one.len()] };
-        at += 1;
-    }
-    joined
-};

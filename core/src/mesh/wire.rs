@@ -1,6 +1,9 @@
 //! Everything the production node says, stores and answers, by machine.
 
+use super::fence;
 use crate::codec::{Body, BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
+use crate::control::node as control;
+use crate::lease::acceptor::Accepted;
 use crate::membership;
 use crate::node::{self, Gating};
 use alloc::vec::Vec;
@@ -16,6 +19,8 @@ pub const NEWEST_VERSION: BodyVersion = BodyVersion(1);
 pub enum Message {
     /// Who is there.
     Membership(membership::Message),
+    /// What the cluster agrees on.
+    Control(control::Message),
 }
 
 impl node::Message for Message {
@@ -23,6 +28,7 @@ impl node::Message for Message {
         match self {
             // Probes and gossip: a node's own incarnation is durable before it is used.
             Self::Membership(_) => Gating::Ungated,
+            Self::Control(message) => message.gating(),
         }
     }
 }
@@ -32,6 +38,10 @@ impl node::Message for Message {
 pub enum Record {
     /// Of membership.
     Membership(membership::Record),
+    /// Of the control group.
+    Control(control::wire::Record),
+    /// Under what writes were accepted.
+    Fence(Accepted),
 }
 
 /// What operators and clients ask.
@@ -39,6 +49,10 @@ pub enum Record {
 pub enum Request {
     /// Of membership.
     Membership(membership::Request),
+    /// Of the control group.
+    Control(control::Request),
+    /// Of the fence.
+    Fence(fence::Request),
 }
 
 /// What they are told.
@@ -46,6 +60,10 @@ pub enum Request {
 pub enum Reply {
     /// By membership.
     Membership(membership::Reply),
+    /// By the control group.
+    Control(control::Reply),
+    /// By the fence.
+    Fence(fence::Reply),
 }
 
 macro_rules! bodies {

@@ -20,7 +20,7 @@ impl Member {
         let settings = Settings { seeds: Seeds { places: seeds, file: None }, ..Settings::default() };
         let folder = Folder::open(machine.path()).unwrap();
         let compose = |seat: &relaymesh_core::node::Seat, endpoint| {
-            let mesh = MeshSettings { membership: Profile::Local.into() };
+            let mesh = MeshSettings::from(Profile::Local);
             let (node, speaks, name) = (seat.node, NEWEST_VERSION.0, name.into());
             MeshNode::new(seat, mesh, Identity { node, endpoint, speaks, name, profile: Default::default() })
         };
@@ -30,7 +30,7 @@ impl Member {
     }
 
     async fn ask(&self, request: MembershipRequest) -> Option<MembershipReply> {
-        let Reply::Membership(reply) = self.handle.request(Request::Membership(request)).await.ok()?;
+        let Ok(Reply::Membership(reply)) = self.handle.request(Request::Membership(request)).await else { return None };
         Some(reply)
     }
 

@@ -63,7 +63,7 @@ pub fn settings(scenario: &Scenario) -> Settings {
         Timing::Lan => membership::settings::Profile::Lan,
         Timing::Wan => membership::settings::Profile::Wan,
     };
-    Settings { membership: profile.into() }
+    profile.into()
 }
 
 /// That many bytes of metadata, as a mesh would have them: a few words, the rest labels.

@@ -253,11 +253,14 @@ impl Mesh {
         let wait = [Duration::ZERO, Duration::from_millis(1), Duration::from_millis(700), Duration::from_secs(60)];
         self.pass(wait[usize::from(bits(5, 2))]);
         if bits(7, 1) == 1 {
-            let all::Message::Membership(message) = &mut message;
-            match message {
-                Message::Ack { probe, .. } | Message::Vouch { probe } | Message::Nack { probe } => *probe = self.probe,
-                Message::SyncRows { exchange, .. } | Message::SyncAnswer { exchange, .. } => *exchange = self.exchange,
-                _ => {}
+            match &mut message {
+                all::Message::Membership(
+                    Message::Ack { probe, .. } | Message::Vouch { probe } | Message::Nack { probe },
+                ) => *probe = self.probe,
+                all::Message::Membership(Message::SyncRows { exchange, .. } | Message::SyncAnswer { exchange, .. }) => {
+                    *exchange = self.exchange
+                }
+                all::Message::Membership(_) | all::Message::Control(_) => {}
             }
         }
         self.deliver_later(source, MEMBERS[to], class, message);
@@ -313,7 +316,7 @@ impl Mesh {
     }
 
     fn check(&mut self, to: NodeId, class: Class, message: &all::Message) {
-        let all::Message::Membership(said) = message;
+        let all::Message::Membership(said) = message else { return };
         assert_eq!(said.check(), Ok(()), "others refuse {said:?}");
         let mut body = Vec::new();
         message.encode(BodyVersion(1), Limits::default().packet_bytes, &mut body).expect("it fits a packet");

@@ -57,6 +57,9 @@ impl Control {
                 self.await_epoch(id, epoch, out);
             }
             Request::Read(register) => self.ask_group(Purpose::Read(id, register), group::Request::Confirm),
+            Request::Write { .. } | Request::CompareAndSet { .. } if self.group.status().is_none() => {
+                return Err(Refusal::NotMember);
+            }
             Request::Write { register, value } => {
                 self.submit(Asker::Operator(id), Command::Write { register, value });
             }

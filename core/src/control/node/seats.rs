@@ -20,8 +20,11 @@ impl Control {
         self.seats = members.iter().map(|(_, voter)| voter).collect();
         // Who was removed learns of no grant: it stops for good, and may hold again as another process. A new member may
         // have a state from before it was one.
-        if was_seated && self.life.is_some_and(|life| !self.is_seated(life)) {
-            self.inbox.client(client::Event::Ask(Ask::Close));
+        match self.life {
+            // Nobody else has a session: a node that belongs to no group has nobody to ask for one.
+            Some(life) if self.is_seated(life) && !was_seated => self.inbox.client(client::Event::Start { life }),
+            Some(life) if !self.is_seated(life) && was_seated => self.inbox.client(client::Event::Ask(Ask::Close)),
+            _ => {}
         }
     }
 

@@ -21,7 +21,6 @@ impl Control {
     pub(super) fn start(&mut self, life: Incarnation) {
         self.life = Some(life);
         self.inbox.group(group::Event::Start { life });
-        self.inbox.client(client::Event::Start { life });
         self.inbox.commands(commands::Event::Start { life });
     }
 

@@ -62,6 +62,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::codec::BodyVersion;
+use relaymesh_core::control::node as control;
 use relaymesh_core::envelope::{Class, Envelope};
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::membership::wire::Message as Said;
@@ -198,13 +199,17 @@ impl MeshChecks {
 }
 
 impl Checks<MeshNode> for MeshChecks {
-    fn shows_state(&self, _: &Message) -> bool {
-        // Incarnations are durable before they are used, which INCN-1 watches on its own.
-        false
+    fn shows_state(&self, message: &Message) -> bool {
+        match message {
+            // Incarnations are durable before they are used, which INCN-1 watches on its own.
+            Message::Membership(_) => false,
+            // Consensus and sessions see to it themselves; an outcome shows the state.
+            Message::Control(message) => matches!(message, control::Message::Commands(_)),
+        }
     }
 
     fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
-        let Message::Membership(said) = &outgoing.message;
+        let Message::Membership(said) = &outgoing.message else { return };
         self.own_words(host, said, found);
         self.check_traffic(host, said, found);
         self.check_buddy(host, to, said, found);
@@ -216,11 +221,11 @@ impl Checks<MeshNode> for MeshChecks {
     }
 
     fn received(&mut self, host: u32, from: u32, envelope: &Envelope, message: &Message, found: &mut Findings) {
-        let Message::Membership(said) = message;
         self.exercised.form_1 += 1;
         self.look_at_bounds(found);
         self.report_noted(found);
         self.packet_taken(host, from, envelope);
+        let Message::Membership(said) = message else { return };
         self.accusations_heard(host, said, found);
         self.look_at_duties(found);
         self.probes_heard(host, from, said, found);
@@ -228,7 +233,7 @@ impl Checks<MeshNode> for MeshChecks {
     }
 
     fn asked(&mut self, _: u32, host: u32, request: &Request, found: &mut Findings) {
-        let Request::Membership(request) = request;
+        let Request::Membership(request) = request else { return };
         match request {
             membership::Request::Members => return,
             membership::Request::UseKey { .. } | membership::Request::RemoveKey { .. } => self.keys.asked(host),
@@ -243,7 +248,7 @@ impl Checks<MeshNode> for MeshChecks {
     }
 
     fn answered(&mut self, _: u32, host: u32, request: &Request, reply: &Reply, found: &mut Findings) {
-        let (Request::Membership(request), Reply::Membership(reply)) = (request, reply);
+        let (Request::Membership(request), Reply::Membership(reply)) = (request, reply) else { return };
         match (request, reply) {
             (_, membership::Reply::Members(members)) => return self.members_answered(host, members, found),
             (_, membership::Reply::Left) => {
@@ -278,6 +283,7 @@ impl Checks<MeshNode> for MeshChecks {
                 self.probes.refused();
                 self.exchanges.refused();
             }
+            MeshObservation::Control(_) => {}
         }
     }
 
