@@ -1,6 +1,8 @@
 //! What can go wrong on the command line, what to do about it, and the exit code that scripts see.
 
+use relaymesh_core::control::{node as agreed, state as agreed_state};
 use relaymesh_core::envelope::KeyTextError;
+use relaymesh_core::lease::acceptor::NotAccepted;
 use relaymesh_core::membership;
 use relaymesh_core::membership::description::DescriptionError;
 use relaymesh_core::node::StopReason;
@@ -96,6 +98,34 @@ pub(crate) enum Error {
     /// A running node refused.
     #[error("refused: {0}")]
     Refused(membership::Refusal),
+    /// A running node refused what the cluster was to agree on.
+    #[error("refused: {0}")]
+    ControlRefused(agreed::Refusal),
+    /// A command was executed, and came to nothing.
+    #[error("refused: {0}")]
+    NotExecuted(agreed_state::Refusal),
+    /// No member goes by that name.
+    #[error("no member is called `{name}`{}\n  `relaymesh members` shows who there is; an id works too", did_you_mean(.suggestion))]
+    UnknownNode {
+        /// The name given.
+        name: String,
+        /// The closest name there is.
+        suggestion: Option<String>,
+    },
+    /// Several members go by that name.
+    #[error("{count} members are called `{name}`\n  name one by its id, which `relaymesh members` shows")]
+    AmbiguousNode {
+        /// The name given.
+        name: String,
+        /// How many.
+        count: usize,
+    },
+    /// The node may not act for a scope.
+    #[error("this node does not hold {0} now\n  `relaymesh mesh leaders status` shows who does")]
+    NotHeld(agreed_state::Scope),
+    /// A write does not count any more, or cannot be accepted.
+    #[error("refused: {0}")]
+    NotAccepted(NotAccepted),
     /// A running node answered something else.
     #[error("the node answered something else; are client and node of the same release?")]
     OtherAnswer,
@@ -254,6 +284,12 @@ impl Error {
             | Self::Driver(_)
             | Self::Ask(_)
             | Self::Refused(_)
+            | Self::ControlRefused(_)
+            | Self::NotExecuted(_)
+            | Self::UnknownNode { .. }
+            | Self::AmbiguousNode { .. }
+            | Self::NotHeld(_)
+            | Self::NotAccepted(_)
             | Self::OtherAnswer
             | Self::SeedHolds { .. }
             | Self::ShrunkHolds { .. }

@@ -2,7 +2,9 @@
 
 use crate::cli::{duration, setting};
 use clap::{Args, Subcommand};
+use relaymesh_core::control::state::{Name, Scope};
 use relaymesh_core::envelope::KeyId;
+use relaymesh_core::epoch::{ClusterEpoch, Epoch};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,6 +41,145 @@ To replace a key without stopping anything: make one, install it on every node, 
   relaymesh keys --dir /tmp/mesh-a use 3fa1              (refused until every member holds it)
   relaymesh keys --dir /tmp/mesh-a remove 07bc           (refused while a member still seals with it)")]
     Keys(KeysArguments),
+    /// Found the control group, which decides who leads and who owns what
+    #[command(after_help = "\
+Asked once, of one node: it votes alone until others are added, here or with `cluster-voters`. A group has 1, 3, 5 or 7
+voters; with three, one may fail. Names are those that `relaymesh members` shows.
+
+Examples:
+  relaymesh cluster-init --dir /tmp/mesh-a --with b --with c
+  relaymesh cluster-state --dir /tmp/mesh-a")]
+    ClusterInit(ClusterInitArguments),
+    /// Show what the cluster has agreed on, as a running node knows it
+    ClusterState(FolderArguments),
+    /// Let nodes vote, or vote no more, while everything runs
+    #[command(after_help = "\
+Examples:
+  relaymesh cluster-voters --dir /tmp/mesh-a --add d --add e
+  relaymesh cluster-voters --dir /tmp/mesh-a --add d --remove b")]
+    ClusterVoters(ClusterVotersArguments),
+    /// Fence whatever was granted before: from then on no write under an older epoch is accepted anywhere
+    #[command(after_help = "\
+Whoever holds something goes on under a new token. The command returns once every holder knows the new epoch, or has
+ended.
+
+Example:
+  relaymesh cluster-epoch-bump --dir /tmp/mesh-a --reason 'disk of b was restored from a backup'")]
+    ClusterEpochBump(EpochBumpArguments),
+    /// Show the stale writes that a running node has refused
+    LeaseConflicts(FolderArguments),
+    /// Ask a running node whether a write under a fence token still counts; if so, none under an older one does any more
+    #[command(after_help = "\
+Exit code 0: it counts, and the node remembers that. Exit code 1: it is stale, and on record as a conflict.
+
+Example, in a script that only one node at a time may run:
+  token=$(relaymesh mesh leaders act nightly-job --dir /tmp/mesh-a) &&
+  relaymesh lease-accept --dir /tmp/mesh-b --scope nightly-job --token $token --writer a")]
+    LeaseAccept(LeaseAcceptArguments),
+    /// Look at the mesh, and steer it
+    #[command(subcommand)]
+    Mesh(MeshTopic),
+}
+
+/// What of the mesh.
+#[derive(Debug, Subcommand)]
+pub(crate) enum MeshTopic {
+    /// Who leads what: at most one node each scope at a time
+    #[command(subcommand)]
+    Leaders(LeadersCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LeadersCommand {
+    /// Show every scope, who holds it and under which token
+    Status(LeadersStatusArguments),
+    /// Let a running node hold a scope, now or when its turn comes, until it is told otherwise or ends
+    Hold(ScopeArguments),
+    /// Let it hold a scope no more; the next in line gets it
+    Drop(ScopeArguments),
+    /// Let it hand a scope to another node
+    Transfer {
+        #[command(flatten)]
+        scope: ScopeArguments,
+        /// Name or id of that node
+        #[arg(long, value_name = "NODE")]
+        to: String,
+    },
+    /// Print the fence token under which it may act for a scope; exit code 1 if it may not
+    Act(ScopeArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LeadersStatusArguments {
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
+    /// Show it again and again, with this pause
+    #[arg(long, value_name = "TIME", value_parser = duration, num_args = 0..=1, default_missing_value = "1s")]
+    pub(crate) watch: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScopeArguments {
+    /// `global`, or a name of 1 to 64 visible characters
+    #[arg(value_parser = scope)]
+    pub(crate) scope: Scope,
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClusterInitArguments {
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
+    /// Name or id of another node that is to vote, too; may be repeated
+    #[arg(long, value_name = "NODE")]
+    pub(crate) with: Vec<String>,
+    /// The longest time that any holder may stay without being heard of; fixed for good
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "30s")]
+    pub(crate) span_max: Duration,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true, args = ["add", "remove"])]
+pub(crate) struct ClusterVotersArguments {
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
+    /// Name or id of a node that is to vote; may be repeated
+    #[arg(long, value_name = "NODE")]
+    pub(crate) add: Vec<String>,
+    /// Name or id of a node that is to vote no more; may be repeated
+    #[arg(long, value_name = "NODE")]
+    pub(crate) remove: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EpochBumpArguments {
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Who, for the record [default: the user's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    /// The epoch that it must have now [default: the one that the node knows]
+    #[arg(long, value_name = "EPOCH")]
+    pub(crate) expected: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LeaseAcceptArguments {
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
+    /// The scope that the write is for
+    #[arg(long, value_name = "SCOPE", value_parser = scope)]
+    pub(crate) scope: Scope,
+    /// The token that the writer came with, such as 1.42
+    #[arg(long, value_name = "TOKEN", value_parser = token)]
+    pub(crate) token: Epoch,
+    /// Name or id of the node that writes
+    #[arg(long, value_name = "NODE")]
+    pub(crate) writer: String,
 }
 
 #[derive(Debug, Args)]
@@ -140,6 +281,19 @@ pub(crate) enum KeysCommand {
         #[arg(long)]
         force: bool,
     },
+}
+
+fn scope(text: &str) -> Result<Scope, String> {
+    match text.strip_prefix("named:").unwrap_or(text) {
+        "global" if text == "global" => Ok(Scope::Global),
+        name => Name::new(name).map(Scope::Named).map_err(|problem| format!("not a scope: {problem}")),
+    }
+}
+
+fn token(text: &str) -> Result<Epoch, String> {
+    let parts = text.split_once('.').and_then(|(cluster, lease)| Some((cluster.parse().ok()?, lease.parse().ok()?)));
+    let (cluster, lease) = parts.ok_or("a fence token is written as epoch and number, such as 1.42")?;
+    Ok(Epoch { cluster: ClusterEpoch(cluster), lease })
 }
 
 fn key_id(text: &str) -> Result<KeyId, String> {

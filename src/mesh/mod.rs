@@ -1,15 +1,20 @@
 //! The commands of the mesh: run a node, and ask one that runs.
 
 pub(crate) mod arguments;
+mod cluster;
+mod conflicts;
 mod keys;
+mod leaders;
 mod members;
+mod names;
 mod node;
 
 use crate::error::{Error, Exit};
 use crate::output::Output;
-use arguments::MeshCommand;
+use arguments::{MeshCommand, MeshTopic};
+use relaymesh_core::control::node as agreed;
 use relaymesh_core::membership;
-use relaymesh_core::mesh::{Reply, Request};
+use relaymesh_core::mesh::{Reply, Request, fence};
 use relaymesh_io_tokio::control;
 use std::future::Future;
 use std::path::Path;
@@ -21,6 +26,13 @@ pub(crate) fn run(command: &MeshCommand, output: &Output) -> Result<Exit, Error>
         MeshCommand::Members(arguments) => members::run(arguments, output),
         MeshCommand::Leave(arguments) => members::leave(arguments, output),
         MeshCommand::Keys(arguments) => keys::run(arguments, output),
+        MeshCommand::ClusterInit(arguments) => cluster::init(arguments),
+        MeshCommand::ClusterState(arguments) => cluster::state(arguments, output),
+        MeshCommand::ClusterVoters(arguments) => cluster::voters(arguments),
+        MeshCommand::ClusterEpochBump(arguments) => cluster::bump_epoch(arguments, output),
+        MeshCommand::LeaseConflicts(arguments) => conflicts::list(arguments, output),
+        MeshCommand::LeaseAccept(arguments) => conflicts::accept(arguments),
+        MeshCommand::Mesh(MeshTopic::Leaders(command)) => leaders::run(command, output),
     }
 }
 
@@ -30,12 +42,32 @@ fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
     runtime.block_on(work)
 }
 
-/// Asks the node that runs in `folder`.
+/// Asks the node that runs in `folder` about members.
 async fn ask(folder: &Path, request: membership::Request) -> Result<membership::Reply, Error> {
-    let request = Request::Membership(request);
-    match control::ask(folder, &request).await.map_err(|problem| Error::Ask(Box::new(problem)))? {
+    match ask_any(folder, Request::Membership(request)).await? {
         Reply::Membership(membership::Reply::Refused(refusal)) => Err(Error::Refused(refusal)),
         Reply::Membership(reply) => Ok(reply),
-        other => unreachable!("membership was asked, and {other:?} came back"),
+        _ => Err(Error::OtherAnswer),
     }
+}
+
+/// Asks it about what the cluster agrees on.
+async fn ask_control(folder: &Path, request: agreed::Request) -> Result<agreed::Reply, Error> {
+    match ask_any(folder, Request::Control(request)).await? {
+        Reply::Control(agreed::Reply::Refused(refusal)) => Err(Error::ControlRefused(refusal)),
+        Reply::Control(reply) => Ok(reply),
+        _ => Err(Error::OtherAnswer),
+    }
+}
+
+/// Asks its fence.
+async fn ask_fence(folder: &Path, request: fence::Request) -> Result<fence::Reply, Error> {
+    match ask_any(folder, Request::Fence(request)).await? {
+        Reply::Fence(reply) => Ok(reply),
+        _ => Err(Error::OtherAnswer),
+    }
+}
+
+async fn ask_any(folder: &Path, request: Request) -> Result<Reply, Error> {
+    control::ask(folder, &request).await.map_err(|problem| Error::Ask(Box::new(problem)))
 }

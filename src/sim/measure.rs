@@ -17,6 +17,20 @@ use serde::Serialize;
 /// What one run has shown, by name; nothing where it broke.
 type Shown = Vec<(&'static str, Option<f64>)>;
 
+impl Series {
+    /// What it came to, in a few lines: median and 99th percentile of each figure.
+    fn summary(&self) -> String {
+        let Setting { nodes, metadata_bytes, profile } = self.setting;
+        let name = self.experiment.name();
+        let mut text = format!("{name}, {} nodes, {metadata_bytes} bytes, {profile}:", grouped(nodes.into()));
+        for it in figures(self) {
+            let spell = |value: Option<f64>| value.map_or_else(|| "never".into(), |value| it.unit.spell(value));
+            text += &format!("\n   {} {} / {} {}", it.figure, spell(it.median), spell(it.p99), it.unit.name());
+        }
+        text
+    }
+}
+
 /// One run that is to be done.
 #[derive(Clone, Copy, Debug)]
 struct Job {
@@ -59,6 +73,10 @@ pub(crate) fn membership(arguments: &Membership, output: &Output) -> Result<Exit
         }
         series.runs.push(shown);
         bar.inc(1);
+        // Whoever stops a long measurement keeps what is complete.
+        if series.runs.len() as u64 == arguments.seeds && arguments.seeds > 1 {
+            bar.suspend(|| note(series.summary()));
+        }
     };
     pool::each(&jobs, threads, || false, run, take);
     bar.finish_and_clear();

@@ -4,6 +4,7 @@
 //! What a story waits for is looked for again and again; how long that takes does not matter to it, within
 //! [`stage::PATIENCE`].
 
+mod control;
 mod keys;
 mod membership;
 mod rounds;

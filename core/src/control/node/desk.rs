@@ -2,13 +2,14 @@
 //!
 //! The group answers each ticket once and bounds how many it takes, and so is this table.
 
+use super::forward::Who;
 use super::machine::{Action, Control};
 use super::view::{Refusal, Reply};
 use super::wire::Message;
 use crate::control::commands;
 use crate::control::group::{self, Ticket, Voter};
 use crate::control::state::{Entry, LeaderCommand, Name, Outcome};
-use crate::identity::{Incarnation, NodeId, RequestId};
+use crate::identity::{Incarnation, NodeId};
 use crate::lease::{client, keeper};
 use crate::machine::{Ctx, Sink};
 use alloc::boxed::Box;
@@ -21,9 +22,9 @@ pub(super) enum Asker {
     /// This node's client of leases.
     Client(client::Ticket),
     /// An operator, who is told the outcome.
-    Operator(RequestId),
+    Operator(Who),
     /// An operator who bumps the epoch, and is told once it is known.
-    Bump(RequestId),
+    Bump(Who),
 }
 
 /// What an answer of the group is for.
@@ -36,9 +37,9 @@ pub(super) enum Purpose {
     /// A leader tidies up.
     Tend,
     /// An operator wants what the group answers.
-    Operator(RequestId),
+    Operator(Who),
     /// An operator reads a register.
-    Read(RequestId, Name),
+    Read(Who, Name),
 }
 
 /// What the group has not answered yet.
@@ -103,11 +104,11 @@ impl Control {
                 }
             }
             Purpose::Tend => self.tended(ctx.now, answer.is_ok()),
-            Purpose::Operator(id) => out.push(Action::Reply(id, to_operator(answer))),
-            Purpose::Read(id, register) => {
+            Purpose::Operator(who) => self.reply(who, to_operator(answer), out),
+            Purpose::Read(who, register) => {
                 let value = self.state().and_then(|state| state.register_value(&register));
                 let reply = answer.map_or_else(|why| Reply::Refused(why.into()), |_| Reply::Value(value));
-                out.push(Action::Reply(id, reply));
+                self.reply(who, reply, out);
             }
         }
     }

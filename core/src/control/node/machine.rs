@@ -1,6 +1,7 @@
 //! Events, actions, and the one dispatcher.
 
 use super::desk::{Asker, Desk};
+use super::forward::{Forwarded, Who};
 use super::inbox::Inbox;
 use super::observation::ControlObservation;
 use super::operators::Waiting;
@@ -100,6 +101,7 @@ pub struct Control {
     pub(super) seats: BTreeSet<Voter>,
     pub(super) desk: Desk,
     pub(super) waiting: Waiting,
+    pub(super) forwarded: Forwarded,
     pub(super) tending: Tending,
     pub(super) inbox: Inbox,
     pub(super) scratch: Scratch,
@@ -127,6 +129,7 @@ impl Control {
             seats: BTreeSet::new(),
             desk: Desk::default(),
             waiting: Waiting::default(),
+            forwarded: Forwarded::default(),
             tending: Tending::default(),
             inbox: Inbox::default(),
             scratch: Scratch::default(),
@@ -162,12 +165,12 @@ impl Machine for Control {
     fn handle(&mut self, ctx: &mut Ctx<'_>, event: Event, out: &mut impl Sink<Action>) {
         match event {
             Event::Start { life } => self.start(life),
-            Event::Wake => self.wake(ctx.now),
-            Event::Message { from, message } if self.life.is_some() => self.hear(from, message, out),
+            Event::Wake => self.wake(ctx.now, out),
+            Event::Message { from, message } if self.life.is_some() => self.hear(ctx.now, from, message, out),
             // Whoever does not speak yet need not listen.
             Event::Message { .. } => {}
             Event::Durable(upto) => self.inbox.group(group::Event::Durable(upto)),
-            Event::Request(id, request) => self.request(id, request, out),
+            Event::Request(id, request) => self.request(ctx.now, Who::Here(id), request, out),
         }
         while let Some(local) = self.inbox.next() {
             self.hand_on(ctx, local, out);
@@ -181,6 +184,6 @@ impl Machine for Control {
             self.client.next_deadline(),
             self.commands.next_deadline(),
         ];
-        machines.into_iter().chain([self.tending.next_deadline()]).flatten().min()
+        machines.into_iter().chain([self.tending.next_deadline(), self.forwarded.next_deadline()]).flatten().min()
     }
 }

@@ -18,6 +18,7 @@
 //! | `inbox` | what one machine means for another, in order, under a limit |
 //! | `desk` | what the group was asked, and on whose behalf |
 //! | `operators` | founding, status, scopes, epochs, registers, voters |
+//! | `forward` | what operators ask of a member that does not lead |
 //! | `tend` | what a leader does unasked: who votes is recorded, clients are forgotten |
 //! | `seats` | who may hold anything |
 //! | [`wire`] | what is said between nodes, and what of it waits at the gate |
@@ -35,6 +36,7 @@
 //! node should hold what.
 
 mod desk;
+mod forward;
 mod inbox;
 mod machine;
 mod observation;

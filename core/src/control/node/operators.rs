@@ -2,6 +2,7 @@
 //! voters changed.
 
 use super::desk::{Asker, Purpose};
+use super::forward::Who;
 use super::machine::{Action, Control};
 use super::view::{Founding, Refusal, Reply, Request, SCOPES_SHOWN_MAX, ScopeStatus, Status};
 use crate::codec::BodyVersion;
@@ -9,9 +10,9 @@ use crate::control::state::limits::SCOPES_MAX;
 use crate::control::state::{Answer, At, Command, Entry, Genesis, LeaderCommand, Lineage, Outcome, State};
 use crate::control::{commands, group};
 use crate::epoch::ClusterEpoch;
-use crate::identity::RequestId;
 use crate::lease::client::{self, Ask};
 use crate::machine::Sink;
+use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
@@ -24,47 +25,57 @@ const FOUNDED: At = At { index: 1, term: 1 };
 /// Operators who wait until nobody writes under an older epoch any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
-    epochs: Vec<(ClusterEpoch, RequestId)>,
+    epochs: Vec<(ClusterEpoch, Who)>,
 }
 
 impl Control {
-    pub(super) fn request(&mut self, id: RequestId, request: Request, out: &mut impl Sink<Action>) {
-        if let Err(why) = self.begin_request(id, request, out) {
-            out.push(Action::Reply(id, Reply::Refused(why)));
+    pub(super) fn request(&mut self, now: Time, who: Who, request: Request, out: &mut impl Sink<Action>) {
+        if let Err(why) = self.begin_request(now, who, request, out) {
+            self.reply(who, Reply::Refused(why), out);
         }
     }
 
-    fn begin_request(&mut self, id: RequestId, request: Request, out: &mut impl Sink<Action>) -> Result<(), Refusal> {
+    fn begin_request(
+        &mut self,
+        now: Time,
+        who: Who,
+        request: Request,
+        out: &mut impl Sink<Action>,
+    ) -> Result<(), Refusal> {
         if self.life.is_none() {
             return Err(Refusal::NotStarted);
         }
-        let operator = Purpose::Operator(id);
+        let Some(request) = self.pass_on(now, who, request, out)? else { return Ok(()) };
+        let operator = Purpose::Operator(who);
         match request {
-            Request::Found(founding) => self.found(id, founding),
-            Request::Status => out.push(Action::Reply(id, Reply::Status(self.status()?))),
-            Request::Hold(scope) => self.ask_client(id, Ask::Hold(scope), out)?,
-            Request::Drop(scope) => self.ask_client(id, Ask::Drop(scope), out)?,
-            Request::Transfer { scope, to } => self.ask_client(id, Ask::Transfer { scope, to }, out)?,
-            Request::Close => self.ask_client(id, Ask::Close, out)?,
+            Request::Found(founding) => self.found(who, founding),
+            Request::Status => {
+                let status = self.status()?;
+                self.reply(who, Reply::Status(status), out);
+            }
+            Request::Hold(scope) => self.ask_client(who, Ask::Hold(scope), out)?,
+            Request::Drop(scope) => self.ask_client(who, Ask::Drop(scope), out)?,
+            Request::Transfer { scope, to } => self.ask_client(who, Ask::Transfer { scope, to }, out)?,
+            Request::Close => self.ask_client(who, Ask::Close, out)?,
             Request::BumpEpoch { expected, reason, actor } => {
                 self.leads()?;
                 self.has_room()?;
-                self.submit(Asker::Bump(id), Command::BumpEpoch { expected, reason, actor });
+                self.submit(Asker::Bump(who), Command::BumpEpoch { expected, reason, actor });
             }
             Request::AwaitEpoch(epoch) => {
                 self.leads()?;
                 self.has_room()?;
-                self.await_epoch(id, epoch, out);
+                self.await_epoch(who, epoch, out);
             }
-            Request::Read(register) => self.ask_group(Purpose::Read(id, register), group::Request::Confirm),
+            Request::Read(register) => self.ask_group(Purpose::Read(who, register), group::Request::Confirm),
             Request::Write { .. } | Request::CompareAndSet { .. } if self.group.status().is_none() => {
                 return Err(Refusal::NotMember);
             }
             Request::Write { register, value } => {
-                self.submit(Asker::Operator(id), Command::Write { register, value });
+                self.submit(Asker::Operator(who), Command::Write { register, value });
             }
             Request::CompareAndSet { register, expected, value } => {
-                self.submit(Asker::Operator(id), Command::CompareAndSet { register, expected, value });
+                self.submit(Asker::Operator(who), Command::CompareAndSet { register, expected, value });
             }
             Request::ChangeVoters { add, remove } => self.ask_group(operator, group::Request::Change { add, remove }),
             Request::Lead(to) => self.ask_group(operator, group::Request::Transfer { to }),
@@ -77,24 +88,18 @@ impl Control {
         Ok(())
     }
 
-    /// The term that this node leads.
-    fn leads(&self) -> Result<u64, Refusal> {
-        let hint = self.leader.filter(|leader| Some(*leader) != self.life.map(|life| life.node));
-        self.tending.term().ok_or(Refusal::Group(group::Refusal::NotLeader { hint }))
-    }
-
     fn has_room(&self) -> Result<(), Refusal> {
         if self.waiting.epochs.len() < WAITING_MAX { Ok(()) } else { Err(Refusal::Overloaded) }
     }
 
     /// All founders begin with the same first entry, which says who votes.
-    fn found(&mut self, id: RequestId, founding: Founding) {
+    fn found(&mut self, who: Who, founding: Founding) {
         let Founding { nonce, recovery, voters, span_max } = founding;
         let lineage = Lineage { epoch: ClusterEpoch(1), recovery };
         let mut state = State::new(Genesis { lineage, span_max });
         let members = voters.iter().map(|voter| (voter.node, voter.store)).collect();
         let record = Entry::Leader { term: FOUNDED.term, command: LeaderCommand::RecordVoters { members } };
-        let ticket = self.desk.ticket(Purpose::Operator(id));
+        let ticket = self.desk.ticket(Purpose::Operator(who));
         // Too many voters have no such entry; the group refuses them, too.
         let entry = record.to_bytes().unwrap_or_default();
         if state.apply(FOUNDED, &entry, &mut Vec::new()).is_ok() {
@@ -102,7 +107,7 @@ impl Control {
         }
     }
 
-    fn ask_client(&mut self, id: RequestId, ask: Ask, out: &mut impl Sink<Action>) -> Result<(), Refusal> {
+    fn ask_client(&mut self, who: Who, ask: Ask, out: &mut impl Sink<Action>) -> Result<(), Refusal> {
         if self.client.is_closed() {
             return Err(Refusal::Closed);
         }
@@ -113,7 +118,7 @@ impl Control {
             return Err(Refusal::Overloaded);
         }
         self.inbox.client(client::Event::Ask(ask));
-        out.push(Action::Reply(id, Reply::Taken));
+        self.reply(who, Reply::Taken, out);
         Ok(())
     }
 
@@ -142,46 +147,45 @@ impl Control {
     }
 
     /// The epoch has risen. The operator is told when that is known everywhere (rule C2).
-    pub(super) fn bumped(&mut self, id: RequestId, outcome: Option<Outcome>, out: &mut impl Sink<Action>) {
+    pub(super) fn bumped(&mut self, who: Who, outcome: Option<Outcome>, out: &mut impl Sink<Action>) {
         match outcome {
-            Some(Outcome::Done(Answer::Epoch(epoch))) => self.await_epoch(id, epoch, out),
-            outcome => executed(id, outcome, out),
+            Some(Outcome::Done(Answer::Epoch(epoch))) => self.await_epoch(who, epoch, out),
+            outcome => self.executed(who, outcome, out),
         }
     }
 
-    fn await_epoch(&mut self, id: RequestId, epoch: ClusterEpoch, out: &mut impl Sink<Action>) {
+    fn await_epoch(&mut self, who: Who, epoch: ClusterEpoch, out: &mut impl Sink<Action>) {
         let found = self.state().map_or(ClusterEpoch(0), State::cluster_epoch);
         let reply = if self.tending.term().is_none() || self.has_room().is_err() {
             Reply::Refused(Refusal::NotKnownYet(epoch))
         } else if found >= epoch && self.keeper.is_epoch_known() {
             Reply::EpochKnown(epoch)
         } else {
-            return self.waiting.epochs.push((epoch, id));
+            return self.waiting.epochs.push((epoch, who));
         };
-        out.push(Action::Reply(id, reply));
+        self.reply(who, reply, out);
     }
 
     /// Nobody writes under an older epoch any more.
     pub(super) fn epoch_known(&mut self, known: ClusterEpoch, out: &mut impl Sink<Action>) {
-        self.waiting.epochs.retain(|(epoch, id)| {
-            let is_known = *epoch <= known;
-            if is_known {
-                out.push(Action::Reply(*id, Reply::EpochKnown(*epoch)));
-            }
-            !is_known
-        });
+        let (is_known, waiting): (Vec<_>, Vec<_>) =
+            self.waiting.epochs.drain(..).partition(|(epoch, _)| *epoch <= known);
+        self.waiting.epochs = waiting;
+        for (epoch, who) in is_known {
+            self.reply(who, Reply::EpochKnown(epoch), out);
+        }
     }
 
     /// This node leads no more: it will not hear who knows the epoch.
     pub(super) fn give_up_waiting(&mut self, out: &mut impl Sink<Action>) {
-        for (epoch, id) in self.waiting.epochs.drain(..) {
-            out.push(Action::Reply(id, Reply::Refused(Refusal::NotKnownYet(epoch))));
+        for (epoch, who) in core::mem::take(&mut self.waiting.epochs) {
+            self.reply(who, Reply::Refused(Refusal::NotKnownYet(epoch)), out);
         }
     }
-}
 
-/// Tells an operator what became of a command.
-pub(super) fn executed(id: RequestId, outcome: Option<Outcome>, out: &mut impl Sink<Action>) {
-    let reply = outcome.map_or(Reply::Refused(Refusal::Unknown), Reply::Executed);
-    out.push(Action::Reply(id, reply));
+    /// Tells an operator what became of a command.
+    pub(super) fn executed(&mut self, who: Who, outcome: Option<Outcome>, out: &mut impl Sink<Action>) {
+        let reply = outcome.map_or(Reply::Refused(Refusal::Unknown), Reply::Executed);
+        self.reply(who, reply, out);
+    }
 }

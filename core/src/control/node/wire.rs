@@ -1,8 +1,10 @@
 //! What the control groups of two nodes say to each other.
 
+use super::view::{Reply, Request};
 use crate::control::{commands, group};
 use crate::lease;
 use crate::node::Gating;
+use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
 /// What is stored: the group's records, and no others.
@@ -17,6 +19,20 @@ pub enum Message {
     Lease(lease::Message),
     /// Between a process and the leader, about its commands.
     Commands(commands::Message),
+    /// An operator of the sender asks for what only a leader can do.
+    Ask {
+        /// To be named in the answer.
+        number: u64,
+        /// What is asked.
+        request: Box<Request>,
+    },
+    /// That is what the leader answers.
+    Answer {
+        /// The number of the request.
+        number: u64,
+        /// The answer.
+        reply: Box<Reply>,
+    },
 }
 
 impl Message {
@@ -26,7 +42,7 @@ impl Message {
             // The group sees itself to what its messages rest on; of a session nothing is said that is not committed.
             Self::Group(_) | Self::Lease(_) => Gating::Ungated,
             // An outcome shows the state, an entry may name what was read from it.
-            Self::Commands(_) => Gating::Gated,
+            Self::Commands(_) | Self::Ask { .. } | Self::Answer { .. } => Gating::Gated,
         }
     }
 }

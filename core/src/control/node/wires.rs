@@ -4,7 +4,6 @@ use super::desk::{Asker, Purpose};
 use super::inbox::Local;
 use super::machine::{Action, Control};
 use super::observation::ControlObservation;
-use super::operators::executed;
 use super::wire::Message;
 use crate::control::commands;
 use crate::control::group::{self, Role};
@@ -25,7 +24,7 @@ impl Control {
     }
 
     /// Wakes whoever is due, the group first.
-    pub(super) fn wake(&mut self, now: Time) {
+    pub(super) fn wake(&mut self, now: Time, out: &mut impl Sink<Action>) {
         let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
         if is_due(self.group.next_deadline()) {
             self.inbox.group(group::Event::Wake);
@@ -39,11 +38,12 @@ impl Control {
         if is_due(self.commands.next_deadline()) {
             self.inbox.commands(commands::Event::Wake);
         }
+        self.give_up_forwarded(now, out);
         self.tend(now);
     }
 
     /// A message, to the machine that it is for.
-    pub(super) fn hear(&mut self, from: Incarnation, message: Message, out: &mut impl Sink<Action>) {
+    pub(super) fn hear(&mut self, now: Time, from: Incarnation, message: Message, out: &mut impl Sink<Action>) {
         match message {
             Message::Group(message) => self.inbox.group(group::Event::Message { from, message }),
             Message::Lease(lease::Message::Renew(_)) if !self.may_hold(from) => {}
@@ -55,6 +55,8 @@ impl Control {
             Message::Commands(message) => {
                 self.inbox.commands(commands::Event::Message { from: from.node, message });
             }
+            Message::Ask { number, request } => self.asked(now, from.node, number, *request, out),
+            Message::Answer { number, reply } => self.leader_answered(from.node, number, *reply, out),
         }
     }
 
@@ -132,7 +134,10 @@ impl Control {
                 self.tending.end();
                 self.give_up_waiting(out);
             }
-            group::Action::Leader(leader) => self.tell_leader(leader),
+            group::Action::Leader(leader) => {
+                self.tell_leader(leader);
+                self.give_up_forwarded(ctx.now, out);
+            }
             group::Action::Observe(observation) => out.push(Action::Observe(ControlObservation::Group(observation))),
         }
     }
@@ -192,14 +197,14 @@ impl Control {
             commands::Action::Answered { ticket: Asker::Client(ticket), outcome } => {
                 self.inbox.client(client::Event::Answered { ticket, outcome });
             }
-            commands::Action::Answered { ticket: Asker::Operator(id), outcome } => executed(id, outcome, out),
-            commands::Action::Answered { ticket: Asker::Bump(id), outcome } => self.bumped(id, outcome, out),
+            commands::Action::Answered { ticket: Asker::Operator(who), outcome } => self.executed(who, outcome, out),
+            commands::Action::Answered { ticket: Asker::Bump(who), outcome } => self.bumped(who, outcome, out),
         }
     }
 
     pub(super) fn hand_on(&mut self, ctx: &mut Ctx<'_>, local: Local, out: &mut impl Sink<Action>) {
         match local {
-            Local::Heard(from, message) => self.hear(from, message, out),
+            Local::Heard(from, message) => self.hear(ctx.now, from, message, out),
             Local::Group(event) => self.hand_to_group(ctx, event, out),
             Local::Keeper(event) => {
                 let mut actions = core::mem::take(&mut self.scratch.keeper);
