@@ -6,6 +6,8 @@
 //! *written* keeps its file and its decoding half.
 #![allow(clippy::disallowed_methods, reason = "a test reads the stored formats from their folder")]
 
+#[path = "golden/control.rs"]
+mod control;
 #[path = "golden/mesh.rs"]
 mod mesh;
 
@@ -32,7 +34,26 @@ const MESSAGE_V1: Golden = Golden { name: "mesh-message-v1.hex", text: include_s
 const RECORD_V1: Golden = Golden { name: "mesh-record-v1.hex", text: include_str!("golden/mesh-record-v1.hex") };
 const REQUEST_V1: Golden = Golden { name: "mesh-request-v1.hex", text: include_str!("golden/mesh-request-v1.hex") };
 const REPLY_V1: Golden = Golden { name: "mesh-reply-v1.hex", text: include_str!("golden/mesh-reply-v1.hex") };
-const ALL: [Golden; 6] = [PACKET_V1, JOURNAL_V1, MESSAGE_V1, RECORD_V1, REQUEST_V1, REPLY_V1];
+const CONTROL_MESSAGE_V1: Golden =
+    Golden { name: "control-message-v1.hex", text: include_str!("golden/control-message-v1.hex") };
+const CONTROL_RECORD_V1: Golden =
+    Golden { name: "control-record-v1.hex", text: include_str!("golden/control-record-v1.hex") };
+const CONTROL_REQUEST_V1: Golden =
+    Golden { name: "control-request-v1.hex", text: include_str!("golden/control-request-v1.hex") };
+const CONTROL_REPLY_V1: Golden =
+    Golden { name: "control-reply-v1.hex", text: include_str!("golden/control-reply-v1.hex") };
+const ALL: [Golden; 10] = [
+    PACKET_V1,
+    JOURNAL_V1,
+    MESSAGE_V1,
+    RECORD_V1,
+    REQUEST_V1,
+    REPLY_V1,
+    CONTROL_MESSAGE_V1,
+    CONTROL_RECORD_V1,
+    CONTROL_REQUEST_V1,
+    CONTROL_REPLY_V1,
+];
 
 #[test]
 fn a_packet_of_version_1_opens_and_is_sealed_to_the_same_bytes() {
@@ -88,6 +109,14 @@ fn a_request_of_version_1_is_read_and_written_as_the_same_bytes() {
 #[test]
 fn a_reply_of_version_1_is_read_and_written_as_the_same_bytes() {
     REPLY_V1.holds(BodyVersion(1), &mesh::replies());
+}
+
+#[test]
+fn what_the_control_group_says_and_stores_in_version_1_is_read_and_written_as_the_same_bytes() {
+    CONTROL_MESSAGE_V1.holds(BodyVersion(1), &control::messages());
+    CONTROL_RECORD_V1.holds(BodyVersion(1), &control::records());
+    CONTROL_REQUEST_V1.holds(BodyVersion(1), &control::requests());
+    CONTROL_REPLY_V1.holds(BodyVersion(1), &control::replies());
 }
 
 #[test]
