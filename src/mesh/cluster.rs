@@ -32,8 +32,10 @@ struct ClusterState {
     quarantined: bool,
     /// Name of the leader, if it is known.
     leader: Option<String>,
-    /// The leader's term.
-    term: u64,
+    /// The leader's term; none on a node that only follows.
+    term: Option<u64>,
+    /// How stale this may be at most, in milliseconds, on a node that only follows.
+    stale_ms: Option<f64>,
     /// The last entry that this node has applied.
     applied: u64,
     voters: Vec<VoterState>,
@@ -173,7 +175,7 @@ pub(super) fn state(arguments: &FolderArguments, output: &Output) -> Result<Exit
     let mut head = output.table(&["epoch", ">term", "leader", ">applied", ">sessions", ">scopes", "recovery"]);
     head.add_row([
         cell(if it.quarantined { Tone::Warn } else { Tone::Strong }, it.epoch),
-        cell(Tone::Plain, grouped(it.term)),
+        cell(Tone::Plain, it.term.map(grouped).unwrap_or_default()),
         cell(if it.leader.is_some() { Tone::Good } else { Tone::Bad }, leader),
         cell(Tone::Plain, grouped(it.applied)),
         cell(Tone::Plain, grouped(it.sessions)),
@@ -191,6 +193,9 @@ pub(super) fn state(arguments: &FolderArguments, output: &Output) -> Result<Exit
         ]);
     }
     output.print(&format!("{}\n{}", rendered(&head), rendered(&voters)))?;
+    if let Some(stale) = it.stale_ms {
+        note(format_args!("a copy, at most {stale:.0} ms old: this node does not belong to the control group"));
+    }
     if it.quarantined {
         note("nothing is granted yet: the cluster was recovered, and who held something before may still act");
     }
@@ -211,6 +216,7 @@ impl ClusterState {
             quarantined: status.is_quarantined,
             leader: status.leader.map(|leader| names.name(leader)),
             term: status.term,
+            stale_ms: status.staleness.map(|it| it.as_nanos() as f64 / 1e6),
             applied: status.applied,
             voters: status.voters.iter().map(voter).collect(),
             sessions: status.sessions,

@@ -4,8 +4,9 @@ use super::fence::{self, Fence};
 use super::observation::{AdmissionObservation, MeshObservation};
 use super::wire::{Message, NEWEST_VERSION, OLDEST_VERSION, Record, Reply, Request};
 use crate::control::node::{self as control, Control};
+use crate::envelope::Class;
 use crate::epoch::ClusterEpoch;
-use crate::identity::{GossipDomain, RequestId};
+use crate::identity::{GossipDomain, NodeId, RequestId};
 use crate::machine::{Ctx, Lift, Machine, Sink};
 use crate::membership::{self, Identity, Membership, settings::Profile};
 use crate::node::{Application, Delivery, Input, Output, Route, Seat, Visible};
@@ -31,6 +32,7 @@ impl From<Profile> for Settings {
 
 /// The machines of one process.
 pub struct MeshNode {
+    node: NodeId,
     domain: GossipDomain,
     membership: Membership,
     control: Control,
@@ -52,6 +54,7 @@ impl MeshNode {
     pub fn new(seat: &Seat, settings: Settings, identity: Identity) -> Self {
         assert!(seat.node == identity.node, "a seat is for one node");
         Self {
+            node: seat.node,
             domain: seat.domain,
             membership: Membership::new(settings.membership, identity),
             control: Control::new(settings.control),
@@ -113,15 +116,31 @@ impl MeshNode {
     }
 
     fn to_membership(&mut self, ctx: &mut Ctx<'_>, event: membership::Event, out: &mut impl Sink<Output<Self>>) {
-        self.membership.handle(ctx, event, &mut Lift::new(out, from_membership));
+        let (control, now) = (&mut self.control, ctx.now);
+        let lift = |action| {
+            if let membership::Action::Locate(node, _) = action {
+                control.meets(now, node);
+            }
+            from_membership(action)
+        };
+        self.membership.handle(ctx, event, &mut Lift::new(out, lift));
     }
 
     fn to_control(&mut self, ctx: &mut Ctx<'_>, event: control::Event, out: &mut impl Sink<Output<Self>>) {
-        let mut sink = ControlSink { out, epoch: None };
+        let mut sink = ControlSink { out, epoch: None, announced: None };
         self.control.handle(ctx, event, &mut sink);
-        if let Some(record) = sink.epoch.and_then(|epoch| self.fence.raise(epoch)) {
+        let ControlSink { epoch, announced, .. } = sink;
+        if let Some(record) = epoch.and_then(|epoch| self.fence.raise(epoch)) {
             ctx.next_record = ctx.next_record.next();
             out.push(Output::Write { version: OLDEST_VERSION, record: Record::Fence(record) });
+        }
+        if let Some(message) = announced {
+            let others =
+                self.membership.standings().filter(|(node, status, _)| *node != self.node && status.is_member());
+            for (node, ..) in others {
+                let (route, message) = (Route::direct(node, Class::Control), Message::Control(message.clone()));
+                out.push(Output::message(route, NEWEST_VERSION, message));
+            }
         }
     }
 
@@ -193,10 +212,13 @@ fn from_membership(action: membership::Action) -> Output<MeshNode> {
     }
 }
 
-/// Takes what the control group asks for. Its epoch is for the fence, once the group has written all it has to.
+/// Takes what the control group asks for. Its epoch is for the fence, once the group has written all it has to; who is
+/// there to be told something, membership knows.
 struct ControlSink<'a, S> {
     out: &'a mut S,
     epoch: Option<ClusterEpoch>,
+    /// For every other member.
+    announced: Option<control::Message>,
 }
 
 impl<S: Sink<Output<MeshNode>>> Sink<control::Action> for ControlSink<'_, S> {
@@ -212,6 +234,10 @@ impl<S: Sink<Output<MeshNode>>> Sink<control::Action> for ControlSink<'_, S> {
             control::Action::Observe(observation) => Output::Observe(MeshObservation::Control(observation)),
             control::Action::Epoch(epoch) => {
                 self.epoch = self.epoch.max(Some(epoch));
+                return;
+            }
+            control::Action::Announce(message) => {
+                self.announced = Some(message);
                 return;
             }
             // For siblings that act under leases. The fence asks by itself.

@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::codec::{Body, BodyVersion, DecodeError, EncodeError};
+use crate::control::group::Voter;
+use crate::control::node as control;
+use crate::control::state::{RecoveryId, Scope};
 use crate::endpoint::Endpoint;
 use crate::envelope::{Class, Envelope, KeyChange, KeyId, KeyIds};
+use crate::epoch::{ClusterEpoch, Epoch, FenceToken};
 use crate::identity::{
     BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation, Tenant,
 };
@@ -161,6 +165,92 @@ fn a_seat_is_for_one_node() {
     MeshNode::new(&Seat { node: BOB, ..seat() }, Settings::default(), identity(ALICE));
 }
 
+// --- the fence ------------------------------------------------------------------------------------------------------
+
+const SCOPE: Scope = Scope::Global;
+
+fn accepts(node: &mut MeshNode, lease: u64) -> Vec<Output<MeshNode>> {
+    let epoch = Epoch { cluster: ClusterEpoch(1), lease };
+    let request = Request::Fence(fence::Request::Accept { scope: SCOPE, epoch, who: BOB });
+    handle(node, Input::Request { id: RequestId(5), request })
+}
+
+fn reply(outputs: &[Output<MeshNode>]) -> Option<&Reply> {
+    outputs.iter().find_map(|output| match output {
+        Output::Show { what: Visible::Reply { reply, .. }, .. } => Some(reply),
+        _ => None,
+    })
+}
+
+#[test]
+fn what_is_accepted_is_remembered_first_and_fences_what_is_older_also_after_a_restart() {
+    let mut node = running();
+    let outputs = accepts(&mut node, 9);
+    let [Output::Write { record: Record::Fence(remembered), .. }, Output::Show { .. }] = &outputs[..] else {
+        panic!("{outputs:?}");
+    };
+    assert_eq!(reply(&outputs), Some(&Reply::Fence(fence::Reply::Accepted)));
+    assert!(matches!(accepts(&mut node, 9)[..], [Output::Show { .. }]), "known already");
+    let mut restarted = new();
+    restarted.replay(Sequence(3), Record::Fence(*remembered));
+    for node in [&mut node, &mut restarted] {
+        let late = accepts(node, 8);
+        let Some(Reply::Fence(fence::Reply::Stale(conflict))) = reply(&late) else { panic!("{late:?}") };
+        assert_eq!((conflict.expected.lease, conflict.actual.lease, conflict.who), (9, 8, BOB));
+        let is_conflict = |it: &Output<MeshNode>| matches!(it, Output::Observe(seen) if seen.descriptor().name == "relaymesh_lease_conflict_total");
+        assert!(late.iter().any(is_conflict));
+        let listed =
+            handle(node, Input::Request { id: RequestId(6), request: Request::Fence(fence::Request::Conflicts) });
+        let expected = fence::Reply::Conflicts { conflicts: vec![**conflict], dropped: 0 };
+        assert_eq!(reply(&listed), Some(&Reply::Fence(expected)));
+    }
+}
+
+#[test]
+fn who_holds_nothing_may_not_act_and_neither_may_who_is_late() {
+    let mut node = running();
+    let request = Request::Fence(fence::Request::Act(SCOPE));
+    let outputs = handle(&mut node, Input::Request { id: RequestId(5), request });
+    assert_eq!(reply(&outputs), Some(&Reply::Fence(fence::Reply::NotHeld)));
+    let acts = Reply::Fence(fence::Reply::Acts(FenceToken::new(ClusterEpoch(1), 7)));
+    let late = handle(&mut node, Input::Late(Visible::Reply { id: RequestId(5), reply: acts }));
+    assert_eq!(reply(&late), Some(&Reply::Fence(fence::Reply::NotHeld)));
+}
+
+#[test]
+fn one_who_founds_a_group_of_its_own_leads_it_once_all_is_durable() {
+    let mut node = running();
+    let founding = control::Founding {
+        nonce: 1,
+        recovery: RecoveryId(2),
+        voters: [Voter { node: ALICE, store: StoreIncarnation(1) }].into(),
+        span_max: crate::time::Duration::from_secs(5),
+    };
+    let mut outputs = handle(
+        &mut node,
+        Input::Request { id: RequestId(5), request: Request::Control(control::Request::Found(founding)) },
+    );
+    assert!(outputs.iter().any(|output| matches!(output, Output::Write { record: Record::Control(_), .. })));
+    // The epoch of the new cluster is the fence's floor, written behind what the group writes.
+    let fenced = outputs.iter().rposition(|output| matches!(output, Output::Write { record: Record::Fence(_), .. }));
+    let grouped = outputs.iter().rposition(|output| matches!(output, Output::Write { record: Record::Control(_), .. }));
+    assert!(fenced > grouped, "{outputs:?}");
+    let mut written = 1;
+    let mut now = Time::from_nanos(1_000_000_000);
+    let leads = |node: &MeshNode| node.control().group().is_some_and(|group| group.is_leader);
+    for _ in 0..1_000 {
+        written += outputs.iter().filter(|output| matches!(output, Output::Write { .. })).count() as u64;
+        now = now + crate::time::Duration::from_millis(1);
+        outputs = handle_at(&mut node, now, written + 1, Input::Persisted { upto: Sequence(written) });
+        written += outputs.iter().filter(|output| matches!(output, Output::Write { .. })).count() as u64;
+        outputs = handle_at(&mut node, now, written + 1, Input::Wake);
+        if leads(&node) {
+            break;
+        }
+    }
+    assert!(leads(&node));
+}
+
 // --- a node without a driver ----------------------------------------------------------------------------------------
 
 fn new() -> MeshNode {
@@ -175,9 +265,13 @@ fn running() -> MeshNode {
 }
 
 fn handle(node: &mut MeshNode, input: Input<MeshNode>) -> Vec<Output<MeshNode>> {
+    handle_at(node, Time::from_nanos(1_000_000_000), 1, input)
+}
+
+fn handle_at(node: &mut MeshNode, now: Time, next_record: u64, input: Input<MeshNode>) -> Vec<Output<MeshNode>> {
     let mut chooser = Scripted::default();
-    let mut ctx = Ctx::new(Time::from_nanos(1_000_000_000), WallTime::default(), CauseId(0), &mut chooser);
-    ctx.next_record = Sequence(1);
+    let mut ctx = Ctx::new(now, WallTime::default(), CauseId(0), &mut chooser);
+    ctx.next_record = Sequence(next_record);
     let mut outputs = vec![];
     node.handle(&mut ctx, input, &mut outputs);
     outputs

@@ -5,9 +5,11 @@ use relaymesh_core::codec::{BodyVersion, decode_value, encode_value};
 use relaymesh_core::control::commands;
 use relaymesh_core::control::group::wire::{Ballot, Blob, Body, Candidacy, Change, Entry, Payload, SnapshotMeta};
 use relaymesh_core::control::group::{self, GroupId, Members, Record, Voter, VoterId};
+use relaymesh_core::control::node::wire::{Follow, Followed};
 use relaymesh_core::control::node::{Founding, Message, Refusal, Reply, Request, ScopeStatus, Status};
 use relaymesh_core::control::state::{
-    self, Answer, Lease, Lineage, Name, Outcome, RecoveryId, Registration, Scope, SessionId, Table, Text,
+    self, Answer, Chain, Delta, Lease, Lineage, LoggedEntry, Name, Outcome, RecoveryId, Registration, Scope, SessionId,
+    Table, Text,
 };
 use relaymesh_core::epoch::{ClusterEpoch, Epoch, FenceToken};
 use relaymesh_core::identity::{BootIncarnation, StoreIncarnation};
@@ -56,13 +58,28 @@ pub(crate) fn messages() -> Vec<mesh::Message> {
         commands::Message::NotLeader { number: 5, hint: Some(ALICE) },
     ];
     let done = outcomes().into_iter().map(|outcome| commands::Message::Done { number: 5, outcome });
+    let delta = Delta {
+        lineage: Lineage { epoch: ClusterEpoch(2), recovery: RecoveryId(7) },
+        applied: 300,
+        entries: vec![LoggedEntry { term: 3, bytes: [].into() }, LoggedEntry { term: 3, bytes: [1, 2, 255].into() }],
+        chain: Chain([7; 16]),
+    };
+    let followed = [
+        Followed::Elsewhere { leader: Some(ALICE), voters: [ALICE, BOB].into() },
+        Followed::Delta(delta),
+        Followed::Piece { index: 300, number: 1, bytes: blob() },
+    ];
     let passed_on = [
+        Message::Follow(Follow { number: 6, applied: Some(300), piece: (0, 0) }),
+        Message::Follow(Follow { number: 7, applied: None, piece: (300, 2) }),
+        Message::Leads { voters: [ALICE].into() },
         Message::Ask { number: 6, request: Box::new(Request::AwaitEpoch(ClusterEpoch(2))) },
         Message::Answer { number: 6, reply: Box::new(Reply::EpochKnown(ClusterEpoch(2))) },
     ];
     let all = bodies.map(header).map(Message::Group).into_iter();
     let all = all.chain(leases.map(Message::Lease)).chain(commands.into_iter().chain(done).map(Message::Commands));
-    all.chain(passed_on).map(mesh::Message::Control).collect()
+    let followed = followed.map(|what| Message::Followed { number: 6, what });
+    all.chain(passed_on).chain(followed).map(mesh::Message::Control).collect()
 }
 
 pub(crate) fn records() -> Vec<mesh::Record> {
@@ -117,7 +134,8 @@ pub(crate) fn replies() -> Vec<mesh::Reply> {
         is_quarantined: true,
         voters: vec![voter()],
         leader: Some(ALICE),
-        term: 3,
+        term: Some(3),
+        staleness: None,
         applied: 70_000,
         sessions: 2,
         scopes_total: 300,
@@ -148,6 +166,7 @@ pub(crate) fn replies() -> Vec<mesh::Reply> {
     ];
     let plain = [
         Reply::Founded(GROUP),
+        Reply::Status(Status { term: None, staleness: Some(Duration::from_millis(300)), ..status.clone() }),
         Reply::Status(status),
         Reply::Taken,
         Reply::Executed(Outcome::Done(Answer::Set)),

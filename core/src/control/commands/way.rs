@@ -28,6 +28,11 @@ impl Way {
         self.leader
     }
 
+    /// Whether there is anybody to ask.
+    pub fn knows_anybody(&self) -> bool {
+        self.leader.is_some() || !self.voters.is_empty()
+    }
+
     /// Who votes.
     pub fn vote(&mut self, voters: Box<[NodeId]>) {
         self.voters = voters;

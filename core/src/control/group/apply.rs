@@ -9,6 +9,7 @@ use super::view::{Reply, Role};
 use super::wire::{Body, Change};
 use super::{At, Replicated};
 use crate::machine::{Lift, Sink};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use raft::StateRole;
 use raft::eraftpb::Entry;
@@ -26,6 +27,24 @@ impl<S: Replicated> Member<S> {
         }
         self.raft.advance_apply_to(self.applied.index);
         self.note_ready(out);
+    }
+
+    /// The entries behind `after`, as they were applied.
+    pub(super) fn applied_behind(&self, after: u64, entries: usize, bytes: usize) -> Option<Vec<(u64, Box<[u8]>)>> {
+        let count = self.applied.index.checked_sub(after)?;
+        if after + 1 < self.first_index() || count > entries as u64 {
+            return None;
+        }
+        let mut room = bytes;
+        (after + 1..=self.applied.index)
+            .map(|index| {
+                let entry = self.raft.raft.raft_log.store.get(index)?;
+                let content: Box<[u8]> =
+                    if change_of(entry).is_some() { Box::default() } else { entry.data[..].into() };
+                room = room.checked_sub(content.len())?;
+                Some((entry.term, content))
+            })
+            .collect()
     }
 
     fn apply_one(&mut self, entry: &Entry, out: &mut impl Sink<Action<S>>) {

@@ -17,6 +17,7 @@ use crate::record::Sequence;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 
 /// What can happen to the group.
 #[derive(Debug)]
@@ -112,6 +113,13 @@ impl<S: Replicated> Group<S> {
     /// How the group looks from here, on a member.
     pub fn status(&self) -> Option<Status> {
         self.member.as_ref().map(|member| member.status())
+    }
+
+    /// The entries applied here behind `after`: the term of each, and its bytes, none for what the group keeps to itself.
+    /// `None` where they are gone, or are more than `entries` or `bytes`.
+    pub fn applied_behind(&self, after: u64, entries: usize, bytes: usize) -> Option<Vec<(u64, Box<[u8]>)>> {
+        let member = self.member.as_ref()?;
+        member.applied_behind(after, entries, bytes)
     }
 
     /// The group this node is a member of.

@@ -5,7 +5,7 @@
 use super::forward::Who;
 use super::machine::{Action, Control};
 use super::view::{Refusal, Reply};
-use super::wire::Message;
+use super::wire::{Follow, Message};
 use crate::control::commands;
 use crate::control::group::{self, Ticket, Voter};
 use crate::control::state::{Entry, LeaderCommand, Name, Outcome};
@@ -34,6 +34,8 @@ pub(super) enum Purpose {
     Round(u64),
     /// A process wants an entry in the log, under this number of its own.
     Process(NodeId, u64),
+    /// A node follows.
+    Follow(NodeId, Follow),
     /// A leader tidies up.
     Tend,
     /// An operator wants what the group answers.
@@ -81,12 +83,11 @@ impl Control {
     }
 
     /// A process wants an entry in the log. One that is none, or another's, is dropped.
-    pub(super) fn take_entry(&mut self, from: Incarnation, number: u64, bytes: Box<[u8]>, out: &mut impl Sink<Action>) {
-        let Some(entry) = Entry::from_bytes(&bytes).ok().filter(|entry| entry.is_of(from)) else { return };
-        if !self.refuses(from, number, &entry, out) {
-            let request = group::Request::Propose { entry: bytes, term: None };
-            self.ask_group(Purpose::Process(from.node, number), request);
+    pub(super) fn take_entry(&mut self, from: Incarnation, number: u64, bytes: Box<[u8]>) {
+        if !Entry::from_bytes(&bytes).is_ok_and(|entry| entry.is_of(from)) {
+            return;
         }
+        self.ask_group(Purpose::Process(from.node, number), group::Request::Propose { entry: bytes, term: None });
     }
 
     /// The group has answered.
@@ -103,6 +104,7 @@ impl Control {
                     self.send(to, Message::Commands(message), out);
                 }
             }
+            Purpose::Follow(to, follow) => self.may_serve(ctx.now, to, follow, answer.is_ok(), out),
             Purpose::Tend => self.tended(ctx.now, answer.is_ok()),
             Purpose::Operator(who) => self.reply(who, to_operator(answer), out),
             Purpose::Read(who, register) => {

@@ -1,16 +1,18 @@
 //! Events, actions, and the one dispatcher.
 
 use super::desk::{Asker, Desk};
+use super::follow::Follower;
 use super::forward::{Forwarded, Who};
 use super::inbox::Inbox;
 use super::observation::ControlObservation;
 use super::operators::Waiting;
+use super::serve::Serving;
 use super::settings::Settings;
 use super::tend::Tending;
 use super::view::{Reply, Request};
 use super::wire::{Message, Record};
 use crate::control::commands::{self, Commands};
-use crate::control::group::{self, Group, Voter};
+use crate::control::group::{self, Group};
 use crate::control::state::{Scope, State};
 use crate::envelope::Class;
 use crate::epoch::{ClusterEpoch, FenceToken};
@@ -20,7 +22,6 @@ use crate::lease::{Client, Keeper, client, keeper};
 use crate::machine::{Ctx, Machine, Sink};
 use crate::record::Sequence;
 use crate::time::Time;
-use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// What can happen.
@@ -58,6 +59,8 @@ pub enum Action {
         /// What.
         message: Message,
     },
+    /// Tell every other member of the mesh.
+    Announce(Message),
     /// Remember something.
     Write(Record),
     /// Answer a request.
@@ -97,8 +100,12 @@ pub struct Control {
     pub(super) keeper: Keeper,
     pub(super) client: Client,
     pub(super) commands: Commands<Asker>,
-    /// Members of the group, as applied here.
-    pub(super) seats: BTreeSet<Voter>,
+    /// Whether this process runs on a member of the group.
+    pub(super) is_member: bool,
+    /// Whether this process asks for a session.
+    pub(super) has_session: bool,
+    pub(super) following: Follower,
+    pub(super) serving: Serving,
     pub(super) desk: Desk,
     pub(super) waiting: Waiting,
     pub(super) forwarded: Forwarded,
@@ -126,7 +133,10 @@ impl Control {
             keeper: Keeper::new(settings.lease),
             client: Client::new(settings.lease),
             commands: Commands::new(settings.command_retry()),
-            seats: BTreeSet::new(),
+            is_member: false,
+            has_session: false,
+            following: Follower::default(),
+            serving: Serving::default(),
             desk: Desk::default(),
             waiting: Waiting::default(),
             forwarded: Forwarded::default(),
@@ -142,9 +152,9 @@ impl Control {
         self.group.replay(record);
     }
 
-    /// What is committed, as of the last entry applied here. `None` on a node that has no copy.
+    /// What is committed, as far as this node knows. `None` where it knows of no group.
     pub fn state(&self) -> Option<&State> {
-        self.group.state()
+        self.following.copy().or(self.group.state())
     }
 
     /// Which scopes this node may act for: for siblings, who ask before each use.
@@ -175,6 +185,7 @@ impl Machine for Control {
         while let Some(local) = self.inbox.next() {
             self.hand_on(ctx, local, out);
         }
+        self.serve_waiting(ctx.now, out);
     }
 
     fn next_deadline(&self) -> Option<Time> {
@@ -184,6 +195,15 @@ impl Machine for Control {
             self.client.next_deadline(),
             self.commands.next_deadline(),
         ];
-        machines.into_iter().chain([self.tending.next_deadline(), self.forwarded.next_deadline()]).flatten().min()
+        machines
+            .into_iter()
+            .chain([
+                self.tending.next_deadline(),
+                self.forwarded.next_deadline(),
+                self.serving.next_deadline(),
+                self.follow_deadline(),
+            ])
+            .flatten()
+            .min()
     }
 }

@@ -20,7 +20,8 @@
 //! | `operators` | founding, status, scopes, epochs, registers, voters |
 //! | `forward` | what operators ask of a member that does not lead |
 //! | `tend` | what a leader does unasked: who votes is recorded, clients are forgotten |
-//! | `seats` | who may hold anything |
+//! | `follow` | a node outside the group keeps a copy of the state |
+//! | `serve` | the leader keeps those up to date who follow |
 //! | [`wire`] | what is said between nodes, and what of it waits at the gate |
 //! | [`view`] | what operators ask and are told |
 //!
@@ -31,17 +32,17 @@
 //! - A message to this node itself takes the way of all others, without the network.
 //! - What came with a new state is part of it: changes that the same step reports are not told a second time.
 //!
-//! Absent: **following the state from outside the group.** Only nodes that are members, voters or learners, hold leases;
-//! the others have no copy of the state to learn from what they hold. Absent on purpose: who may ask for what, and which
+//! Absent on purpose: who may ask for what, and which
 //! node should hold what.
 
 mod desk;
+mod follow;
 mod forward;
 mod inbox;
 mod machine;
 mod observation;
 mod operators;
-mod seats;
+mod serve;
 mod settings;
 mod tend;
 pub mod view;

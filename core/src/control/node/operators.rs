@@ -6,9 +6,10 @@ use super::forward::Who;
 use super::machine::{Action, Control};
 use super::view::{Founding, Refusal, Reply, Request, SCOPES_SHOWN_MAX, ScopeStatus, Status};
 use crate::codec::BodyVersion;
+use crate::control::commands;
+use crate::control::group::{self, Voter};
 use crate::control::state::limits::SCOPES_MAX;
 use crate::control::state::{Answer, At, Command, Entry, Genesis, LeaderCommand, Lineage, Outcome, State};
-use crate::control::{commands, group};
 use crate::epoch::ClusterEpoch;
 use crate::lease::client::{self, Ask};
 use crate::machine::Sink;
@@ -50,7 +51,7 @@ impl Control {
         match request {
             Request::Found(founding) => self.found(who, founding),
             Request::Status => {
-                let status = self.status()?;
+                let status = self.status(now)?;
                 self.reply(who, Reply::Status(status), out);
             }
             Request::Hold(scope) => self.ask_client(who, Ask::Hold(scope), out)?,
@@ -68,7 +69,7 @@ impl Control {
                 self.await_epoch(who, epoch, out);
             }
             Request::Read(register) => self.ask_group(Purpose::Read(who, register), group::Request::Confirm),
-            Request::Write { .. } | Request::CompareAndSet { .. } if self.group.status().is_none() => {
+            Request::Write { .. } | Request::CompareAndSet { .. } if self.state().is_none() => {
                 return Err(Refusal::NotMember);
             }
             Request::Write { register, value } => {
@@ -111,12 +112,13 @@ impl Control {
         if self.client.is_closed() {
             return Err(Refusal::Closed);
         }
-        if !self.life.is_some_and(|life| self.is_seated(life)) {
+        if self.state().is_none() {
             return Err(Refusal::NotMember);
         }
         if matches!(ask, Ask::Hold(_)) && self.client.scopes() >= SCOPES_MAX as u64 {
             return Err(Refusal::Overloaded);
         }
+        self.open_session();
         self.inbox.client(client::Event::Ask(ask));
         self.reply(who, Reply::Taken, out);
         Ok(())
@@ -126,8 +128,13 @@ impl Control {
         self.inbox.commands(commands::Event::Submit { ticket, command });
     }
 
-    fn status(&self) -> Result<Status, Refusal> {
-        let (Some(state), Some(group)) = (self.state(), self.group.status()) else { return Err(Refusal::NotMember) };
+    fn status(&self, now: Time) -> Result<Status, Refusal> {
+        let Some(state) = self.state() else { return Err(Refusal::NotMember) };
+        let recorded = state.voters().members.iter().map(|(node, store)| Voter { node: *node, store: *store });
+        let (voters, term) = match (self.following.copy(), self.group.status()) {
+            (None, Some(group)) => (group.members.voters().map(|(_, voter)| voter).collect(), Some(group.term)),
+            _ => (recorded.collect(), None),
+        };
         let scopes = state.scopes().take(SCOPES_SHOWN_MAX).map(|(scope, tenure)| ScopeStatus {
             scope: *scope,
             lease: tenure.lease,
@@ -136,9 +143,10 @@ impl Control {
         Ok(Status {
             lineage: state.lineage(),
             is_quarantined: state.is_quarantined(),
-            voters: group.members.voters().map(|(_, voter)| voter).collect(),
+            voters,
             leader: self.leader,
-            term: group.term,
+            term,
+            staleness: self.staleness(now),
             applied: state.applied(),
             sessions: state.sessions().count() as u64,
             scopes_total: state.scopes().count() as u64,

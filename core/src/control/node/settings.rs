@@ -20,6 +20,26 @@ impl Settings {
         self.lease.retry_interval().saturating_mul(2)
     }
 
+    /// The shortest pause between two questions of a node that follows.
+    pub const fn follow_pause(&self) -> Duration {
+        Duration::from_nanos(self.lease.retry_interval().as_nanos() / 4)
+    }
+
+    /// How long a leader that has nothing new lets a question wait.
+    pub const fn follow_wait(&self) -> Duration {
+        self.lease.renew_interval().saturating_mul(2)
+    }
+
+    /// How long an answer is awaited before somebody else is asked.
+    pub const fn follow_timeout(&self) -> Duration {
+        self.lease.renew_interval().saturating_mul(3)
+    }
+
+    /// For how long a member hears of no leader before it follows, as if it were none.
+    pub const fn follow_patience(&self) -> Duration {
+        self.group.election_max.saturating_mul(4)
+    }
+
     /// How often a leader looks whether something is to be tidied up.
     pub const fn tend_interval(&self) -> Duration {
         self.lease.renew_interval()

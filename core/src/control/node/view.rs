@@ -120,8 +120,8 @@ pub enum Refusal {
     /// The group says so.
     #[error(transparent)]
     Group(#[from] group::Refusal),
-    /// The node has no copy of the state to learn from what it holds.
-    #[error("this node does not belong to the control group, and cannot hold anything; add it, or ask a member")]
+    /// The node has no copy of the state.
+    #[error("this node knows of no control group yet; found one with `relaymesh cluster-init`, or wait a moment")]
     NotMember,
     /// The process has ended its session for good.
     #[error(
@@ -139,7 +139,7 @@ pub enum Refusal {
     NotKnownYet(ClusterEpoch),
 }
 
-/// How the control group looks from one node: committed, but perhaps not the newest.
+/// What the cluster has agreed on, as one node knows it: committed, but perhaps not the newest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Which history, and its epoch.
@@ -150,8 +150,10 @@ pub struct Status {
     pub voters: Vec<Voter>,
     /// Who leads, as far as known.
     pub leader: Option<NodeId>,
-    /// The Raft term.
-    pub term: u64,
+    /// The Raft term; nothing where this node follows from outside the group.
+    pub term: Option<u64>,
+    /// How stale what is shown may be at most, where that is known: the copy of a node that follows.
+    pub staleness: Option<Duration>,
     /// The last entry applied.
     pub applied: u64,
     /// Open sessions.

@@ -1,7 +1,10 @@
 //! What the control groups of two nodes say to each other.
 
 use super::view::{Reply, Request};
+use crate::control::group::wire::Blob;
+use crate::control::state::Delta;
 use crate::control::{commands, group};
+use crate::identity::NodeId;
 use crate::lease;
 use crate::node::Gating;
 use alloc::boxed::Box;
@@ -19,6 +22,20 @@ pub enum Message {
     Lease(lease::Message),
     /// Between a process and the leader, about its commands.
     Commands(commands::Message),
+    /// A node without a copy of the state of its own wants to have one.
+    Follow(Follow),
+    /// What it gets.
+    Followed {
+        /// The number of its request.
+        number: u64,
+        /// What follows.
+        what: Followed,
+    },
+    /// The sender leads from now on, and these vote.
+    Leads {
+        /// Who.
+        voters: Box<[NodeId]>,
+    },
     /// An operator of the sender asks for what only a leader can do.
     Ask {
         /// To be named in the answer.
@@ -35,12 +52,48 @@ pub enum Message {
     },
 }
 
+/// Where a copy of the state ends, and what its owner wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follow {
+    /// To be named in the answer.
+    pub number: u64,
+    /// The last entry of the copy; nothing where there is none that is of use.
+    pub applied: Option<u64>,
+    /// The snapshot that it reads, and the piece it wants next.
+    pub piece: (u64, u32),
+}
+
+/// What a node that follows gets. All of it is committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Followed {
+    /// This node does not lead.
+    Elsewhere {
+        /// Who may.
+        leader: Option<NodeId>,
+        /// Who votes, as far as known.
+        voters: Box<[NodeId]>,
+    },
+    /// What was committed when the sender was last confirmed to lead, after the request had arrived (rule F3).
+    Delta(Delta),
+    /// A piece of a snapshot.
+    Piece {
+        /// The last entry that the snapshot holds.
+        index: u64,
+        /// Counts from zero.
+        number: u32,
+        /// Its bytes.
+        bytes: Blob,
+    },
+}
+
 impl Message {
     /// Whether the gate holds it.
     pub fn gating(&self) -> Gating {
         match self {
             // The group sees itself to what its messages rest on; of a session nothing is said that is not committed.
             Self::Group(_) | Self::Lease(_) => Gating::Ungated,
+            // What a copy is made of is committed.
+            Self::Follow(_) | Self::Followed { .. } | Self::Leads { .. } => Gating::Ungated,
             // An outcome shows the state, an entry may name what was read from it.
             Self::Commands(_) | Self::Ask { .. } | Self::Answer { .. } => Gating::Gated,
         }

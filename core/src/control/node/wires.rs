@@ -39,6 +39,8 @@ impl Control {
             self.inbox.commands(commands::Event::Wake);
         }
         self.give_up_forwarded(now, out);
+        self.serve_waiting(now, out);
+        self.follow(now, out);
         self.tend(now);
     }
 
@@ -46,17 +48,26 @@ impl Control {
     pub(super) fn hear(&mut self, now: Time, from: Incarnation, message: Message, out: &mut impl Sink<Action>) {
         match message {
             Message::Group(message) => self.inbox.group(group::Event::Message { from, message }),
-            Message::Lease(lease::Message::Renew(_)) if !self.may_hold(from) => {}
             Message::Lease(lease::Message::Renew(renew)) => self.inbox.keeper(keeper::Event::Renewal { from, renew }),
             Message::Lease(message) => self.inbox.client(client::Event::Message { from: from.node, message }),
             Message::Commands(commands::Message::Propose { number, entry }) => {
-                self.take_entry(from, number, entry, out);
+                self.take_entry(from, number, entry);
             }
             Message::Commands(message) => {
                 self.inbox.commands(commands::Event::Message { from: from.node, message });
             }
+            Message::Follow(follow) => self.asked_to_follow(from.node, follow, out),
+            Message::Followed { number, what } => self.followed(now, from.node, number, what, out),
+            Message::Leads { voters } => self.hears_of_leader(now, from.node, voters),
             Message::Ask { number, request } => self.asked(now, from.node, number, *request, out),
             Message::Answer { number, reply } => self.leader_answered(from.node, number, *reply, out),
+        }
+    }
+
+    /// From now on this process has a session: whoever votes, to be handed something, and whoever wants something.
+    pub(super) fn open_session(&mut self) {
+        if let Some(life) = self.life.filter(|_| !core::mem::replace(&mut self.has_session, true)) {
+            self.inbox.client(client::Event::Start { life });
         }
     }
 
@@ -68,26 +79,30 @@ impl Control {
         }
     }
 
-    /// Hands the group an event. What came with a new state is part of it.
+    /// Hands the group an event. What came with a new state is part of it; what its log says while this node goes by a
+    /// copy is told to nobody.
     fn hand_to_group(&mut self, ctx: &mut Ctx<'_>, event: group::Event<State>, out: &mut impl Sink<Action>) {
         let had_state = self.group.state().is_some();
         let mut actions = core::mem::take(&mut self.scratch.group);
         self.group.handle(ctx, event, &mut actions);
         let is_restated = actions.iter().any(|action| matches!(action, group::Action::Restated));
-        let is_new = is_restated || (!had_state && self.group.state().is_some());
+        let is_first = !had_state && self.group.state().is_some();
+        let returns = self.returns_to_its_log();
+        let is_own = self.following.copy().is_none();
+        let is_new = returns || (is_own && (is_restated || is_first));
         if is_new {
             self.restate(out);
         }
         for action in actions.drain(..) {
-            self.group_asks(ctx, action, is_new, out);
+            self.group_asks(ctx, action, is_new || !is_own, out);
         }
         self.scratch.group = actions;
     }
 
     /// Another state than before: whoever knows of changes only is told what it amounts to.
-    fn restate(&mut self, out: &mut impl Sink<Action>) {
+    pub(super) fn restate(&mut self, out: &mut impl Sink<Action>) {
         let mut changes = Vec::new();
-        if let Some(state) = self.group.state() {
+        if let Some(state) = self.state() {
             state.restate(&mut changes);
             out.push(Action::Epoch(state.cluster_epoch()));
         }
@@ -101,7 +116,7 @@ impl Control {
         &mut self,
         ctx: &mut Ctx<'_>,
         action: group::Action<State>,
-        is_new: bool,
+        is_known: bool,
         out: &mut impl Sink<Action>,
     ) {
         match action {
@@ -113,14 +128,8 @@ impl Control {
                 out.push(Action::Write(record));
             }
             group::Action::Reply(ticket, answer) => self.answered(ctx, ticket, answer, out),
-            group::Action::Changed(_) if is_new => {}
-            group::Action::Changed(change) => {
-                self.inbox.keeper(keeper::Event::Changed(change));
-                self.inbox.client(client::Event::Changed(change));
-                if let Change::Epoch { lineage } = change {
-                    out.push(Action::Epoch(lineage.epoch));
-                }
-            }
+            group::Action::Changed(_) if is_known => {}
+            group::Action::Changed(change) => self.changed(change, out),
             // Done before all else.
             group::Action::Restated => {}
             group::Action::Members => self.tell_voters(),
@@ -128,13 +137,16 @@ impl Control {
             group::Action::Role(Role::Ready { term }) => {
                 self.inbox.keeper(keeper::Event::Ready { term });
                 self.tending.begin(ctx.now, term);
+                out.push(Action::Announce(Message::Leads { voters: self.voters() }));
             }
             group::Action::Role(Role::Deposed) => {
                 self.inbox.keeper(keeper::Event::Deposed { leader: None });
                 self.tending.end();
+                self.stop_serving(out);
                 self.give_up_waiting(out);
             }
             group::Action::Leader(leader) => {
+                self.follow_leader(ctx.now, leader);
                 self.tell_leader(leader);
                 self.give_up_forwarded(ctx.now, out);
             }
@@ -142,7 +154,16 @@ impl Control {
         }
     }
 
-    fn tell_leader(&mut self, leader: Option<NodeId>) {
+    /// Something is committed, as this node learns in the order of the log.
+    pub(super) fn changed(&mut self, change: Change, out: &mut impl Sink<Action>) {
+        self.inbox.keeper(keeper::Event::Changed(change));
+        self.inbox.client(client::Event::Changed(change));
+        if let Change::Epoch { lineage } = change {
+            out.push(Action::Epoch(lineage.epoch));
+        }
+    }
+
+    pub(super) fn tell_leader(&mut self, leader: Option<NodeId>) {
         self.leader = leader;
         if leader.is_none() || leader != self.life.map(|life| life.node) {
             self.inbox.keeper(keeper::Event::Deposed { leader });
@@ -151,10 +172,20 @@ impl Control {
         self.inbox.commands(commands::Event::Leader(leader));
     }
 
-    fn tell_voters(&mut self) {
-        let Some(status) = self.group.status() else { return };
-        self.seat(&status.members);
-        let voters: Box<[NodeId]> = status.members.voters().map(|(_, voter)| voter.node).collect();
+    /// Who votes: as the group knows where this node is a member, else as the state has it on record.
+    fn voters(&self) -> Box<[NodeId]> {
+        match (self.following.copy(), self.group.status()) {
+            (None, Some(status)) => status.members.voters().map(|(_, voter)| voter.node).collect(),
+            (copy, _) => copy.map(|copy| copy.voters().members.keys().copied().collect()).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn tell_voters(&mut self) {
+        self.look_up_membership();
+        if self.is_member {
+            self.open_session();
+        }
+        let voters = self.voters();
         self.inbox.client(client::Event::Voters(voters.clone()));
         self.inbox.commands(commands::Event::Voters(voters));
         self.tending.hurry();

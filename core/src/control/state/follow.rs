@@ -27,12 +27,12 @@ pub struct LoggedEntry {
 pub struct Delta {
     /// The history they belong to.
     pub lineage: Lineage,
-    /// The state they fit on: its last index,
+    /// The last index of the state they fit on.
     pub applied: u64,
-    /// and the hash over all its entries.
-    pub chain: Chain,
     /// The entries, in order.
     pub entries: Vec<LoggedEntry>,
+    /// The hash over all entries up to and with the last of these.
+    pub chain: Chain,
 }
 
 /// Why a delta was not taken. Nothing changed.
@@ -49,7 +49,7 @@ pub enum DeltaRefused {
     /// It ends before the copy does: it is late.
     #[error("entries that this copy has")]
     Known,
-    /// The copy took another turn somewhere: it is of no use. Ask for a snapshot.
+    /// The copy took another turn somewhere, or an entry was changed on the way. Ask for a snapshot.
     #[error("entries of another log")]
     OtherLog,
     /// It is of another recovery of the same epoch.
@@ -69,7 +69,8 @@ pub enum DeltaRefused {
 }
 
 impl State {
-    /// Applies the entries of a delta that fits exactly.
+    /// Applies the entries of a delta that fits exactly: with them the copy has the hash over all entries that their
+    /// sender has (rule F2).
     ///
     /// # Errors
     /// [`DeltaRefused`]; the state is unchanged, but for [`DeltaRefused::CannotApply`].
@@ -86,7 +87,9 @@ impl State {
         if found < applied {
             return Err(DeltaRefused::Known);
         }
-        if delta.chain != self.chain {
+        let numbered = (applied + 1..).zip(&delta.entries);
+        let chain = numbered.fold(self.chain, |chain, (index, entry)| chain.extend(index, entry.term, &entry.bytes));
+        if delta.chain != chain {
             return Err(DeltaRefused::OtherLog);
         }
         for entry in &delta.entries {

@@ -6,7 +6,8 @@ use super::watch::Watch;
 use crate::codec::{decode_value, encode_value};
 use crate::control::group::{GroupObservation, Voter};
 use crate::control::node::ControlObservation;
-use crate::control::state::{Name, RecoveryId, Scope};
+use crate::control::state::{Name, RecoveryId, Scope, State};
+use crate::envelope::Class;
 use crate::epoch::{ClusterEpoch, FenceToken};
 use crate::identity::{BootIncarnation, Incarnation, NodeId, RequestId, StoreIncarnation};
 use crate::machine::{CauseId, Chooser, Ctx, Machine, Seeded};
@@ -87,6 +88,8 @@ pub(super) struct World {
     pub(super) watch: Watch,
     /// Messages about sessions that were sent, and log entries written.
     pub(super) renewals: u64,
+    /// Messages of any kind.
+    pub(super) sent: u64,
     /// Snapshots that members took.
     pub(super) installed: u64,
     pub(super) trace: blake3::Hasher,
@@ -111,6 +114,18 @@ impl World {
         world
     }
 
+    /// So many nodes without a group.
+    pub(super) fn apart(seed: u64, nodes: usize) -> Self {
+        let mut world = Self::new(seed, nodes);
+        (0..nodes).for_each(|host| world.starts(host));
+        world
+    }
+
+    /// What a node goes by.
+    pub(super) fn state(&self, host: usize) -> Option<&State> {
+        self.hosts[host].control.as_ref()?.state()
+    }
+
     fn new(seed: u64, nodes: usize) -> Self {
         let mut world = Self {
             now: Time::from_nanos(1_000_000),
@@ -125,6 +140,7 @@ impl World {
             requests: 0,
             watch: Watch::default(),
             renewals: 0,
+            sent: 0,
             installed: 0,
             trace: blake3::Hasher::new(),
         };
@@ -192,6 +208,17 @@ impl World {
         (it.control, it.is_syncing) = (Some(control), false);
         let life = self.life(host);
         self.does(host, Event::Start { life });
+        let now = self.hosts[host].clock.local(self.now);
+        for other in (0..self.hosts.len()).filter(|other| *other != host) {
+            let (here, there) = (self.hosts[host].node, self.hosts[other].node);
+            if let Some(control) = &mut self.hosts[host].control {
+                control.meets(now, there);
+            }
+            let now = self.hosts[other].clock.local(self.now);
+            if let Some(control) = &mut self.hosts[other].control {
+                control.meets(now, here);
+            }
+        }
     }
 
     pub(super) fn is_up(&self, host: usize) -> bool {
@@ -270,6 +297,12 @@ impl World {
                 assert_eq!(decode_value::<Record>(&bytes).unwrap(), record);
                 self.hosts[host].journal.push(bytes);
             }
+            Action::Announce(message) => {
+                for to in (0..self.hosts.len()).filter(|to| *to != host) {
+                    let (to, message) = (self.hosts[to].node, message.clone());
+                    self.leaves(host, Action::Send { to, class: Class::Control, message });
+                }
+            }
             Action::Send { ref message, .. } if message.gating() == Gating::Ungated => self.leaves(host, action),
             Action::Send { .. } | Action::Reply(..) => {
                 let it = &mut self.hosts[host];
@@ -296,6 +329,7 @@ impl World {
     fn leaves(&mut self, host: usize, action: Action) {
         match action {
             Action::Send { to, message, .. } => {
+                self.sent += 1;
                 self.renewals += u64::from(matches!(message, Message::Lease(_)));
                 let Some(to) = self.hosts.iter().position(|it| it.node == to) else { panic!("{to} is nobody") };
                 assert!(to != host, "nobody needs the network to talk to itself");

@@ -60,7 +60,7 @@ proptest! {
         for entry in &log.entries[..cut] {
             copy.append_bytes(&entry.bytes);
         }
-        let (lineage, applied, chain) = (log.state.lineage(), copy.state.applied(), copy.state.chain());
+        let (lineage, applied, chain) = (log.state.lineage(), copy.state.applied(), log.state.chain());
         let delta = Delta { lineage, applied, chain, entries: log.entries[cut..].to_vec() };
         prop_assert_eq!(copy.state.follow(&delta, &mut vec![]), Ok(()));
         prop_assert_eq!(&copy.state, &log.state);

@@ -1,0 +1,148 @@
+//! The leader keeps those up to date who follow: with entries while it has them, else with a snapshot.
+//!
+//! A question is answered after a quorum round that began when it had arrived (rules R2 and F3); where there is nothing
+//! new, it waits here until there is, or for as long as the one who asks is patient. A snapshot is cut piece by piece as
+//! the pieces are asked for, and kept while entries lead on from it.
+
+use super::desk::Purpose;
+use super::machine::{Action, Control};
+use super::wire::{Follow, Followed, Message};
+use crate::control::group;
+use crate::control::group::wire::Blob;
+use crate::control::state::limits::{DELTA_ENTRIES, SESSIONS_MAX};
+use crate::control::state::{Delta, LoggedEntry, Piece, SnapshotWriter};
+use crate::identity::NodeId;
+use crate::machine::Sink;
+use crate::time::Time;
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// Bytes of entries in one delta: it has to fit a packet.
+const DELTA_BYTES: usize = 512 << 10;
+
+/// A snapshot that is handed out.
+#[derive(Clone, Debug)]
+struct Served {
+    index: u64,
+    writer: SnapshotWriter,
+    pieces: Vec<Piece>,
+}
+
+/// Those who follow, and what they get.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Serving {
+    /// Who waits for something new: the question, and until when it waits.
+    waiting: BTreeMap<NodeId, (Follow, Time)>,
+    /// The same by time.
+    order: BTreeSet<(Time, NodeId)>,
+    snapshot: Option<Served>,
+    /// What was applied when those who wait were last looked at.
+    seen: u64,
+}
+
+impl Serving {
+    fn wait(&mut self, node: NodeId, follow: Follow, until: Time) {
+        self.remove(node);
+        self.waiting.insert(node, (follow, until));
+        self.order.insert((until, node));
+    }
+
+    fn remove(&mut self, node: NodeId) -> Option<Follow> {
+        let (follow, until) = self.waiting.remove(&node)?;
+        self.order.remove(&(until, node));
+        Some(follow)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.order.first().map(|(until, _)| *until)
+    }
+}
+
+impl Control {
+    /// A node wants to follow.
+    pub(super) fn asked_to_follow(&mut self, from: NodeId, follow: Follow, out: &mut impl Sink<Action>) {
+        if self.tending.term().is_none() {
+            return self.send_elsewhere(from, follow.number, out);
+        }
+        self.ask_group(Purpose::Follow(from, follow), group::Request::Confirm);
+    }
+
+    /// This node led after the question had come, and has applied all that was committed then; or it did not.
+    pub(super) fn may_serve(&mut self, now: Time, to: NodeId, follow: Follow, led: bool, out: &mut impl Sink<Action>) {
+        let applied = self.group.state().map_or(0, |state| state.applied());
+        match follow.applied {
+            _ if !led => self.send_elsewhere(to, follow.number, out),
+            Some(has) if has == applied && self.serving.waiting.len() < SESSIONS_MAX => {
+                let until = now + self.settings.follow_wait();
+                self.serving.wait(to, follow, until);
+            }
+            _ => self.serve(to, follow, out),
+        }
+    }
+
+    /// Answers those for whom there is something new, and those who have waited for long enough.
+    pub(super) fn serve_waiting(&mut self, now: Time, out: &mut impl Sink<Action>) {
+        let applied = self.group.state().map_or(0, |state| state.applied());
+        let has_news = core::mem::replace(&mut self.serving.seen, applied) != applied;
+        if self.serving.waiting.is_empty() {
+            return;
+        }
+        while let Some((until, node)) = self.serving.order.first().copied()
+            && (has_news || until <= now)
+        {
+            if let Some(follow) = self.serving.remove(node) {
+                self.serve(node, follow, out);
+            }
+        }
+    }
+
+    /// This node leads no more.
+    pub(super) fn stop_serving(&mut self, out: &mut impl Sink<Action>) {
+        self.serving.snapshot = None;
+        while let Some((_, node)) = self.serving.order.first().copied() {
+            if let Some(follow) = self.serving.remove(node) {
+                self.send_elsewhere(node, follow.number, out);
+            }
+        }
+    }
+
+    fn serve(&mut self, to: NodeId, follow: Follow, out: &mut impl Sink<Action>) {
+        let what = follow.applied.and_then(|applied| self.delta(applied)).or_else(|| self.piece(follow.piece));
+        if let Some(what) = what {
+            self.send(to, Message::Followed { number: follow.number, what }, out);
+        }
+    }
+
+    fn delta(&self, applied: u64) -> Option<Followed> {
+        let state = self.group.state()?;
+        let entries = self.group.applied_behind(applied, DELTA_ENTRIES, DELTA_BYTES)?;
+        let entries = entries.into_iter().map(|(term, bytes)| LoggedEntry { term, bytes }).collect();
+        Some(Followed::Delta(Delta { lineage: state.lineage(), applied, entries, chain: state.chain() }))
+    }
+
+    /// The piece that is wanted, or the first one of a snapshot from which entries lead on.
+    fn piece(&mut self, (index, number): (u64, u32)) -> Option<Followed> {
+        let state = self.group.state()?;
+        let leads_on =
+            |served: &&mut Served| self.group.applied_behind(served.index, DELTA_ENTRIES, DELTA_BYTES).is_some();
+        if self.serving.snapshot.as_mut().filter(leads_on).is_none() {
+            let writer = SnapshotWriter::new(state.clone());
+            self.serving.snapshot = Some(Served { index: state.applied(), writer, pieces: Vec::new() });
+        }
+        let served = self.serving.snapshot.as_mut()?;
+        let number = if served.index == index && number as usize <= served.pieces.len() { number } else { 0 };
+        if number as usize == served.pieces.len() {
+            served.pieces.push(served.writer.next_piece()?);
+        }
+        let bytes = Blob(served.pieces.get(number as usize)?.as_slice().into());
+        Some(Followed::Piece { index: served.index, number, bytes })
+    }
+
+    fn send_elsewhere(&mut self, to: NodeId, number: u64, out: &mut impl Sink<Action>) {
+        let leader = self.leader.filter(|leader| Some(*leader) != self.life.map(|life| life.node));
+        let voters: Box<[NodeId]> =
+            self.state().map(|state| state.voters().members.keys().copied().collect()).unwrap_or_default();
+        self.send(to, Message::Followed { number, what: Followed::Elsewhere { leader, voters } }, out);
+    }
+}
