@@ -2,6 +2,8 @@
 //!
 //! A [`Watch`] is fed what a world would have seen: nothing here runs a node.
 
+mod control;
+
 use super::Mesh;
 use super::checks::*;
 use super::measure::{Experiment, Setting, measure};

@@ -58,7 +58,7 @@ impl Default for ControlLoad {
             found_at: Span(Duration::from_secs(3)),
             scopes: 2,
             candidates: 3,
-            actors: 3,
+            actors: 8,
             late: Share(200_000),
             registers: 2,
             writers: 4,
