@@ -5,6 +5,7 @@
 
 pub mod checks;
 pub mod clients;
+mod failover;
 pub mod measure;
 pub mod truth;
 pub mod views;

@@ -47,6 +47,13 @@ pub struct ControlLoad {
     /// How often an operator looks whether a voter has another store, and makes that one the voter, if at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair_every: Option<Span>,
+    /// When operators let the node `leader` lead and have every scope handed to the node `holder`, if at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrange_at: Option<Span>,
+    /// Who is to lead then.
+    pub leader: u32,
+    /// Who is to hold every scope then.
+    pub holder: u32,
     /// Clocks may stray by more than ε, so that LEASE-1 is not held against anybody. LEASE-2 and LEASE-3 are.
     pub clocks_stray: bool,
 }
@@ -67,6 +74,9 @@ impl Default for ControlLoad {
             transfer_every: None,
             replace_every: None,
             repair_every: None,
+            arrange_at: None,
+            leader: 0,
+            holder: 0,
             clocks_stray: false,
         }
     }
@@ -96,13 +106,15 @@ impl ControlLoad {
             (self.registers <= REGISTERS_MAX, "registers", "at most 64"),
             (self.writers == 0 || self.registers > 0, "registers", "writers need at least one"),
             (self.pace.from > Duration::ZERO, "pace", "must be longer than nothing, or time would stand still"),
+            (self.arrange_at.is_none() || self.leader < self.voters, "leader", "must be a voter"),
+            (self.arrange_at.is_none() || self.holder < self.candidates(), "holder", "must be a candidate"),
             (periods.into_iter().all(takes_time), "period", "must be longer than nothing"),
         ];
         rules.into_iter().find(|(holds, ..)| !holds).map(|(_, field, problem)| (field, problem))
     }
 
     /// All spans that the file gives.
-    pub(super) fn spans(&self) -> [Duration; 6] {
+    pub(super) fn spans(&self) -> [Duration; 7] {
         let period = |period: Option<Span>| period.unwrap_or_default().0;
         [
             self.found_at.0,
@@ -111,6 +123,7 @@ impl ControlLoad {
             period(self.transfer_every),
             period(self.replace_every),
             period(self.repair_every),
+            period(self.arrange_at),
         ]
     }
 }
@@ -150,6 +163,8 @@ mod tests {
             ("registers = 0", "registers"),
             ("pace = \"0s..1s\"", "pace"),
             ("transfer_every = \"0s\"", "period"),
+            ("voters = 3\narrange_at = \"5s\"\nleader = 3", "leader"),
+            ("voters = 3\narrange_at = \"5s\"\ncandidates = 1\nholder = 1", "holder"),
         ] {
             assert_eq!(load(text).problem(5).map(|(field, _)| field), Some(field), "{text}");
         }

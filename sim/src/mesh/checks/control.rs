@@ -8,6 +8,7 @@ use crate::check::Findings;
 use crate::scenario::ControlLoad;
 use crate::time::TrueTime;
 use relaymesh_core::control::node as control;
+use relaymesh_core::control::state::Scope;
 use relaymesh_core::mesh::{Reply, Request, fence};
 
 /// Watches the control group and what rests on it.
@@ -48,6 +49,14 @@ impl Control {
 }
 
 impl MeshChecks {
+    /// A client asks.
+    pub(super) fn control_asked(&mut self, (client, host): (u32, u32), request: &Request, found: &Findings) {
+        if self.record.is_kept && matches!(request, Request::Control(control::Request::Transfer { .. })) {
+            self.record.handovers.push(found.now);
+        }
+        self.control.asked(client, host, request);
+    }
+
     /// The control group or a fence has answered.
     pub(super) fn control_answered(
         &mut self,
@@ -58,6 +67,9 @@ impl MeshChecks {
     ) {
         match (request, reply) {
             (Request::Fence(fence::Request::Act(scope)), Reply::Fence(fence::Reply::Acts(token))) => {
+                if self.record.is_kept && *scope == Scope::Global {
+                    self.record.acts.push((found.now, host));
+                }
                 self.acts((client, host), *scope, *token, found);
             }
             (Request::Fence(fence::Request::Accept { scope, epoch, .. }), Reply::Fence(reply)) => {
@@ -69,7 +81,12 @@ impl MeshChecks {
             (Request::Control(_), Reply::Control(control::Reply::EpochKnown(epoch))) => {
                 self.control.leases.epoch_known(*epoch);
             }
-            (Request::Control(_), Reply::Control(reply)) => self.control.registers.answered(client, reply),
+            (Request::Control(_), Reply::Control(reply)) => {
+                if self.record.is_kept && matches!(reply, control::Reply::Executed(_) | control::Reply::Value(_)) {
+                    self.record.commits.push(found.now);
+                }
+                self.control.registers.answered(client, reply);
+            }
             _ => {}
         }
     }

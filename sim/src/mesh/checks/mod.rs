@@ -244,7 +244,7 @@ impl Checks<MeshNode> for MeshChecks {
     }
 
     fn asked(&mut self, client: u32, host: u32, request: &Request, found: &mut Findings) {
-        self.control.asked(client, host, request);
+        self.control_asked((client, host), request, found);
         let Request::Membership(request) = request else { return };
         match request {
             membership::Request::Members => return,
@@ -338,12 +338,9 @@ impl Checks<MeshNode> for MeshChecks {
     fn began_fault(&mut self, fault: &PlannedFault, now: TrueTime) {
         self.truth.fault(fault, true, now);
         self.packets.touched(now);
-        match fault.kind {
-            FaultKind::Partition => {
-                self.record.side = (0..self.truth.members()).map(|host| fault.nodes.contains(&host)).collect();
-            }
-            FaultKind::KeyInstall => fault.nodes.iter().for_each(|host| self.keys.installed(*host, fault.value, now)),
-            _ => {}
+        self.record.began(fault, self.truth.members(), now);
+        if fault.kind == FaultKind::KeyInstall {
+            fault.nodes.iter().for_each(|host| self.keys.installed(*host, fault.value, now));
         }
     }
 
@@ -369,6 +366,7 @@ impl Checks<MeshNode> for MeshChecks {
     }
 
     fn wrote(&mut self, _: u32, _: BodyVersion, _: &mut Findings) {}
+
     fn unreadable(&mut self, host: u32, found: &mut Findings) {
         found.fail(crate::check::REC_1, &[host], "a build cannot read what it has written".into());
     }

@@ -78,7 +78,10 @@ impl Part for Actor {
             }
             None => {
                 let scope = shared.scopes[self.stream.below(shared.scopes.len() as u64) as usize];
-                let host = shared.some_voter(&mut self.stream);
+                // Who held it may do so for too long, whoever else holds it may do so too soon.
+                let anybody = shared.some_voter(&mut self.stream);
+                let holder = shared.holders.get(&scope).filter(|_| self.stream.below(2) == 0);
+                let host = holder.copied().unwrap_or(anybody);
                 self.asked = Some((scope, host));
                 (host, Question::Act(scope))
             }

@@ -9,6 +9,7 @@
 //! | `epochs` | raises the epoch |
 //! | `handovers` | has scopes handed over |
 //! | `seats` | replaces voters |
+//! | `stage` | lets one node lead, and one hold every scope |
 //! | `watcher` | asks how the group looks |
 //! | `finale` | in the end wants every scope to be held, and every register to be written and read |
 //!
@@ -22,6 +23,7 @@ mod guess;
 mod handovers;
 mod holders;
 mod seats;
+mod stage;
 mod watcher;
 mod writers;
 
@@ -146,6 +148,9 @@ fn parts(shared: &Shared, streams: &mut Streams) -> Vec<Box<dyn Part>> {
     }
     if let Some(every) = load.repair_every {
         parts.push(Box::new(seats::Seats::repairing(every.0, stream("repairs", 0))));
+    }
+    if let Some(at) = load.arrange_at {
+        parts.push(Box::new(stage::Stage::new(TrueTime(0) + at.0, stream("stage", 0))));
     }
     parts
 }
