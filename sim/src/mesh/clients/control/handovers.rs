@@ -34,12 +34,11 @@ impl Part for Handovers {
             return Turn::Done;
         }
         let scope = shared.scopes[self.stream.below(shared.scopes.len() as u64) as usize];
-        let candidates = shared.candidates();
-        let to = self.stream.below(candidates.len().max(1) as u64) as usize;
-        match (shared.holders.get(&scope), candidates.get(to)) {
-            (Some(holder), Some((to, _))) if holder != to => {
-                ask(*holder, Question::Transfer { scope, to: node_id(*to) })
-            }
+        let holder = shared.holders.get(&scope);
+        let others = || shared.candidates().iter().filter(|(host, _)| Some(host) != holder);
+        let to = self.stream.below(others().count().max(1) as u64) as usize;
+        match (holder, others().nth(to)) {
+            (Some(holder), Some((to, _))) => ask(*holder, Question::Transfer { scope, to: node_id(*to) }),
             _ => {
                 self.rest_until = Some(now + self.every);
                 Turn::Rest(now + self.every)

@@ -74,15 +74,14 @@ impl Part for Stage {
         }
         let answer = answer(outcome);
         self.guess.hears(shared, answer.as_ref(), &mut self.stream);
-        self.step = match (self.step, &answer) {
-            (Step::Look, Some(Answer::Status(it))) if it.leader == Some(node_id(shared.load.leader)) => Step::Act,
-            (Step::Look, _) => Step::Lead,
-            (Step::Transfer, _) => Step::Act,
+        let leads_here = matches!(&answer, Some(Answer::Status(it)) if it.leader == Some(node_id(shared.load.leader)));
+        self.step = match self.step {
+            Step::Look if leads_here => return self.step = Step::Act,
+            Step::Look => Step::Lead,
+            Step::Transfer => Step::Act,
             _ => Step::Look,
         };
-        if self.step != Step::Act || self.scope > 0 || answer.is_none() {
-            self.rest_until = now + AGAIN;
-        }
+        self.rest_until = now + AGAIN;
     }
 
     fn unanswered(&self, _: &Shared) -> Option<String> {
