@@ -186,6 +186,38 @@ Examples:
   relaymesh sim measure membership --nodes 200 --seeds 50
   relaymesh sim measure membership --nodes 200,1000 --experiment quiet --metadata 40,300 --json")]
     Membership(Membership),
+    /// For how long nobody leads the control group, or nobody holds a scope, after a crash or a planned transfer
+    #[command(after_help = "\
+Figures are shown as those of membership are.
+
+Experiments:
+  leader-crash  who leads is killed: until the first commit of another
+  holder-crash  who holds a scope is killed: until another holds it
+  both-crash    who leads and holds is killed: until another holds
+  handover      a scope is handed over: until the other holds it
+
+Examples:
+  relaymesh sim measure failover --seeds 200")]
+    Failover(Failover),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Failover {
+    /// Seeds of each experiment
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// First seed
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) from_seed: u64,
+    /// Numbers of nodes, of which three vote
+    #[arg(long, value_name = "N,…", default_value = "4", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(3..=2_000))]
+    pub(crate) nodes: Vec<u32>,
+    /// Timing that the nodes are set to
+    #[arg(long, value_name = "PROFILE", default_value = "lan", value_parser = profiles())]
+    pub(crate) profile: &'static str,
+    /// Runs at once [default: number of cores]
+    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub(crate) jobs: Option<u16>,
 }
 
 #[derive(Debug, Args)]

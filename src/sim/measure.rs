@@ -5,7 +5,7 @@
 
 use super::execute::quietly;
 use super::{matrix, pool, replay};
-use crate::cli::{self, Membership};
+use crate::cli::{self, Failover, Membership};
 use crate::error::{Error, Exit};
 use crate::output::{Output, Tone, cell, counted, grouped, note, rendered};
 use crate::wall::Stopwatch;
@@ -47,15 +47,42 @@ struct Series {
     runs: Vec<Shown>,
 }
 
+/// How the runs are to be done.
+#[derive(Clone, Copy, Debug)]
+struct Runs {
+    profile: &'static str,
+    first_seed: u64,
+    /// Of each series.
+    seeds: u64,
+    jobs: Option<u16>,
+}
+
 /// Measures membership.
 pub(crate) fn membership(arguments: &Membership, output: &Output) -> Result<Exit, Error> {
-    let mut all = series(arguments);
-    let seeds = arguments.from_seed..arguments.from_seed.saturating_add(arguments.seeds);
+    let Membership { profile, from_seed: first_seed, seeds, jobs, .. } = *arguments;
+    measured(series(arguments), Runs { profile, first_seed, seeds, jobs }, output)
+}
+
+/// Measures the control group.
+pub(crate) fn failover(arguments: &Failover, output: &Output) -> Result<Exit, Error> {
+    let Failover { profile, from_seed: first_seed, seeds, jobs, .. } = *arguments;
+    let setting = |nodes: &u32| Setting { nodes: *nodes, metadata_bytes: FAILOVER_METADATA_BYTES, profile };
+    let of_size =
+        |nodes| Experiment::FAILOVER.map(|it| Series { experiment: it, setting: setting(nodes), runs: vec![] });
+    let all = arguments.nodes.iter().flat_map(of_size).collect();
+    measured(all, Runs { profile, first_seed, seeds, jobs }, output)
+}
+
+/// Bytes of metadata where they do not matter.
+const FAILOVER_METADATA_BYTES: u16 = 40;
+
+fn measured(mut all: Vec<Series>, how: Runs, output: &Output) -> Result<Exit, Error> {
+    let seeds = how.first_seed..how.first_seed.saturating_add(how.seeds);
     // Seed by seed within a series, so that its figures are complete early.
     let jobs: Vec<Job> =
         (0..all.len()).flat_map(|series| seeds.clone().map(move |seed| Job { series, seed })).collect();
     let work: Vec<(Experiment, Setting)> = all.iter().map(|it| (it.experiment, it.setting)).collect();
-    let threads = cli::jobs_or_cores(arguments.jobs);
+    let threads = cli::jobs_or_cores(how.jobs);
     let watch = Stopwatch::start();
     let bar = matrix::progress(Some(jobs.len() as u64));
     let mut broken = Vec::new();
@@ -81,9 +108,9 @@ pub(crate) fn membership(arguments: &Membership, output: &Output) -> Result<Exit
     pool::each(&jobs, threads, || false, run, take);
     bar.finish_and_clear();
     let measured = Measured {
-        profile: arguments.profile,
-        first_seed: arguments.from_seed,
-        seeds: arguments.seeds,
+        profile: how.profile,
+        first_seed: how.first_seed,
+        seeds: how.seeds,
         runs: jobs.len() as u64,
         verdict: worst(&broken),
         wall_seconds: watch.seconds(),

@@ -31,6 +31,7 @@ pub(crate) fn run(sim: &Sim, output: &Output) -> Result<Exit, Error> {
         SimCommand::CheckDeterminism(arguments) => determinism::check(&library, arguments, output),
         SimCommand::Campaign(arguments) => campaign::campaign(&library, arguments, output),
         SimCommand::Measure(Measure::Membership(arguments)) => measure::membership(arguments, output),
+        SimCommand::Measure(Measure::Failover(arguments)) => measure::failover(arguments, output),
         SimCommand::Hashes(arguments) => determinism::hashes(&library, arguments, output),
     }
 }

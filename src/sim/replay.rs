@@ -17,9 +17,15 @@ pub(crate) fn command(library: &Library, source: &Source, set: &[(String, String
     words.join(" ")
 }
 
-/// The command that runs one seed of an experiment of `sim measure membership`.
+/// The command that runs one seed of an experiment of `sim measure`.
 pub(crate) fn measurement(experiment: Experiment, setting: Setting, seed: u64) -> String {
     let Setting { nodes, metadata_bytes, profile } = setting;
+    if Experiment::FAILOVER.contains(&experiment) {
+        return format!(
+            "{} sim measure failover --nodes {nodes} --profile {profile} --from-seed {seed} --seeds 1",
+            program()
+        );
+    }
     format!(
         "{} sim measure membership --experiment {} --nodes {nodes} --metadata {metadata_bytes} --profile {profile} \
          --from-seed {seed} --seeds 1",

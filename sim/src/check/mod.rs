@@ -4,6 +4,7 @@
 //! application promises stand with that application. A checker never asks a node how it feels.
 
 pub mod engine;
+pub mod linearizable;
 
 use crate::time::TrueTime;
 use alloc::string::String;

@@ -1,10 +1,12 @@
-//! Figures of membership: what a mesh of that size needs to notice things, and what it costs.
+//! Figures of membership: what a mesh of that size needs to notice things, and what it costs. Those of the control group
+//! are in [`failover`](super::failover).
 //!
 //! Each experiment is a scenario of its own making, run from one seed; what is counted is what operators could see, at
 //! true time. Which seeds, how many at once, and percentiles are the command line's.
 
 use super::Mesh;
 use super::checks::Record;
+use super::failover;
 use crate::scenario::{Scenario, parse};
 use crate::time::TrueTime;
 use crate::world::{Options, Report, World};
@@ -34,11 +36,21 @@ pub enum Experiment {
     LossyNode,
     /// One node hears nothing for 20 s, then everything for 20 s, and so on.
     FlipFlop,
+    /// Who leads the control group crashes; another holds the scopes.
+    LeaderCrash,
+    /// Who holds the scopes crashes; another leads.
+    HolderCrash,
+    /// Who leads and holds crashes.
+    BothCrash,
+    /// A scope is handed over.
+    Handover,
 }
 
 impl Experiment {
-    /// All of them.
+    /// Those of membership.
     pub const ALL: [Self; 4] = [Self::Changes, Self::Quiet, Self::LossyNode, Self::FlipFlop];
+    /// Those of the control group.
+    pub const FAILOVER: [Self; 4] = [Self::LeaderCrash, Self::HolderCrash, Self::BothCrash, Self::Handover];
 
     /// Its name for people.
     pub const fn name(self) -> &'static str {
@@ -47,6 +59,10 @@ impl Experiment {
             Self::Quiet => "quiet",
             Self::LossyNode => "lossy-node",
             Self::FlipFlop => "flip-flop",
+            Self::LeaderCrash => "leader-crash",
+            Self::HolderCrash => "holder-crash",
+            Self::BothCrash => "both-crash",
+            Self::Handover => "handover",
         }
     }
 }
@@ -78,6 +94,9 @@ const SETTLED_BY: u64 = 180;
 /// # Panics
 /// When `setting` is not one a scenario can have: at least 4 nodes, three of which are left when one of them crashes.
 pub fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
+    if Experiment::FAILOVER.contains(&experiment) {
+        return failover::scenario(experiment, setting);
+    }
     let Setting { nodes, metadata_bytes, profile } = setting;
     let last = nodes - 1;
     let half: Vec<String> = (1..nodes / 2 + 1).map(|node| format!("{node}")).collect();
@@ -111,6 +130,9 @@ pub fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
                 "[[fault]]\nkind = \"flip_flop\"\nnodes = [{last}]\nat = \"30s\"\nlasts = \"330s\"\namount = \"20s\"\ndirection = \"in\"\n"
             ),
         ),
+        Experiment::LeaderCrash | Experiment::HolderCrash | Experiment::BothCrash | Experiment::Handover => {
+            panic!("{experiment:?} is none of membership")
+        }
     };
     let changes = experiment == Experiment::Changes;
     let late = if changes {
@@ -149,11 +171,12 @@ pub fn measure(experiment: Experiment, setting: Setting, seed: u64) -> Sample {
             setting.nodes,
             ["flip_flop_settled", "flip_flop_changes_later", "flip_flop_healthy_suppressed", "flip_flop_views"],
         ),
+        _ => failover::figures(experiment, record),
     };
     Sample { figures, report: world.report() }
 }
 
-fn millis(span: Duration) -> f64 {
+pub(super) fn millis(span: Duration) -> f64 {
     span.as_nanos() as f64 / 1e6
 }
 

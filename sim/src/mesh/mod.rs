@@ -1,10 +1,11 @@
 //! The production node as something to be simulated: the mesh, its operators, and the checkers that watch it.
 //!
-//! [`clients`] are operators and an auditor; [`truth`] knows which hosts are well, from outside; [`views`] is what
+//! [`clients`] are operators, an auditor, and those who use the control group; [`truth`] knows which hosts are well, from outside; [`views`] is what
 //! operators could read off every node; [`checks`] holds the one against the other; [`measure`] turns runs into figures.
 
 pub mod checks;
 pub mod clients;
+mod failover;
 pub mod measure;
 pub mod truth;
 pub mod views;
@@ -30,11 +31,11 @@ pub struct Mesh;
 
 impl Subject for Mesh {
     type Application = MeshNode;
-    type Clients = clients::Operators;
+    type Clients = clients::MeshClients;
     type Checks = MeshChecks;
 
     const STREAMS: bool = true;
-    const SECTIONS: &'static [&'static str] = &["mesh"];
+    const SECTIONS: &'static [&'static str] = &["mesh", "control"];
 
     fn application(around: &Surroundings<'_>) -> MeshNode {
         let identity = Identity {
@@ -47,8 +48,8 @@ impl Subject for Mesh {
         MeshNode::new(around.seat, settings(around.scenario), identity)
     }
 
-    fn clients(scenario: &Scenario, plan: &Plan, _: &mut Streams) -> clients::Operators {
-        clients::Operators::new(scenario, plan)
+    fn clients(scenario: &Scenario, plan: &Plan, streams: &mut Streams) -> clients::MeshClients {
+        clients::MeshClients::new(scenario, plan, streams)
     }
 
     fn checks(scenario: &Scenario) -> MeshChecks {

@@ -2,6 +2,8 @@
 //!
 //! A [`Watch`] is fed what a world would have seen: nothing here runs a node.
 
+mod control;
+
 use super::Mesh;
 use super::checks::*;
 use super::measure::{Experiment, Setting, measure};
@@ -1448,7 +1450,7 @@ fn a_fast_clock_shows_a_span_sooner_and_a_slow_one_later() {
 #[test]
 fn every_figure_is_measured_on_eight_nodes() {
     let setting = Setting { nodes: 8, metadata_bytes: 40, profile: "lan" };
-    for experiment in Experiment::ALL {
+    for experiment in Experiment::ALL.into_iter().chain(Experiment::FAILOVER) {
         let sample = measure(experiment, setting, 1);
         assert_eq!(sample.report.verdict, RunVerdict::Held, "{experiment:?}: {:?}", sample.report.violations);
         let missing: Vec<_> = sample.figures.iter().filter(|(_, value)| value.is_none()).collect();

@@ -4,6 +4,7 @@
 //! validated [`Scenario`] or into an error with line and suggestion, and [`plan`] draws from the seed what the file
 //! leaves open. [`Section`] is one that belongs to a single subject. Running one is not done here.
 
+mod control;
 pub mod kind;
 mod mesh;
 mod parse;
@@ -13,6 +14,7 @@ mod section;
 pub mod units;
 mod validate;
 
+pub use control::ControlLoad;
 pub use kind::FaultKind;
 pub use mesh::{MeshLoad, Profile};
 pub use parse::{ScenarioError, parse, parse_with, to_toml};

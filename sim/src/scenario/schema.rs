@@ -1,5 +1,6 @@
 //! What can be written in a scenario file. Every field is documented here and in `docs/scenarios.md`.
 
+use super::control::ControlLoad;
 use super::kind::FaultKind;
 use super::mesh::MeshLoad;
 use super::section::Section;
@@ -52,6 +53,9 @@ pub struct Scenario {
     /// Who takes part in the mesh.
     #[serde(default, skip_serializing_if = "Section::is_absent")]
     pub mesh: Section<MeshLoad>,
+    /// What is asked of the mesh's control group.
+    #[serde(default, skip_serializing_if = "Section::is_absent")]
+    pub control: Section<ControlLoad>,
     /// What goes wrong.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
@@ -70,14 +74,20 @@ impl Scenario {
                 "echo" => self.echo.spell_out(),
                 "journal" => self.journal.spell_out(),
                 "mesh" => self.mesh.spell_out(),
+                "control" => self.control.spell_out(),
                 unknown => panic!("a scenario has no section `{unknown}`"),
             }
         }
     }
 
     /// The sections that belong to a subject, each with whether it is given.
-    pub(super) fn sections(&self) -> [(&'static str, bool); 3] {
-        [("echo", self.echo.is_given()), ("journal", self.journal.is_given()), ("mesh", self.mesh.is_given())]
+    pub(super) fn sections(&self) -> [(&'static str, bool); 4] {
+        [
+            ("echo", self.echo.is_given()),
+            ("journal", self.journal.is_given()),
+            ("mesh", self.mesh.is_given()),
+            ("control", self.control.is_given()),
+        ]
     }
 }
 

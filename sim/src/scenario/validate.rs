@@ -54,6 +54,9 @@ pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
     if let Some((field, problem)) = strange {
         return Err(Invalid { field: format!("mesh.{field}"), problem: problem.to_string() });
     }
+    if let Some((field, problem)) = scenario.control.problem(scenario.mesh.members(scenario.nodes)) {
+        return Err(Invalid { field: format!("control.{field}"), problem: problem.to_string() });
+    }
     let phases = scenario.phases;
     require(phases.safety.0 > Duration::ZERO && phases.safety.0 <= PHASE_MAX, "phases.safety", || {
         "must be longer than nothing and at most 24h".to_string()
@@ -86,7 +89,10 @@ pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
         scenario.journal.timeout.0,
         scenario.mesh.start.to,
     ];
-    require(spans.iter().all(|span| *span <= PHASE_MAX), "scenario", || "no span may be longer than 24h".to_string())?;
+    let spans = spans.into_iter().chain(scenario.control.spans());
+    require(spans.into_iter().all(|span| span <= PHASE_MAX), "scenario", || {
+        "no span may be longer than 24h".to_string()
+    })?;
     let names: Vec<&String> = scenario.faults.iter().filter_map(|fault| fault.name.as_ref()).collect();
     let unique: BTreeSet<&&String> = names.iter().collect();
     require(names.len() == unique.len(), "fault", || "two faults have the same name; name them apart".to_string())?;

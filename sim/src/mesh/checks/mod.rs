@@ -14,22 +14,30 @@
 //! | `probes` | probes on the wire: PROB-2, PROB-3, HLTH-1 |
 //! | `duties` | what nodes owe one another: TOLD-1, ACCU-1, JURY-1, PROB-4 |
 //! | `exchanges` | exchanges on the wire: SYNC-1 |
+//! | `control` | hands on what the control group and fences are asked |
+//! | `leases` | who acts for what: LEASE-1, LEASE-2, EPOC-1 |
+//! | `acceptors` | who accepts what: LEASE-3 |
+//! | `registers` | what is read and written: CTRL-1 |
 //! | `names` | all of them by name |
 //! | `record` | what happened, for figures |
 //!
-//! All of it is fed one event after the other, so nothing here may cost O(n) but at boots, ends and the end of a run.
+//! It is fed one event after the other, so nothing here may cost O(n) but at boots, ends and the end of a run.
 
+mod acceptors;
 mod agreement;
 mod audit;
 mod bounds;
+mod control;
 mod duties;
 mod exchanges;
 mod keys;
+mod leases;
 mod names;
 mod packets;
 mod patience;
 mod probes;
 mod record;
+mod registers;
 mod seen;
 mod suspicions;
 mod words;
@@ -40,6 +48,7 @@ pub use record::{DATAGRAM_HEADER_BYTES, Record, on_wire};
 use self::agreement::{PROBES_WATCHED_MAX, Probed};
 use self::audit::Audit;
 use self::bounds::Spreading;
+use self::control::Control;
 use self::duties::Duties;
 use self::exchanges::Exchanges;
 use self::keys::Keys;
@@ -62,7 +71,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::codec::BodyVersion;
-use relaymesh_core::control::node as control;
+use relaymesh_core::control::node::Message as Controls;
 use relaymesh_core::envelope::{Class, Envelope};
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::membership::wire::Message as Said;
@@ -92,6 +101,7 @@ pub struct MeshChecks {
     probes: Probes,
     duties: Duties,
     exchanges: Exchanges,
+    control: Control,
     lives: Vec<u64>,
     /// The first so many hosts are seeds.
     seeds: u32,
@@ -127,6 +137,7 @@ impl MeshChecks {
             probes: Probes::new(nodes),
             duties: Duties::new(nodes),
             exchanges: Exchanges::new(nodes <= PROBES_WATCHED_MAX),
+            control: Control::new(nodes, &scenario.control),
             lives: vec![0; nodes as usize],
             seeds: scenario.mesh.seeds,
             expected: (0..nodes).filter(starts).count() as u32,
@@ -204,7 +215,7 @@ impl Checks<MeshNode> for MeshChecks {
             // Incarnations are durable before they are used, which INCN-1 watches on its own.
             Message::Membership(_) => false,
             // Consensus and sessions see to it themselves; an outcome shows the state.
-            Message::Control(message) => matches!(message, control::Message::Commands(_)),
+            Message::Control(message) => matches!(message, Controls::Commands(_)),
         }
     }
 
@@ -232,7 +243,8 @@ impl Checks<MeshNode> for MeshChecks {
         self.exchanges_heard(host, from, said, found);
     }
 
-    fn asked(&mut self, _: u32, host: u32, request: &Request, found: &mut Findings) {
+    fn asked(&mut self, client: u32, host: u32, request: &Request, found: &mut Findings) {
+        self.control_asked((client, host), request, found);
         let Request::Membership(request) = request else { return };
         match request {
             membership::Request::Members => return,
@@ -247,7 +259,8 @@ impl Checks<MeshNode> for MeshChecks {
         self.packets.touched(found.now);
     }
 
-    fn answered(&mut self, _: u32, host: u32, request: &Request, reply: &Reply, found: &mut Findings) {
+    fn answered(&mut self, client: u32, host: u32, request: &Request, reply: &Reply, found: &mut Findings) {
+        self.control_answered((client, host), request, reply, found);
         let (Request::Membership(request), Reply::Membership(reply)) = (request, reply) else { return };
         match (request, reply) {
             (_, membership::Reply::Members(members)) => return self.members_answered(host, members, found),
@@ -297,6 +310,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.exchanges.reset(host);
         self.views.reset(host);
         self.audit.booted(host, now);
+        self.control.booted(host, now);
         self.count_all_wrong(host, 1);
         self.note_agreement(now);
         self.packets.touched(now);
@@ -324,12 +338,9 @@ impl Checks<MeshNode> for MeshChecks {
     fn began_fault(&mut self, fault: &PlannedFault, now: TrueTime) {
         self.truth.fault(fault, true, now);
         self.packets.touched(now);
-        match fault.kind {
-            FaultKind::Partition => {
-                self.record.side = (0..self.truth.members()).map(|host| fault.nodes.contains(&host)).collect();
-            }
-            FaultKind::KeyInstall => fault.nodes.iter().for_each(|host| self.keys.installed(*host, fault.value, now)),
-            _ => {}
+        self.record.began(fault, self.truth.members(), now);
+        if fault.kind == FaultKind::KeyInstall {
+            fault.nodes.iter().for_each(|host| self.keys.installed(*host, fault.value, now));
         }
     }
 
@@ -362,6 +373,7 @@ impl Checks<MeshNode> for MeshChecks {
 
     fn store_lost(&mut self, host: u32) {
         self.words.store_lost(host, self.lives[host as usize]);
+        self.control.store_lost(host);
     }
 
     fn healed(&mut self, now: TrueTime) {
@@ -377,6 +389,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.look_at_exchanges(found);
         self.look_at_duties(found);
         self.check_agreement(found);
+        self.check_registers(found);
     }
 
     fn exercised(&self) -> Vec<(&'static str, u64)> {

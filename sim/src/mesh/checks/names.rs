@@ -64,6 +64,17 @@ pub const HOLD_3: &str = "HOLD-3";
 /// Each step of an exchange brings what the one before called for.
 pub const SYNC_1: &str = "SYNC-1";
 
+/// No two nodes act for one scope at a time: nobody acts after somebody did under a newer token, nor under another's.
+pub const LEASE_1: &str = "LEASE-1";
+/// The tokens of a scope rise with each grant, and each is one holder's.
+pub const LEASE_2: &str = "LEASE-2";
+/// Who has accepted a write under a newer epoch accepts none under an older one.
+pub const LEASE_3: &str = "LEASE-3";
+/// Once an epoch is said to be known, nobody acts under an older one.
+pub const EPOC_1: &str = "EPOC-1";
+/// Registers are linearizable.
+pub const CTRL_1: &str = "CTRL-1";
+
 macro_rules! exercised {
     ($($field:ident = $name:ident),+ $(,)?) => {
         /// How often each invariant was put to the test.
@@ -84,4 +95,5 @@ exercised! {
     repl_1 = REPL_1, pack_1 = PACK_1, goss_1 = GOSS_1, rate_1 = RATE_1, keys_1 = KEYS_1, form_1 = FORM_1,
     susp_1 = SUSP_1, susp_2 = SUSP_2, paus_1 = PAUS_1, prob_2 = PROB_2, prob_3 = PROB_3, hlth_1 = HLTH_1,
     prob_4 = PROB_4, jury_1 = JURY_1, told_1 = TOLD_1, accu_1 = ACCU_1, hold_3 = HOLD_3, sync_1 = SYNC_1,
+    lease_1 = LEASE_1, lease_2 = LEASE_2, lease_3 = LEASE_3, epoc_1 = EPOC_1, ctrl_1 = CTRL_1,
 }

@@ -1,5 +1,6 @@
 //! What happened, at true time, for figures.
 
+use crate::scenario::{FaultKind, PlannedFault};
 use crate::time::TrueTime;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -39,6 +40,14 @@ pub struct Record {
     pub reunited_at: Option<TrueTime>,
     /// When that was so for the first time with every node that starts by itself.
     pub formed_at: Option<TrueTime>,
+    /// When clients of the control group were told that something is committed.
+    pub commits: Vec<TrueTime>,
+    /// When they were told that a node acts for the global scope, and which.
+    pub acts: Vec<(TrueTime, u32)>,
+    /// When a node was told to hand a scope over.
+    pub handovers: Vec<TrueTime>,
+    /// When a process was first killed.
+    pub killed_at: Option<TrueTime>,
     pub(super) is_counting: bool,
 }
 
@@ -47,6 +56,15 @@ impl Record {
     pub(super) fn new(nodes: u32, is_kept: bool) -> Self {
         let zeros = || vec![0; nodes as usize];
         Self { is_kept, bytes: zeros(), packets: zeros(), ..Self::default() }
+    }
+
+    /// A fault begins.
+    pub(super) fn began(&mut self, fault: &PlannedFault, members: u32, now: TrueTime) {
+        match fault.kind {
+            FaultKind::Kill => self.killed_at = self.killed_at.or(Some(now)),
+            FaultKind::Partition => self.side = (0..members).map(|host| fault.nodes.contains(&host)).collect(),
+            _ => {}
+        }
     }
 
     /// A packet was handed to the network.

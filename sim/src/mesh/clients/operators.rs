@@ -3,7 +3,7 @@
 //! One operator lets nodes leave, one describes nodes anew, one rotates the cluster's key. Shortly before the end the
 //! auditor asks every member who is there.
 
-use super::metadata;
+use super::super::metadata;
 use crate::scenario::{FaultKind, MeshLoad, Nodes, Plan, Scenario};
 use crate::subject::{Clients, Outcome, Turn};
 use crate::time::TrueTime;

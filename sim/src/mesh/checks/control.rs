@@ -1,0 +1,93 @@
+//! What clients ask of the control group and of fences, and are answered, handed to whoever watches it.
+
+use super::MeshChecks;
+use super::acceptors::Acceptors;
+use super::leases::Leases;
+use super::registers::Registers;
+use crate::check::Findings;
+use crate::scenario::ControlLoad;
+use crate::time::TrueTime;
+use relaymesh_core::control::node as control;
+use relaymesh_core::control::state::Scope;
+use relaymesh_core::mesh::{Reply, Request, fence};
+
+/// Watches the control group and what rests on it.
+#[derive(Debug)]
+pub(super) struct Control {
+    pub(super) leases: Leases,
+    pub(super) acceptors: Acceptors,
+    pub(super) registers: Registers,
+}
+
+impl Control {
+    pub(super) fn new(nodes: u32, load: &ControlLoad) -> Self {
+        Self {
+            leases: Leases::new(nodes, load.clocks_stray),
+            acceptors: Acceptors::new(nodes),
+            registers: Registers::default(),
+        }
+    }
+
+    pub(super) fn booted(&mut self, host: u32, now: TrueTime) {
+        self.leases.booted(host, now);
+    }
+
+    pub(super) fn store_lost(&mut self, host: u32) {
+        self.acceptors.store_lost(host);
+    }
+
+    pub(super) fn asked(&mut self, client: u32, host: u32, request: &Request) {
+        match request {
+            Request::Control(request) => self.registers.asked(client, request),
+            Request::Fence(_) => {
+                self.leases.asked(client);
+                self.acceptors.asked(client, host);
+            }
+            Request::Membership(_) => {}
+        }
+    }
+}
+
+impl MeshChecks {
+    /// A client asks.
+    pub(super) fn control_asked(&mut self, (client, host): (u32, u32), request: &Request, found: &Findings) {
+        if self.record.is_kept && matches!(request, Request::Control(control::Request::Transfer { .. })) {
+            self.record.handovers.push(found.now);
+        }
+        self.control.asked(client, host, request);
+    }
+
+    /// The control group or a fence has answered.
+    pub(super) fn control_answered(
+        &mut self,
+        (client, host): (u32, u32),
+        request: &Request,
+        reply: &Reply,
+        found: &mut Findings,
+    ) {
+        match (request, reply) {
+            (Request::Fence(fence::Request::Act(scope)), Reply::Fence(fence::Reply::Acts(token))) => {
+                if self.record.is_kept && *scope == Scope::Global {
+                    self.record.acts.push((found.now, host));
+                }
+                self.acts((client, host), *scope, *token, found);
+            }
+            (Request::Fence(fence::Request::Accept { scope, epoch, .. }), Reply::Fence(reply)) => {
+                self.accept_answered((client, host), (*scope, *epoch), reply, found);
+            }
+            (Request::Control(_), Reply::Control(control::Reply::Status(status))) => {
+                self.status_shown(host, status, found);
+            }
+            (Request::Control(_), Reply::Control(control::Reply::EpochKnown(epoch))) => {
+                self.control.leases.epoch_known(*epoch);
+            }
+            (Request::Control(_), Reply::Control(reply)) => {
+                if self.record.is_kept && matches!(reply, control::Reply::Executed(_) | control::Reply::Value(_)) {
+                    self.record.commits.push(found.now);
+                }
+                self.control.registers.answered(client, reply);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Sets the stage: lets one node lead, and has every scope handed to one node.
+
+use super::guess::Guess;
+use super::{AGAIN, PATIENCE, Part, Shared, answer, ask};
+use crate::streams::Stream;
+use crate::subject::{Outcome, Turn};
+use crate::time::TrueTime;
+use crate::world::node_id;
+use alloc::format;
+use alloc::string::String;
+use relaymesh_core::control::node::{Reply as Answer, Request as Question};
+use relaymesh_core::mesh::{Reply, Request, fence};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// To hear who leads.
+    Look,
+    /// To let the right one lead.
+    Lead,
+    /// To hear whether the right one acts for the next scope.
+    Act,
+    /// To have the scope handed over by whoever acts for it.
+    Transfer,
+    Done,
+}
+
+#[derive(Debug)]
+pub(super) struct Stage {
+    stream: Stream,
+    rest_until: TrueTime,
+    guess: Guess,
+    step: Step,
+    scope: usize,
+}
+
+impl Stage {
+    pub(super) fn new(at: TrueTime, stream: Stream) -> Self {
+        Self { stream, rest_until: at, guess: Guess::default(), step: Step::Look, scope: 0 }
+    }
+}
+
+impl Part for Stage {
+    fn turn(&mut self, shared: &Shared, now: TrueTime, _: bool) -> Turn<Request> {
+        if self.rest_until > now {
+            return Turn::Rest(self.rest_until);
+        }
+        let load = &shared.load;
+        let scope = shared.scopes.get(self.scope);
+        match (self.step, scope) {
+            (Step::Look, _) => ask(load.leader, Question::Status),
+            (Step::Lead, _) => ask(self.guess.host(shared), Question::Lead(node_id(load.leader))),
+            (Step::Act, Some(scope)) => {
+                let request = Request::Fence(fence::Request::Act(*scope));
+                Turn::Ask { host: load.holder, request, timeout: PATIENCE }
+            }
+            (Step::Transfer, Some(scope)) => {
+                let holder = shared.holders.get(scope).copied().unwrap_or(load.holder);
+                ask(holder, Question::Transfer { scope: *scope, to: node_id(load.holder) })
+            }
+            (Step::Done, _) | (_, None) => Turn::Done,
+        }
+    }
+
+    fn outcome(&mut self, shared: &mut Shared, now: TrueTime, outcome: Outcome<Reply>) {
+        if self.step == Step::Act {
+            match outcome {
+                Outcome::Reply(Reply::Fence(fence::Reply::Acts(_))) => self.scope += 1,
+                _ => self.step = Step::Transfer,
+            }
+            if self.scope == shared.scopes.len() {
+                self.step = Step::Done;
+            }
+            return;
+        }
+        let answer = answer(outcome);
+        self.guess.hears(shared, answer.as_ref(), &mut self.stream);
+        let leads_here = matches!(&answer, Some(Answer::Status(it)) if it.leader == Some(node_id(shared.load.leader)));
+        self.step = match self.step {
+            Step::Look if leads_here => return self.step = Step::Act,
+            Step::Look => Step::Lead,
+            Step::Transfer => Step::Act,
+            _ => Step::Look,
+        };
+        self.rest_until = now + AGAIN;
+    }
+
+    fn unanswered(&self, _: &Shared) -> Option<String> {
+        (self.step != Step::Done).then(|| format!("the stage to be set: {:?}", self.step))
+    }
+}
