@@ -15,7 +15,7 @@ use relaymesh_core::mesh::{MeshNode, MeshObservation, Message, Reply, Request};
 use relaymesh_core::node::Outgoing;
 use relaymesh_sim::check::{Findings, Violation};
 use relaymesh_sim::mesh::checks::{MeshChecks, on_wire};
-use relaymesh_sim::mesh::clients::Operators;
+use relaymesh_sim::mesh::clients::MeshClients;
 use relaymesh_sim::mesh::{Mesh, settings};
 use relaymesh_sim::scenario::{FaultKind, Plan, PlannedFault, Scenario, parse};
 use relaymesh_sim::streams::Streams;
@@ -79,7 +79,7 @@ struct Watched;
 
 impl Subject for Watched {
     type Application = MeshNode;
-    type Clients = Operators;
+    type Clients = MeshClients;
     type Checks = WatchedChecks;
 
     const STREAMS: bool = Mesh::STREAMS;
@@ -89,7 +89,7 @@ impl Subject for Watched {
         Mesh::application(around)
     }
 
-    fn clients(scenario: &Scenario, plan: &Plan, streams: &mut Streams) -> Operators {
+    fn clients(scenario: &Scenario, plan: &Plan, streams: &mut Streams) -> MeshClients {
         Mesh::clients(scenario, plan, streams)
     }
 

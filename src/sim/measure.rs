@@ -101,7 +101,7 @@ fn measured(mut all: Vec<Series>, how: Runs, output: &Output) -> Result<Exit, Er
         series.runs.push(shown);
         bar.inc(1);
         // Whoever stops a long measurement keeps what is complete.
-        if series.runs.len() as u64 == arguments.seeds && arguments.seeds > 1 {
+        if series.runs.len() as u64 == how.seeds && how.seeds > 1 {
             bar.suspend(|| note(series.summary()));
         }
     };
