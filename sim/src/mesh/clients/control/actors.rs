@@ -1,6 +1,6 @@
-//! Acts under leases: asks all who might hold a scope under which token they may act, without a pause and twice, so that two
-//! who believe so at one time are seen; after a while it writes with a token somewhere else. Now and then such a write has
-//! been under way for very long.
+//! Acts under leases: asks all who might hold a scope under which token they may act, without a pause and twice, so that
+//! two who believe so at one time are seen; after a while it writes with a token somewhere else. Now and then such a write
+//! has been under way for very long.
 
 use super::{PATIENCE, Part, Shared};
 use crate::streams::Stream;
