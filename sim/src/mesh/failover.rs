@@ -1,8 +1,7 @@
 //! Figures of the control group: for how long nobody leads, or nobody holds a scope.
 //!
-//! Operators let one node lead and one hold everything; one of the two, or both in one, is killed at an instant that the
-//! seed draws. Clients ask without pause, so that what they are told comes within a few milliseconds of when it could
-//! have been.
+//! Operators let one node lead and one hold everything; one of the two, or both in one, is killed at an instant that
+//! the seed draws. Clients ask again after milliseconds, so that what they are told comes that soon after it could have.
 
 use super::checks::Record;
 use super::measure::{Experiment, Setting, millis};

@@ -1,5 +1,5 @@
-//! Figures of membership: what a mesh of that size needs to notice things, and what it costs. Those of the control group
-//! are in [`failover`](super::failover).
+//! Figures of membership: what a mesh of that size needs to notice things, and what it costs. Those of the control
+//! group are in `failover.rs`.
 //!
 //! Each experiment is a scenario of its own making, run from one seed; what is counted is what operators could see, at
 //! true time. Which seeds, how many at once, and percentiles are the command line's.

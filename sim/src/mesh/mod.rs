@@ -1,7 +1,8 @@
 //! The production node as something to be simulated: the mesh, its operators, and the checkers that watch it.
 //!
-//! [`clients`] are operators, an auditor, and those who use the control group; [`truth`] knows which hosts are well, from outside; [`views`] is what
-//! operators could read off every node; [`checks`] holds the one against the other; [`measure`] turns runs into figures.
+//! [`clients`] are operators, an auditor, and those who use the control group; [`truth`] knows which hosts are well, from
+//! outside; [`views`] is what operators could read off every node; [`checks`] holds the one against the other; [`measure`]
+//! turns runs into figures.
 
 pub mod checks;
 pub mod clients;

@@ -1,5 +1,6 @@
-//! Acts under leases: asks a node under which token it may act, and after a while writes with that token somewhere else.
-//! Now and then such a write has been under way for very long.
+//! Acts under leases: asks all who might hold a scope under which token they may act, without a pause and twice, so that
+//! two who believe so at one time are seen; after a while it writes with a token somewhere else. Now and then such a write
+//! has been under way for very long.
 
 use super::{PATIENCE, Part, Shared};
 use crate::streams::Stream;
@@ -26,6 +27,8 @@ pub(super) struct Actor {
     rest_until: TrueTime,
     /// What was last asked: for which scope, of whom.
     asked: Option<(Scope, u32)>,
+    /// Who is to be asked next, without a pause.
+    to_ask: Vec<u32>,
     /// What is to be written next.
     next: Option<Write>,
     /// What has been under way for long.
@@ -34,7 +37,7 @@ pub(super) struct Actor {
 
 impl Actor {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, rest_until: TrueTime(0), asked: None, next: None, old: Vec::new() }
+        Self { stream, rest_until: TrueTime(0), asked: None, to_ask: Vec::new(), next: None, old: Vec::new() }
     }
 
     fn next_write(&mut self, shared: &Shared) -> Option<Write> {
@@ -44,6 +47,22 @@ impl Actor {
             return Some(self.old[at]);
         }
         self.next.take()
+    }
+
+    /// All voters, and who was last seen to hold the scope; then all of them once more.
+    fn begin_round(&mut self, shared: &Shared, scope: Scope) {
+        let mut round: Vec<u32> = shared.voters.iter().map(|(host, _)| *host).collect();
+        let holder = shared.holders.get(&scope).copied();
+        round.extend(holder.filter(|holder| !shared.voters.iter().any(|(host, _)| host == holder)));
+        let first = self.stream.below(round.len() as u64) as usize;
+        round.rotate_left(first);
+        self.to_ask = round.iter().chain(&round).copied().collect();
+    }
+
+    fn next_of_round(&mut self, shared: &Shared, scope: Scope) -> Turn<Request> {
+        let host = self.to_ask.pop().unwrap_or(shared.voters[0].0);
+        self.asked = Some((scope, host));
+        Turn::Ask { host, request: Request::Fence(Question::Act(scope)), timeout: PATIENCE }
     }
 
     /// Somebody else whom the write reaches.
@@ -68,34 +87,32 @@ impl Part for Actor {
         if self.rest_until > now {
             return Turn::Rest(self.rest_until);
         }
+        if let Some((scope, _)) = self.asked {
+            return self.next_of_round(shared, scope);
+        }
         if !offering {
             return Turn::Done;
         }
-        let (host, question) = match self.next_write(shared) {
-            Some((scope, token, who)) => {
-                let epoch = token.epoch();
-                (self.acceptor(shared, who), Question::Accept { scope, epoch, who: node_id(who) })
-            }
-            None => {
-                let scope = shared.scopes[self.stream.below(shared.scopes.len() as u64) as usize];
-                // Who held it may do so for too long, whoever else holds it may do so too soon.
-                let anybody = shared.some_voter(&mut self.stream);
-                let holder = shared.holders.get(&scope).filter(|_| self.stream.below(2) == 0);
-                let host = holder.copied().unwrap_or(anybody);
-                self.asked = Some((scope, host));
-                (host, Question::Act(scope))
-            }
+        let Some((scope, token, who)) = self.next_write(shared) else {
+            let scope = shared.scopes[self.stream.below(shared.scopes.len() as u64) as usize];
+            self.begin_round(shared, scope);
+            return self.next_of_round(shared, scope);
         };
-        Turn::Ask { host, request: Request::Fence(question), timeout: PATIENCE }
+        let (host, epoch) = (self.acceptor(shared, who), token.epoch());
+        let request = Request::Fence(Question::Accept { scope, epoch, who: node_id(who) });
+        Turn::Ask { host, request, timeout: PATIENCE }
     }
 
     fn outcome(&mut self, shared: &mut Shared, now: TrueTime, outcome: Outcome<Reply>) {
-        self.rest_until = now + shared.pause(&mut self.stream);
-        if let Some((scope, host)) = self.asked.take()
+        if let Some((scope, host)) = self.asked
             && let Outcome::Reply(Reply::Fence(Answer::Acts(token))) = outcome
         {
             shared.holders.insert(scope, host);
             self.keep((scope, token, host));
+        }
+        if self.to_ask.is_empty() {
+            self.asked = None;
+            self.rest_until = now + shared.pause(&mut self.stream);
         }
     }
 

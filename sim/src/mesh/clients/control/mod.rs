@@ -116,8 +116,8 @@ impl ControlClients {
     }
 
     pub(super) fn unanswered(&self) -> Vec<(u32, String)> {
-        let waits = |(number, part): (u32, &Box<dyn Part>)| Some((number, part.unanswered(&self.shared)?));
-        (0..).zip(&self.parts).filter_map(waits).collect()
+        let parts = (0..).zip(&self.parts);
+        parts.filter_map(|(number, part)| Some((number, part.unanswered(&self.shared)?))).collect()
     }
 }
 
