@@ -21,8 +21,7 @@ impl Series {
     /// What it came to, in a few lines: median and 99th percentile of each figure.
     fn summary(&self) -> String {
         let Setting { nodes, metadata_bytes, profile } = self.setting;
-        let name = self.experiment.name();
-        let mut text = format!("{name}, {} nodes, {metadata_bytes} bytes, {profile}:", grouped(nodes.into()));
+        let mut text = format!("{}, {nodes} nodes, {metadata_bytes} bytes, {profile}:", self.experiment.name());
         for it in figures(self) {
             let spell = |value: Option<f64>| value.map_or_else(|| "never".into(), |value| it.unit.spell(value));
             text += &format!("\n   {} {} / {} {}", it.figure, spell(it.median), spell(it.p99), it.unit.name());
@@ -66,15 +65,12 @@ pub(crate) fn membership(arguments: &Membership, output: &Output) -> Result<Exit
 /// Measures the control group.
 pub(crate) fn failover(arguments: &Failover, output: &Output) -> Result<Exit, Error> {
     let Failover { profile, from_seed: first_seed, seeds, jobs, .. } = *arguments;
-    let setting = |nodes: &u32| Setting { nodes: *nodes, metadata_bytes: FAILOVER_METADATA_BYTES, profile };
+    let setting = |nodes: &u32| Setting { nodes: *nodes, metadata_bytes: 40, profile };
     let of_size =
         |nodes| Experiment::FAILOVER.map(|it| Series { experiment: it, setting: setting(nodes), runs: vec![] });
     let all = arguments.nodes.iter().flat_map(of_size).collect();
     measured(all, Runs { profile, first_seed, seeds, jobs }, output)
 }
-
-/// Bytes of metadata where they do not matter.
-const FAILOVER_METADATA_BYTES: u16 = 40;
 
 fn measured(mut all: Vec<Series>, how: Runs, output: &Output) -> Result<Exit, Error> {
     let seeds = how.first_seed..how.first_seed.saturating_add(how.seeds);

@@ -86,11 +86,11 @@ impl MeshNode {
         }
         match message {
             Message::Membership(message) => {
-                self.to_membership(ctx, membership::Event::Message { envelope, message }, out);
+                self.tell_membership(ctx, membership::Event::Message { envelope, message }, out);
             }
             // What is as large as a log's entries comes on a stream.
             Message::Control(message) if envelope.class.is_stream() => {
-                self.to_control(ctx, control::Event::Message { from: envelope.source, message }, out);
+                self.tell_control(ctx, control::Event::Message { from: envelope.source, message }, out);
             }
             Message::Control(_) => {}
         }
@@ -98,8 +98,8 @@ impl MeshNode {
 
     fn requested(&mut self, ctx: &mut Ctx<'_>, id: RequestId, request: Request, out: &mut impl Sink<Output<Self>>) {
         match request {
-            Request::Membership(request) => self.to_membership(ctx, membership::Event::Request(id, request), out),
-            Request::Control(request) => self.to_control(ctx, control::Event::Request(id, request), out),
+            Request::Membership(request) => self.tell_membership(ctx, membership::Event::Request(id, request), out),
+            Request::Control(request) => self.tell_control(ctx, control::Event::Request(id, request), out),
             Request::Fence(request) => {
                 let answer = self.fence.request(ctx.now, ctx.wall, self.control.client(), request);
                 if let Some(record) = answer.record {
@@ -115,7 +115,7 @@ impl MeshNode {
         }
     }
 
-    fn to_membership(&mut self, ctx: &mut Ctx<'_>, event: membership::Event, out: &mut impl Sink<Output<Self>>) {
+    fn tell_membership(&mut self, ctx: &mut Ctx<'_>, event: membership::Event, out: &mut impl Sink<Output<Self>>) {
         let (control, now) = (&mut self.control, ctx.now);
         let lift = |action| {
             if let membership::Action::Locate(node, _) = action {
@@ -126,7 +126,7 @@ impl MeshNode {
         self.membership.handle(ctx, event, &mut Lift::new(out, lift));
     }
 
-    fn to_control(&mut self, ctx: &mut Ctx<'_>, event: control::Event, out: &mut impl Sink<Output<Self>>) {
+    fn tell_control(&mut self, ctx: &mut Ctx<'_>, event: control::Event, out: &mut impl Sink<Output<Self>>) {
         let mut sink = ControlSink { out, epoch: None, announced: None };
         self.control.handle(ctx, event, &mut sink);
         let ControlSink { epoch, announced, .. } = sink;
@@ -145,14 +145,14 @@ impl MeshNode {
     }
 
     /// An event of several machines.
-    fn to_both(
+    fn tell_both(
         &mut self,
         ctx: &mut Ctx<'_>,
         (control, membership): (control::Event, membership::Event),
         out: &mut impl Sink<Output<Self>>,
     ) {
-        self.to_control(ctx, control, out);
-        self.to_membership(ctx, membership, out);
+        self.tell_control(ctx, control, out);
+        self.tell_membership(ctx, membership, out);
     }
 }
 
@@ -163,23 +163,23 @@ impl Machine for MeshNode {
     fn handle(&mut self, ctx: &mut Ctx<'_>, event: Input<Self>, out: &mut impl Sink<Output<Self>>) {
         match event {
             Input::Start { life, keys } => {
-                self.to_both(ctx, (control::Event::Start { life }, membership::Event::Start { life, keys }), out);
+                self.tell_both(ctx, (control::Event::Start { life }, membership::Event::Start { life, keys }), out);
             }
             Input::Wake => {
                 if self.control.next_deadline().is_some_and(|due| due <= ctx.now) {
-                    self.to_control(ctx, control::Event::Wake, out);
+                    self.tell_control(ctx, control::Event::Wake, out);
                 }
-                self.to_membership(ctx, membership::Event::Wake, out);
+                self.tell_membership(ctx, membership::Event::Wake, out);
             }
             Input::Persisted { upto } => {
-                self.to_both(ctx, (control::Event::Durable(upto), membership::Event::Durable(upto)), out);
+                self.tell_both(ctx, (control::Event::Durable(upto), membership::Event::Durable(upto)), out);
             }
             Input::Message(delivery) => self.delivered(ctx, delivery, out),
             Input::Request { id, request } => self.requested(ctx, id, request, out),
             Input::Found { node, endpoint } => {
-                self.to_membership(ctx, membership::Event::Found { node, endpoint }, out);
+                self.tell_membership(ctx, membership::Event::Found { node, endpoint }, out);
             }
-            Input::Keys(keys) => self.to_membership(ctx, membership::Event::Keys(keys), out),
+            Input::Keys(keys) => self.tell_membership(ctx, membership::Event::Keys(keys), out),
             // Only what a holder was to be told has a time limit: it holds nothing any more.
             Input::Late(Visible::Reply { id, .. }) => out.push(Output::reply(id, Reply::Fence(fence::Reply::NotHeld))),
             // What meets a full queue is lost, as a network may lose it: all of it is told again, or in other words.

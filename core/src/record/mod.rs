@@ -37,6 +37,12 @@ impl Sequence {
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
     }
+
+    /// The position before this one; there is none before the first.
+    #[must_use]
+    pub const fn before(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
 }
 
 impl fmt::Display for Sequence {

@@ -23,7 +23,7 @@ pub struct ControlLoad {
     pub found_at: Span,
     /// Named scopes, besides `global`.
     pub scopes: u32,
-    /// Voters that want to hold every scope.
+    /// Members, the first ones, that want to hold every scope.
     pub candidates: u32,
     /// Clients that act under leases.
     pub actors: u32,
@@ -88,9 +88,9 @@ impl ControlLoad {
         self.voters > 0
     }
 
-    /// The voters that want to hold every scope.
+    /// How many members want to hold every scope: the first ones.
     pub fn candidates(&self) -> u32 {
-        self.candidates.min(self.voters)
+        if self.is_founded() { self.candidates } else { 0 }
     }
 
     /// What the file's form cannot express: the field, and what is wrong with it. `members` belong to the mesh.
@@ -100,6 +100,7 @@ impl ControlLoad {
         let rules = [
             (VOTERS.contains(&self.voters), "voters", "a group has 1, 3, 5 or 7 voters; 0 for no group"),
             (self.voters <= members, "voters", "the mesh has not that many members"),
+            (self.candidates() <= members, "candidates", "the mesh has not that many members"),
             (self.scopes <= SCOPES_MAX, "scopes", "at most 1023"),
             (self.actors <= CLIENTS_MAX, "actors", "at most 64"),
             (self.writers <= CLIENTS_MAX, "writers", "at most 64"),
@@ -144,11 +145,12 @@ mod tests {
     }
 
     #[test]
-    fn only_voters_are_candidates() {
+    fn members_are_candidates_whether_they_vote_or_not() {
         let load = load("voters = 3\ncandidates = 5\nbump_every = \"10s\"");
         assert!(load.is_founded());
-        assert_eq!(load.candidates(), 3);
-        assert_eq!(load.problem(3), None);
+        assert_eq!(load.candidates(), 5);
+        assert_eq!(load.problem(5), None);
+        assert_eq!(load.problem(4).map(|(field, _)| field), Some("candidates"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::forward::{Forwarded, Who};
 use super::inbox::Inbox;
 use super::observation::ControlObservation;
 use super::operators::Waiting;
+use super::own_gate::OwnGate;
 use super::serve::Serving;
 use super::settings::Settings;
 use super::tend::Tending;
@@ -111,6 +112,7 @@ pub struct Control {
     pub(super) forwarded: Forwarded,
     pub(super) tending: Tending,
     pub(super) inbox: Inbox,
+    pub(super) own_gate: OwnGate,
     pub(super) scratch: Scratch,
 }
 
@@ -142,6 +144,7 @@ impl Control {
             forwarded: Forwarded::default(),
             tending: Tending::default(),
             inbox: Inbox::default(),
+            own_gate: OwnGate::default(),
             scratch: Scratch::default(),
             settings,
         }
@@ -173,13 +176,21 @@ impl Machine for Control {
     type Action = Action;
 
     fn handle(&mut self, ctx: &mut Ctx<'_>, event: Event, out: &mut impl Sink<Action>) {
+        self.own_gate.wrote(ctx.next_record.before());
         match event {
-            Event::Start { life } => self.start(life),
+            Event::Start { life } => {
+                self.own_gate.begin(ctx.next_record.before());
+                self.start(life);
+            }
             Event::Wake => self.wake(ctx.now, out),
             Event::Message { from, message } if self.life.is_some() => self.hear(ctx.now, from, message, out),
             // Whoever does not speak yet need not listen.
             Event::Message { .. } => {}
-            Event::Durable(upto) => self.inbox.group(group::Event::Durable(upto)),
+            Event::Durable(upto) => {
+                self.own_gate.durable(upto);
+                self.inbox.group(group::Event::Durable(upto));
+                self.let_own_through();
+            }
             Event::Request(id, request) => self.request(ctx.now, Who::Here(id), request, out),
         }
         while let Some(local) = self.inbox.next() {

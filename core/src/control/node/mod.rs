@@ -16,6 +16,7 @@
 //! | `machine` | events, actions, and the one dispatcher |
 //! | `wires` | every wire between the machines, on one page |
 //! | `inbox` | what one machine means for another, in order, under a limit |
+//! | `own_gate` | what this node says to itself waits like the rest |
 //! | `desk` | what the group was asked, and on whose behalf |
 //! | `operators` | founding, status, scopes, epochs, registers, voters |
 //! | `forward` | what operators ask of a member that does not lead |
@@ -29,7 +30,7 @@
 //! - **The group is the only one here that writes**, and counts its records from `ctx.next_record`. It may be handed several
 //!   events within one of the node's: the count goes on between them, and is left where it ended for whoever comes next.
 //! - What a machine asks of another happens within the same event, in the order in which it was asked.
-//! - A message to this node itself takes the way of all others, without the network.
+//! - A message to this node itself takes the way of all others, without the network, but not without the gate.
 //! - What came with a new state is part of it: changes that the same step reports are not told a second time.
 //!
 //! Absent on purpose: who may ask for what, and which
@@ -42,6 +43,7 @@ mod inbox;
 mod machine;
 mod observation;
 mod operators;
+mod own_gate;
 mod serve;
 mod settings;
 mod tend;

@@ -74,8 +74,20 @@ impl Control {
     /// Tells another node something, or this one.
     pub(super) fn send(&mut self, to: NodeId, message: Message, out: &mut impl Sink<Action>) {
         match self.life.filter(|life| life.node == to) {
-            Some(life) => self.inbox.push(Local::Heard(life, message)),
+            Some(life) => {
+                if let Some(message) = self.own_gate.pass(message) {
+                    self.inbox.push(Local::Heard(life, message));
+                }
+            }
             None => out.push(Action::Send { to, class: Class::Control, message }),
+        }
+    }
+
+    /// What this node has said to itself, and the disk has caught up with.
+    pub(super) fn let_own_through(&mut self) {
+        let Some(life) = self.life else { return };
+        while let Some(message) = self.own_gate.next() {
+            self.inbox.push(Local::Heard(life, message));
         }
     }
 
@@ -124,6 +136,7 @@ impl Control {
                 out.push(Action::Send { to, class, message: Message::Group(message) });
             }
             group::Action::Write(record) => {
+                self.own_gate.wrote(ctx.next_record);
                 ctx.next_record = ctx.next_record.next();
                 out.push(Action::Write(record));
             }

@@ -49,18 +49,16 @@ impl Actor {
         self.next.take()
     }
 
-    /// All voters, and who was last seen to hold the scope; then all of them once more.
-    fn begin_round(&mut self, shared: &Shared, scope: Scope) {
-        let mut round: Vec<u32> = shared.voters.iter().map(|(host, _)| *host).collect();
-        let holder = shared.holders.get(&scope).copied();
-        round.extend(holder.filter(|holder| !shared.voters.iter().any(|(host, _)| host == holder)));
-        let first = self.stream.below(round.len() as u64) as usize;
+    /// All candidates, in an order that begins anywhere; then all of them once more.
+    fn begin_round(&mut self, shared: &Shared) {
+        let mut round: Vec<u32> = shared.candidates().collect();
+        let first = self.stream.below(round.len().max(1) as u64) as usize;
         round.rotate_left(first);
         self.to_ask = round.iter().chain(&round).copied().collect();
     }
 
-    fn next_of_round(&mut self, shared: &Shared, scope: Scope) -> Turn<Request> {
-        let host = self.to_ask.pop().unwrap_or(shared.voters[0].0);
+    fn next_of_round(&mut self, scope: Scope) -> Turn<Request> {
+        let host = self.to_ask.pop().unwrap_or(0);
         self.asked = Some((scope, host));
         Turn::Ask { host, request: Request::Fence(Question::Act(scope)), timeout: PATIENCE }
     }
@@ -88,15 +86,15 @@ impl Part for Actor {
             return Turn::Rest(self.rest_until);
         }
         if let Some((scope, _)) = self.asked {
-            return self.next_of_round(shared, scope);
+            return self.next_of_round(scope);
         }
         if !offering {
             return Turn::Done;
         }
         let Some((scope, token, who)) = self.next_write(shared) else {
             let scope = shared.scopes[self.stream.below(shared.scopes.len() as u64) as usize];
-            self.begin_round(shared, scope);
-            return self.next_of_round(shared, scope);
+            self.begin_round(shared);
+            return self.next_of_round(scope);
         };
         let (host, epoch) = (self.acceptor(shared, who), token.epoch());
         let request = Request::Fence(Question::Accept { scope, epoch, who: node_id(who) });

@@ -21,9 +21,9 @@ pub(super) struct Finale {
     leader: Guess,
     /// Scopes that somebody acts for, and whom to ask next.
     scope: usize,
-    candidate: usize,
+    candidate: u32,
     /// Candidates in a row that do not act for the scope.
-    refusals: usize,
+    refusals: u32,
     /// Registers written, and registers read.
     written: usize,
     read: usize,
@@ -71,9 +71,9 @@ impl Part for Finale {
             }
             Wanted::Read => ask(self.leader.host(shared), Question::Read(shared.registers[self.read])),
             Wanted::Scope => {
-                let candidates = shared.candidates();
+                let host = self.candidate % shared.load.candidates().max(1);
                 let request = Request::Fence(fence::Request::Act(shared.scopes[self.scope]));
-                Turn::Ask { host: candidates[self.candidate % candidates.len()].0, request, timeout: PATIENCE }
+                Turn::Ask { host, request, timeout: PATIENCE }
             }
             Wanted::Nothing => Turn::Done,
         }
@@ -86,7 +86,7 @@ impl Part for Finale {
                 return;
             }
             (self.candidate, self.refusals) = (self.candidate + 1, self.refusals + 1);
-            if self.refusals.is_multiple_of(shared.candidates().len()) {
+            if self.refusals.is_multiple_of(shared.load.candidates().max(1)) {
                 self.rest_until = now + AGAIN;
             }
             return;

@@ -35,10 +35,10 @@ impl Part for Handovers {
         }
         let scope = shared.scopes[self.stream.below(shared.scopes.len() as u64) as usize];
         let holder = shared.holders.get(&scope);
-        let others = || shared.candidates().iter().filter(|(host, _)| Some(host) != holder);
+        let others = || shared.candidates().filter(|host| Some(host) != holder);
         let to = self.stream.below(others().count().max(1) as u64) as usize;
         match (holder, others().nth(to)) {
-            (Some(holder), Some((to, _))) => ask(*holder, Question::Transfer { scope, to: node_id(*to) }),
+            (Some(holder), Some(to)) => ask(*holder, Question::Transfer { scope, to: node_id(to) }),
             _ => {
                 self.rest_until = Some(now + self.every);
                 Turn::Rest(now + self.every)

@@ -14,8 +14,8 @@ const ROUND: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Holder {
-    /// The candidate's place among the voters.
-    seat: usize,
+    /// The candidate.
+    host: u32,
     /// The scope that is asked for.
     scope: usize,
     rest_until: TrueTime,
@@ -25,8 +25,8 @@ pub(super) struct Holder {
 }
 
 impl Holder {
-    pub(super) fn new(seat: usize) -> Self {
-        Self { seat, scope: 0, rest_until: TrueTime(0), is_last: false, is_done: false }
+    pub(super) fn new(host: u32) -> Self {
+        Self { host, scope: 0, rest_until: TrueTime(0), is_last: false, is_done: false }
     }
 }
 
@@ -39,7 +39,7 @@ impl Part for Holder {
             return Turn::Rest(self.rest_until);
         }
         self.is_last |= self.scope == 0 && !offering;
-        ask(shared.voters[self.seat].0, Question::Hold(shared.scopes[self.scope]))
+        ask(self.host, Question::Hold(shared.scopes[self.scope]))
     }
 
     fn outcome(&mut self, shared: &mut Shared, now: TrueTime, outcome: Outcome<Reply>) {
@@ -55,7 +55,7 @@ impl Part for Holder {
     }
 
     fn unanswered(&self, shared: &Shared) -> Option<String> {
-        let (host, _) = shared.voters.get(self.seat)?;
+        let host = self.host;
         (!self.is_done).then(|| format!("n{host} to be told to hold {}", shared.scopes[self.scope]))
     }
 }

@@ -63,7 +63,7 @@ struct Shared {
     scopes: Vec<Scope>,
     registers: Vec<Name>,
     is_founded: bool,
-    /// Who votes, each with the store that does. The first ones are the candidates.
+    /// Who votes, each with the store that does.
     voters: Vec<(u32, StoreIncarnation)>,
     /// Who was last seen to act for each scope.
     holders: BTreeMap<Scope, u32>,
@@ -128,8 +128,8 @@ fn parts(shared: &Shared, streams: &mut Streams) -> Vec<Box<dyn Part>> {
     parts.push(Box::new(founder::Founder::new(stream("founder", 0))));
     parts.push(Box::new(watcher::Watcher::default()));
     parts.push(Box::new(finale::Finale::new(stream("finale", 0))));
-    for seat in 0..load.candidates() {
-        parts.push(Box::new(holders::Holder::new(seat as usize)));
+    for host in shared.candidates() {
+        parts.push(Box::new(holders::Holder::new(host)));
     }
     for number in 0..load.actors {
         parts.push(Box::new(actors::Actor::new(stream("actor", number))));
@@ -183,9 +183,9 @@ impl Shared {
         self.voters[stream.below(self.voters.len() as u64) as usize].0
     }
 
-    /// The candidates.
-    fn candidates(&self) -> &[(u32, StoreIncarnation)] {
-        &self.voters[..self.load.candidates() as usize]
+    /// Who wants to hold every scope.
+    fn candidates(&self) -> core::ops::Range<u32> {
+        0..self.load.candidates()
     }
 
     fn pause(&self, stream: &mut Stream) -> Duration {
