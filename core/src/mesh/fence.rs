@@ -2,7 +2,7 @@
 //! asks it whether a write still counts.
 //!
 //! Whatever inside the mesh accepts ownership-changing writes makes the same check by itself, with an
-//! [`Acceptor`](crate::lease::Acceptor) of its own. Absent on purpose: what is written.
+//! [`Acceptor`] of its own. Absent on purpose: what is written.
 
 use crate::control::state::Scope;
 use crate::epoch::{ClusterEpoch, Epoch, FenceToken};
