@@ -13,6 +13,7 @@
 //! | `log` | the log in memory, as the crate reads it |
 //! | `ready` | what follows from a step: writes, messages, entries to apply, in the only safe order |
 //! | `apply` | committed entries, one after the other |
+//! | `entropy` | where a build for the browser gets random numbers from: nowhere |
 //! | `clock` | ticks by deadlines; election timeouts drawn from `Ctx` |
 //! | `ask` | proposals and confirmations of leadership, bounded |
 //! | `change` | voters added, replaced and removed, by joint consensus |
@@ -42,6 +43,8 @@ mod check;
 mod clock;
 mod compact;
 mod convert;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+mod entropy;
 mod log;
 mod machine;
 mod member;
