@@ -5,6 +5,7 @@
 //! begun (rule S2). Sent to another leader the command would stand behind the answer.
 
 use super::wire::Message;
+use crate::epoch::ClusterEpoch;
 use crate::node::Gating;
 use crate::record::Sequence;
 use alloc::collections::VecDeque;
@@ -18,12 +19,16 @@ pub(super) struct OwnGate {
     written: Sequence,
     durable: Sequence,
     waiting: VecDeque<(Sequence, Message)>,
+    /// The newest epoch under which, or a newer one, all answers are that may still wait at the gate.
+    settled: ClusterEpoch,
+    /// A newer one, which has settled once that record is durable.
+    settling: Option<(Sequence, ClusterEpoch)>,
 }
 
 impl OwnGate {
     /// Everything is durable: the process begins.
     pub(super) fn begin(&mut self, written: Sequence) {
-        *self = Self { written, durable: written, waiting: VecDeque::new() };
+        *self = Self { written, durable: written, ..Self::default() };
     }
 
     /// The node has written up to there, whichever of its machines has.
@@ -44,9 +49,23 @@ impl OwnGate {
         None
     }
 
+    /// The epoch that a renewal may name, where this is known (rule C2): nothing that was said under an older one is
+    /// still to leave.
+    pub(super) fn settle(&mut self, known: ClusterEpoch) -> ClusterEpoch {
+        if self.written <= self.durable {
+            (self.settled, self.settling) = (self.settled.max(known), None);
+        } else if known > self.settled && self.settling.is_none() {
+            self.settling = Some((self.written, known));
+        }
+        self.settled
+    }
+
     /// Records up to there are durable.
     pub(super) fn durable(&mut self, upto: Sequence) {
         self.durable = self.durable.max(upto);
+        if let Some((_, epoch)) = self.settling.take_if(|(needed, _)| *needed <= upto) {
+            self.settled = self.settled.max(epoch);
+        }
     }
 
     /// What has waited for long enough.
@@ -78,6 +97,21 @@ mod tests {
         gate.durable(Sequence(6));
         assert_eq!(gate.pass(command(3)), None, "in order");
         assert_eq!((gate.next(), gate.next(), gate.next()), (Some(command(2)), Some(command(3)), None));
+    }
+
+    #[test]
+    fn an_epoch_is_named_once_what_was_said_before_it_has_left() {
+        let mut gate = OwnGate::default();
+        gate.begin(Sequence(4));
+        assert_eq!(gate.settle(ClusterEpoch(1)), ClusterEpoch(1));
+        gate.wrote(Sequence(5));
+        assert_eq!(gate.settle(ClusterEpoch(2)), ClusterEpoch(1));
+        gate.wrote(Sequence(6));
+        assert_eq!(gate.settle(ClusterEpoch(3)), ClusterEpoch(1));
+        gate.durable(Sequence(5));
+        assert_eq!(gate.settle(ClusterEpoch(3)), ClusterEpoch(2));
+        gate.durable(Sequence(6));
+        assert_eq!(gate.settle(ClusterEpoch(3)), ClusterEpoch(3));
     }
 
     #[test]

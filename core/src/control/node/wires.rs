@@ -222,7 +222,12 @@ impl Control {
 
     fn client_asks(&mut self, action: client::Action, out: &mut impl Sink<Action>) {
         match action {
-            client::Action::Send { to, message } => self.send(to, Message::Lease(message), out),
+            client::Action::Send { to, mut message } => {
+                if let lease::Message::Renew(renew) = &mut message {
+                    renew.epoch = self.own_gate.settle(renew.epoch);
+                }
+                self.send(to, Message::Lease(message), out);
+            }
             client::Action::Submit { ticket, command } => {
                 self.inbox.commands(commands::Event::Submit { ticket: Asker::Client(ticket), command });
             }

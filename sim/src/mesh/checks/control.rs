@@ -39,10 +39,7 @@ impl Control {
     pub(super) fn asked(&mut self, client: u32, host: u32, request: &Request) {
         match request {
             Request::Control(request) => self.registers.asked(client, request),
-            Request::Fence(_) => {
-                self.leases.asked(client);
-                self.acceptors.asked(client, host);
-            }
+            Request::Fence(_) => self.acceptors.asked(client, host),
             Request::Membership(_) => {}
         }
     }
@@ -70,7 +67,7 @@ impl MeshChecks {
                 if self.record.is_kept && *scope == Scope::Global {
                     self.record.acts.push((found.now, host));
                 }
-                self.acts((client, host), *scope, *token, found);
+                self.acts(host, *scope, *token, found);
             }
             (Request::Fence(fence::Request::Accept { scope, epoch, .. }), Reply::Fence(reply)) => {
                 self.accept_answered((client, host), (*scope, *epoch), reply, found);

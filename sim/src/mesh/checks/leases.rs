@@ -45,8 +45,6 @@ pub(super) struct Leases {
     seen_by: Vec<BTreeMap<Scope, FenceToken>>,
     /// The newest epoch that was said to be known everywhere.
     known: ClusterEpoch,
-    /// The epoch that was known when each client asked.
-    known_when_asked: BTreeMap<u32, ClusterEpoch>,
     /// Clocks stray by more than ε.
     clocks_stray: bool,
 }
@@ -58,7 +56,6 @@ impl Leases {
             booted: vec![TrueTime(0); nodes as usize],
             seen_by: vec![BTreeMap::new(); nodes as usize],
             known: ClusterEpoch(0),
-            known_when_asked: BTreeMap::new(),
             clocks_stray,
         }
     }
@@ -67,10 +64,6 @@ impl Leases {
         self.booted[host as usize] = now;
         // What it knew to be committed when it ended it may not know yet.
         self.seen_by[host as usize].clear();
-    }
-
-    pub(super) fn asked(&mut self, client: u32) {
-        self.known_when_asked.insert(client, self.known);
     }
 
     /// Nobody writes under an older epoch any more: so an operator was told.
@@ -112,7 +105,7 @@ impl Shown {
 
 impl MeshChecks {
     /// A node has said that it acts.
-    pub(super) fn acts(&mut self, (client, host): (u32, u32), scope: Scope, token: FenceToken, found: &mut Findings) {
+    pub(super) fn acts(&mut self, host: u32, scope: Scope, token: FenceToken, found: &mut Findings) {
         self.exercised.lease_1 += 1;
         let leases = &mut self.control.leases;
         let shown = leases.scopes.entry(scope).or_default();
@@ -123,7 +116,7 @@ impl MeshChecks {
             let detail = format!("n{host} acts for {scope} under {token}, after n{by} did under {newest}");
             found.fail(LEASE_1, &[host, by], detail);
         }
-        let known = leases.known_when_asked.get(&client).copied().unwrap_or_default();
+        let known = leases.known;
         self.exercised.epoc_1 += u64::from(known > ClusterEpoch(0));
         if token.cluster() < known && !leases.clocks_stray {
             let detail = format!("n{host} acts for {scope} under {token}, where epoch {} is known to all", known.0);

@@ -265,13 +265,13 @@ fn epoc_1_finds_who_acts_under_an_epoch_that_nobody_should() {
 }
 
 #[test]
-fn an_answer_that_was_asked_for_before_an_epoch_was_known_may_be_of_an_older_one() {
+fn epoc_1_finds_an_answer_that_waited_while_an_epoch_became_known() {
     let mut watch = Watch::new("");
     let (request, reply) = acting(token(5));
     watch.asks(OTHER, 0, &request);
     let mut watch = watch.epoch_is_known(2);
     watch.hears(OTHER, 0, &request, &reply);
-    watch.is_silent();
+    watch.finds(EPOC_1);
 }
 
 #[test]
