@@ -1,8 +1,9 @@
 //! Who counts as alive for placement: the view that does not flap.
 //!
 //! A status follows every rumor; what is placed on nodes must not. A member loses its good standing when it dies or when
-//! several others suspect it, and gets it back after it was healthy for a while. Each relapse doubles that while, so a
-//! node on a bad link ends up outside and stays there until the link is mended (the idea of route flap damping,
+//! several others suspect it, and gets it back after it was healthy for a while. Each relapse doubles that while, and so
+//! does a member that goes on falling ill: it must be healthy for about as long as it was unsteady. So a node on a bad
+//! link ends up outside and stays there until the link is mended, whatever luck it has (the idea of route flap damping,
 //! RFC 2439 §2.3).
 
 use super::clockwork::Due;
@@ -25,6 +26,10 @@ pub(super) struct Hold {
     /// How long the member must be healthy, relapses not counted.
     dwell: Duration,
     relapses: u8,
+    /// When the while was last set or doubled.
+    doubled_at: Time,
+    /// Whether it has been well since it last fell ill.
+    was_well: bool,
     /// When it was last seen to be unhealthy.
     unhealthy_at: Time,
 }
@@ -40,11 +45,19 @@ impl Hold {
             let is_first = self.dwell == Duration::ZERO;
             let left = self.relapses.saturating_sub(forgiven.min(u64::from(RELAPSES_MAX)) as u8);
             self.relapses = if is_first || forgiven > 0 { left } else { (left + 1).min(RELAPSES_MAX) };
-            (self.is_on, self.dwell) = (true, dwell);
+            (self.is_on, self.dwell, self.doubled_at) = (true, dwell, now);
+        } else if self.was_well && now.since(self.doubled_at) >= self.span() {
+            (self.relapses, self.doubled_at) = ((self.relapses + 1).min(RELAPSES_MAX), now);
         }
         self.dwell = self.dwell.max(dwell);
-        self.unhealthy_at = now;
+        (self.unhealthy_at, self.was_well) = (now, false);
         is_new
+    }
+
+    /// The member is well again: its healthy while begins now. Means nothing for one in good standing.
+    pub(super) fn recovers(&mut self, now: Time) {
+        self.was_well = true;
+        self.prolong(now);
     }
 
     /// The member is, or was until now, unhealthy. Means nothing for one in good standing.
@@ -109,7 +122,7 @@ impl Membership {
 
     /// The member is well again; if something is held against it, its healthy while begins now.
     pub(super) fn recovering(&mut self, ctx: &Ctx<'_>, slot: Slot) {
-        self.table.local(slot).hold.prolong(ctx.now);
+        self.table.local(slot).hold.recovers(ctx.now);
         self.recovers_in_time(slot);
     }
 
@@ -173,6 +186,28 @@ mod tests {
             now = until;
         }
         assert_eq!(spans, [5, 10, 20, 40, 80, 160, 320, 320, 320]);
+    }
+
+    #[test]
+    fn a_member_that_goes_on_falling_ill_must_be_healthy_for_about_as_long() {
+        let mut hold = Hold::default();
+        hold.begin(at(0), DWELL);
+        let mut whiles = alloc::vec![];
+        for now in 1..=40 {
+            hold.recovers(at(now));
+            whiles.push(hold.until().unwrap().since(at(now)).as_nanos() / 1_000_000_000);
+            hold.begin(at(now), DWELL);
+        }
+        assert_eq!([whiles[3], whiles[5], whiles[13], whiles[15], whiles[33], whiles[35]], [5, 10, 10, 20, 20, 40]);
+    }
+
+    #[test]
+    fn a_member_that_is_just_dead_for_long_is_not_unsteady() {
+        let mut hold = Hold::default();
+        hold.begin(at(0), DWELL);
+        hold.begin(at(600), DWELL);
+        hold.recovers(at(700));
+        assert_eq!(hold.until(), Some(at(705)));
     }
 
     #[test]

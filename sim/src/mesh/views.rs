@@ -26,6 +26,8 @@ pub struct Held {
     pub held_at: TrueTime,
     /// How often it has stopped to count.
     pub relapses: u32,
+    /// How often it was found to be unwell.
+    pub falls: u32,
     /// How often the healthy while that it must show has been doubled, at least.
     pub doublings: u32,
     /// Whether it was held dead since it stopped to count.
@@ -41,6 +43,7 @@ const UNKNOWN: Held = Held {
     suppressed_at: TrueTime(0),
     held_at: TrueTime(0),
     relapses: 0,
+    falls: 0,
     doublings: 0,
     was_dead: false,
 };

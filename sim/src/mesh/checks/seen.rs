@@ -38,7 +38,9 @@ impl MeshChecks {
         // What ended now was so until now.
         let unwell_at = if before.status.is_some_and(|was| was != Status::Alive) { Some(now) } else { unwell_at };
         let was_dead = before.was_dead || status == Status::Dead;
-        let held = Held { status: Some(status), incarnation, since: now, unwell_at, was_dead, ..before };
+        let fell = before.status == Some(Status::Alive) && status != Status::Alive;
+        let falls = before.falls + u32::from(fell);
+        let held = Held { status: Some(status), incarnation, since: now, unwell_at, was_dead, falls, ..before };
         self.change(observer, subject, held, now);
         self.dead_counted(observer, before.status == Some(Status::Dead), status == Status::Dead, now);
         if before.status.is_none() && self.record.is_kept {
