@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 /// Nodes remembered that may know more.
 const CONTACTS_MAX: usize = 8;
 /// Where nobody knows of a group, the pause between two questions is doubled this often.
-const DOUBLINGS_MAX: u32 = 8;
+const DOUBLINGS_MAX: u32 = 10;
 
 /// A snapshot that is being read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
