@@ -9,7 +9,8 @@
 //! it out, and must be found.
 
 use relaymesh_core::control::state::{
-    Answer, At, Change, Command, Entry, Genesis, LeaderCommand, Lineage, Name, Outcome, RecoveryId, Scope, State, Text,
+    Answer, At, Bump, Change, Command, Entry, Genesis, LeaderCommand, Lineage, Name, Outcome, RecoveryId, Scope, State,
+    Text,
 };
 use relaymesh_core::epoch::{ClusterEpoch, Epoch, FenceToken};
 use relaymesh_core::identity::{BootIncarnation, Incarnation, NodeId, StoreIncarnation};
@@ -777,7 +778,9 @@ impl Leases {
             Some(Plant::EpochKept) => {}
             _ => {
                 let epoch = ClusterEpoch(state.cluster_epoch().0 + 1);
-                state.recover(epoch, RecoveryId(7)).expect("a higher epoch, another id");
+                let by = NodeId::from_bytes([1; 16]);
+                let bump = Bump { index: 0, epoch, by, reason: Text::EMPTY, actor: Text::EMPTY };
+                state.recover(bump, RecoveryId(7)).expect("a higher epoch, another id");
             }
         }
         world.node(0).is_left_behind = true;

@@ -70,6 +70,7 @@ pub enum NotAccepted {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Acceptor {
     floor: ClusterEpoch,
+    newest: ClusterEpoch,
     scopes: BTreeMap<Scope, Epoch>,
     conflicts: VecDeque<Conflict>,
     dropped: u64,
@@ -100,6 +101,7 @@ impl Acceptor {
             return Err(NotAccepted::Full { limit: SCOPES_MAX });
         }
         self.scopes.insert(scope, actual);
+        self.newest = self.newest.max(actual.cluster);
         Ok(Some(Accepted::Scope { scope, epoch: actual }))
     }
 
@@ -107,6 +109,7 @@ impl Acceptor {
     pub fn raise(&mut self, epoch: ClusterEpoch) -> Option<Accepted> {
         let is_newer = epoch > self.floor;
         self.floor = self.floor.max(epoch);
+        self.newest = self.newest.max(epoch);
         is_newer.then_some(Accepted::Cluster { epoch })
     }
 
@@ -116,8 +119,12 @@ impl Acceptor {
             Accepted::Scope { scope, epoch } => {
                 let known = self.scopes.entry(scope).or_default();
                 *known = epoch.max(*known);
+                self.newest = self.newest.max(epoch.cluster);
             }
-            Accepted::Cluster { epoch } => self.floor = self.floor.max(epoch),
+            Accepted::Cluster { epoch } => {
+                self.floor = self.floor.max(epoch);
+                self.newest = self.newest.max(epoch);
+            }
         }
     }
 
@@ -125,6 +132,11 @@ impl Acceptor {
     pub fn expected(&self, scope: &Scope) -> Epoch {
         let floor = Epoch { cluster: self.floor, lease: 0 };
         self.scopes.get(scope).copied().unwrap_or_default().max(floor)
+    }
+
+    /// The newest cluster epoch that was ever seen here.
+    pub fn newest(&self) -> ClusterEpoch {
+        self.newest
     }
 
     /// Stale writes, oldest first.

@@ -91,6 +91,11 @@ impl Fence {
         self.acceptor.raise(epoch)
     }
 
+    /// The newest cluster epoch under which anything was accepted, or that was known to be in force.
+    pub(super) fn newest(&self) -> ClusterEpoch {
+        self.acceptor.newest()
+    }
+
     pub(super) fn request(&mut self, now: Time, wall: WallTime, client: &Client, request: Request) -> Answer {
         match request {
             Request::Act(scope) => match client.holding(&scope, now) {

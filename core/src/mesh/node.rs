@@ -103,6 +103,7 @@ impl MeshNode {
             Request::Fence(request) => {
                 let answer = self.fence.request(ctx.now, ctx.wall, self.control.client(), request);
                 if let Some(record) = answer.record {
+                    self.control.stores_epoch(self.fence.newest());
                     ctx.next_record = ctx.next_record.next();
                     out.push(Output::Write { version: OLDEST_VERSION, record: Record::Fence(record) });
                 }
@@ -131,6 +132,7 @@ impl MeshNode {
         self.control.handle(ctx, event, &mut sink);
         let ControlSink { epoch, announced, .. } = sink;
         if let Some(record) = epoch.and_then(|epoch| self.fence.raise(epoch)) {
+            self.control.stores_epoch(self.fence.newest());
             ctx.next_record = ctx.next_record.next();
             out.push(Output::Write { version: OLDEST_VERSION, record: Record::Fence(record) });
         }
@@ -268,7 +270,10 @@ impl Application for MeshNode {
         match record {
             Record::Membership(record) => self.membership.replay(record),
             Record::Control(record) => self.control.replay(record),
-            Record::Fence(accepted) => self.fence.replay(accepted),
+            Record::Fence(accepted) => {
+                self.fence.replay(accepted);
+                self.control.stores_epoch(self.fence.newest());
+            }
         }
     }
 

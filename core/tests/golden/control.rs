@@ -6,7 +6,9 @@ use relaymesh_core::control::commands;
 use relaymesh_core::control::group::wire::{Ballot, Blob, Body, Candidacy, Change, Entry, Payload, SnapshotMeta};
 use relaymesh_core::control::group::{self, GroupId, Members, Record, Voter, VoterId};
 use relaymesh_core::control::node::wire::{Follow, Followed};
-use relaymesh_core::control::node::{Founding, Message, Refusal, Reply, Request, ScopeStatus, Status};
+use relaymesh_core::control::node::{
+    Founding, Message, Recovery, Refusal, Reply, Request, ScopeStatus, Source, Status, Surveyed,
+};
 use relaymesh_core::control::state::{
     self, Answer, Chain, Delta, Lease, Lineage, LoggedEntry, Name, Outcome, RecoveryId, Registration, Scope, SessionId,
     Table, Text,
@@ -20,6 +22,7 @@ use relaymesh_core::time::{Duration, WallTime};
 use std::collections::{BTreeMap, BTreeSet};
 
 const GROUP: GroupId = GroupId(0x0123_4567_89AB_CDEF_0123_4567_89AB_CDEF);
+const LINEAGE: Lineage = Lineage { epoch: ClusterEpoch(2), recovery: RecoveryId(7) };
 const TOKEN: FenceToken = FenceToken::new(ClusterEpoch(2), 70_000);
 const EPOCH: Epoch = TOKEN.epoch();
 
@@ -59,7 +62,7 @@ pub(crate) fn messages() -> Vec<mesh::Message> {
     ];
     let done = outcomes().into_iter().map(|outcome| commands::Message::Done { number: 5, outcome });
     let delta = Delta {
-        lineage: Lineage { epoch: ClusterEpoch(2), recovery: RecoveryId(7) },
+        lineage: LINEAGE,
         applied: 300,
         entries: vec![LoggedEntry { term: 3, bytes: [].into() }, LoggedEntry { term: 3, bytes: [1, 2, 255].into() }],
         chain: Chain([7; 16]),
@@ -72,7 +75,10 @@ pub(crate) fn messages() -> Vec<mesh::Message> {
     let passed_on = [
         Message::Follow(Follow { number: 6, applied: Some(300), piece: (0, 0) }),
         Message::Follow(Follow { number: 7, applied: None, piece: (300, 2) }),
-        Message::Leads { voters: [ALICE].into() },
+        Message::Leads { voters: [ALICE].into(), lineage: LINEAGE },
+        Message::Survey { number: 6 },
+        Message::Surveyed { number: 6, survey: Surveyed { stored: ClusterEpoch(2), last: (3, 300), leader: None } },
+        Message::Later { lineage: LINEAGE },
         Message::Ask { number: 6, request: Box::new(Request::AwaitEpoch(ClusterEpoch(2))) },
         Message::Answer { number: 6, reply: Box::new(Reply::EpochKnown(ClusterEpoch(2))) },
     ];
@@ -90,6 +96,7 @@ pub(crate) fn records() -> Vec<mesh::Record> {
         Record::Entries { first: 9, commit: 8, entries: entries() },
         Record::Piece { index: 9, number: 1, bytes: blob(), is_installed: true },
         Record::Base { meta: meta(), dropped: 7, is_installed: false },
+        Record::Founded { group: GROUP, id: VoterId(1), meta: meta() },
     ];
     let accepted = [Accepted::Scope { scope: named(), epoch: EPOCH }, Accepted::Cluster { epoch: ClusterEpoch(2) }];
     control.into_iter().map(mesh::Record::Control).chain(accepted.map(mesh::Record::Fence)).collect()
@@ -119,6 +126,14 @@ pub(crate) fn requests() -> Vec<mesh::Request> {
         Request::ChangeVoters { add: vec![voter()], remove: vec![BOB] },
         Request::Lead(BOB),
         Request::Activate { version: 2 },
+        Request::Backup { number: 1 },
+        Request::Restore { number: 1, bytes: blob() },
+        Request::Recover(Recovery {
+            source: Source::Backup,
+            above: ClusterEpoch(4),
+            reason: text("why"),
+            actor: text("who"),
+        }),
     ];
     let fence = [
         fence::Request::Act(Scope::Global),
@@ -130,7 +145,7 @@ pub(crate) fn requests() -> Vec<mesh::Request> {
 
 pub(crate) fn replies() -> Vec<mesh::Reply> {
     let status = Status {
-        lineage: Lineage { epoch: ClusterEpoch(2), recovery: RecoveryId(7) },
+        lineage: LINEAGE,
         is_quarantined: true,
         voters: vec![voter()],
         leader: Some(ALICE),
@@ -163,6 +178,12 @@ pub(crate) fn replies() -> Vec<mesh::Reply> {
         Refusal::Unknown,
         Refusal::Overloaded,
         Refusal::NotKnownYet(ClusterEpoch(3)),
+        Refusal::Led { leader: BOB },
+        Refusal::Behind { node: BOB },
+        Refusal::NoBackup,
+        Refusal::BadBackup,
+        Refusal::OtherPiece,
+        Refusal::NoEpochLeft,
     ];
     let plain = [
         Reply::Founded(GROUP),
@@ -186,7 +207,13 @@ pub(crate) fn replies() -> Vec<mesh::Reply> {
         fence::Reply::Conflicts { conflicts: vec![conflict], dropped: 3 },
     ];
     let refused = refusals.into_iter().chain(group_refusals.map(Refusal::Group)).map(Reply::Refused);
-    let control = plain.into_iter().chain(refused).map(mesh::Reply::Control);
+    let carried = [
+        Reply::Piece { index: 300, piece: Some(blob()) },
+        Reply::Piece { index: 300, piece: None },
+        Reply::Backup { lineage: LINEAGE, applied: 300 },
+        Reply::Recovered { lineage: LINEAGE, at: 301, answered: vec![BOB] },
+    ];
+    let control = plain.into_iter().chain(refused).chain(carried).map(mesh::Reply::Control);
     control.chain(fence.map(mesh::Reply::Fence)).collect()
 }
 

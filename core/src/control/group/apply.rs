@@ -7,12 +7,12 @@ use super::members::VoterId;
 use super::observation::GroupObservation;
 use super::view::{Reply, Role};
 use super::wire::{Body, Change};
-use super::{At, Replicated};
+use super::{At, CannotApply, Replicated};
 use crate::machine::{Lift, Sink};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use raft::StateRole;
 use raft::eraftpb::Entry;
+use raft::{GetEntriesContext, StateRole};
 
 impl<S: Replicated> Member<S> {
     pub(super) fn apply(&mut self, entries: Vec<Entry>, out: &mut impl Sink<Action<S>>) {
@@ -45,6 +45,20 @@ impl<S: Replicated> Member<S> {
                 Some((entry.term, content))
             })
             .collect()
+    }
+
+    /// The last entry of the log, and the state with everything up to it.
+    pub(super) fn end_of_log(&self) -> Result<Option<(At, S)>, CannotApply> {
+        let Some(mut state) = self.state.clone() else { return Ok(None) };
+        let mut at = self.applied;
+        let log = &self.raft.raft.raft_log;
+        let behind = log.entries(self.applied.index + 1, None, GetEntriesContext::empty(false)).unwrap_or_default();
+        for entry in behind {
+            at = At { index: entry.index, term: entry.term };
+            let bytes: &[u8] = if change_of(&entry).is_some() { &[] } else { &entry.data };
+            state.apply(at, bytes, &mut Vec::new())?;
+        }
+        Ok(Some((at, state)))
     }
 
     fn apply_one(&mut self, entry: &Entry, out: &mut impl Sink<Action<S>>) {

@@ -1,15 +1,15 @@
 //! Events, actions, and the one dispatcher.
 
-use super::Replicated;
 use super::change::may_be_voters;
 use super::check::Fault;
 use super::member::{Member, founded};
 use super::members::Voter;
 use super::observation::GroupObservation;
-use super::replay::{Replay, founding_records};
+use super::replay::{Replay, Seats, founding_records};
 use super::settings::Settings;
 use super::view::{Refusal, Reply, Request, Role, Status, Ticket};
 use super::wire::{Body, GroupId, Message, Record, SnapshotMeta};
+use super::{At, CannotApply, Replicated};
 use crate::envelope::Class;
 use crate::identity::{Incarnation, NodeId};
 use crate::machine::{Ctx, Machine, Sink};
@@ -42,6 +42,8 @@ pub enum Event<S> {
     Request(Ticket, Request),
     /// An operator founds a group, on each of its voters.
     Found(Ticket, Box<Founding<S>>),
+    /// This node goes by the history of a later group: it is no member of this one any more.
+    Superseded,
 }
 
 /// How a group begins. Founders that are told different things do not meet.
@@ -53,6 +55,10 @@ pub struct Founding<S> {
     pub voters: BTreeSet<Voter>,
     /// What they replicate, the same on all.
     pub state: S,
+    /// The entry with which that ends, and behind which their log begins.
+    pub at: At,
+    /// Whether this is instead of the group that this node is a member of, of which no quorum is left.
+    pub is_recovery: bool,
 }
 
 /// What the group asks for.
@@ -92,12 +98,16 @@ pub struct Group<S: Replicated> {
     life: Option<Incarnation>,
     replay: Replay<S>,
     member: Option<Box<Member<S>>>,
+    seats: Seats,
 }
+
+/// Groups that a store can have been a member of: each but the first came of a recovery.
+const SEATS_MAX: usize = 64;
 
 impl<S: Replicated> Group<S> {
     /// A process that has not read its journal yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, life: None, replay: Replay::new(), member: None }
+        Self { settings, life: None, replay: Replay::new(), member: None, seats: Seats::new() }
     }
 
     /// Takes a record back after a restart.
@@ -122,6 +132,22 @@ impl<S: Replicated> Group<S> {
         member.applied_behind(after, entries, bytes)
     }
 
+    /// Where the log of this member ends, committed or not, and the state with all of it: what is left of a group whose
+    /// quorum is lost. Whatever was acknowledged is in the longest log of those who voted for it.
+    ///
+    /// # Errors
+    /// [`CannotApply`] when this build does not know one of the entries.
+    pub fn end_of_log(&self) -> Result<Option<(At, S)>, CannotApply> {
+        self.member.as_ref().map_or(Ok(None), |member| member.end_of_log())
+    }
+
+    /// Where the log of this member ends.
+    pub fn last(&self) -> Option<At> {
+        let member = self.member.as_ref()?;
+        let index = member.last_index();
+        Some(At { index, term: member.term_of(index)? })
+    }
+
     /// The group this node is a member of.
     pub fn id(&self) -> Option<GroupId> {
         self.member.as_ref().map(|member| member.group)
@@ -137,6 +163,7 @@ impl<S: Replicated> Group<S> {
     fn start(&mut self, ctx: &mut Ctx<'_>, life: Incarnation) {
         self.life = Some(life);
         let replay = core::mem::replace(&mut self.replay, Replay::new());
+        self.seats.clone_from(replay.seats());
         if let Some(recovered) = replay.finish() {
             let mut member = Member::new(ctx, self.settings.clone(), life, recovered);
             member.begin(ctx);
@@ -152,35 +179,44 @@ impl<S: Replicated> Group<S> {
         out: &mut impl Sink<Action<S>>,
     ) -> Result<Reply<S::Outcome>, Refusal> {
         let (members, group) = founded(founding);
-        // One that has nothing may have crashed in the middle of this.
-        if let Some(member) = self.member.as_ref().filter(|member| member.state.is_some()) {
-            return if member.group == group { Ok(Reply::Founded(group)) } else { Err(Refusal::OtherGroup) };
+        if let Some(member) = &mut self.member {
+            match member.group == group {
+                true => return Ok(Reply::Founded(group)),
+                false if !founding.is_recovery || member.is_leader() => return Err(Refusal::OtherGroup),
+                false => member.asks.drop_all(Refusal::NotMember, out),
+            }
         }
         let own = Voter { node: life.node, store: life.store };
         let id = members.id_of(own).filter(|_| may_be_voters(&founding.voters)).ok_or(Refusal::BadVoters)?;
-        let meta = SnapshotMeta { index: 1, term: 1, members, pieces: 0 };
-        let mut replay = Replay::new();
-        let records = founding_records(Record::Joined { group, id }, meta, &founding.state);
+        let At { index, term } = founding.at;
+        let meta = SnapshotMeta { index, term, members, pieces: 0 };
+        let records = founding_records(group, id, meta, &founding.state);
+        self.begin(ctx, life, records, out);
+        if founding.is_recovery {
+            out.push(Action::Restated);
+        }
+        Ok(Reply::Founded(group))
+    }
+
+    /// Becomes the member that these records make.
+    fn begin(&mut self, ctx: &mut Ctx<'_>, life: Incarnation, records: Vec<Record>, out: &mut impl Sink<Action<S>>) {
         let count = records.len() as u64;
+        let mut replay = Replay::new();
+        replay.remember(&self.seats);
         for record in records {
             replay.take(record.clone());
             out.push(Action::Write(record));
         }
-        self.begin(ctx, life, replay, count);
-        Ok(Reply::Founded(group))
-    }
-
-    /// Becomes the member whose records were just written.
-    fn begin(&mut self, ctx: &mut Ctx<'_>, life: Incarnation, replay: Replay<S>, records: u64) {
+        self.seats.clone_from(replay.seats());
         let Some(recovered) = replay.finish() else { return };
         let mut member = Member::new(ctx, self.settings.clone(), life, recovered);
-        member.disk.begin(Sequence(ctx.next_record.0 + records));
+        member.disk.begin(Sequence(ctx.next_record.0 + count));
         member.disk.wait_for_all();
         self.member = Some(Box::new(member));
     }
 
     /// Becomes a new member because a leader says so. Only one who has promised nothing may: no member yet, one that has
-    /// got nothing, or one that knows of its removal.
+    /// got nothing, or one that knows of its removal; and nobody becomes again who it has been, whose promises are gone.
     fn is_adopted(&self, life: Incarnation, from: &Incarnation, message: &Message) -> bool {
         let speaks = matches!(message.body, Body::Append { .. } | Body::Heartbeat { .. } | Body::Piece { .. });
         let is_for_me = message.store == life.store && message.to.0 > 0 && message.from != message.to;
@@ -188,18 +224,30 @@ impl<S: Replicated> Group<S> {
             let is_other = (member.group, member.id) != (message.group, message.to);
             is_other && (member.state.is_none() || member.members.has_left(member.id))
         });
-        speaks && is_for_me && is_free && from.node != life.node
+        let is_new = match self.seats.get(&message.group) {
+            Some(last) => *last < message.to,
+            None => self.seats.len() < SEATS_MAX,
+        };
+        speaks && is_for_me && is_free && is_new && from.node != life.node
     }
 
     fn adopt(&mut self, ctx: &mut Ctx<'_>, life: Incarnation, message: &Message, out: &mut impl Sink<Action<S>>) {
         if let Some(mut member) = self.member.take() {
             member.asks.drop_all(Refusal::NotMember, out);
         }
-        let record = Record::Joined { group: message.group, id: message.to };
-        let mut replay = Replay::new();
-        replay.take(record.clone());
-        out.push(Action::Write(record));
-        self.begin(ctx, life, replay, 1);
+        self.begin(ctx, life, alloc::vec![Record::Joined { group: message.group, id: message.to }], out);
+    }
+
+    /// Is a member no more, until it is made one of another group. What it has promised stays in the journal.
+    fn leave(&mut self, out: &mut impl Sink<Action<S>>) {
+        let Some(mut member) = self.member.take() else { return };
+        member.asks.drop_all(Refusal::NotMember, out);
+        if member.is_leader() {
+            member.drop_procedure(Refusal::NotMember, out);
+            out.push(Action::Role(Role::Deposed));
+        }
+        out.push(Action::Leader(None));
+        out.push(Action::Members);
     }
 
     fn message(&mut self, ctx: &mut Ctx<'_>, from: &Incarnation, message: Message, out: &mut impl Sink<Action<S>>) {
@@ -260,6 +308,7 @@ impl<S: Replicated> Machine for Group<S> {
                 };
                 out.push(Action::Reply(ticket, answer));
             }
+            Event::Superseded => self.leave(out),
         }
         if let Some(member) = &mut self.member {
             member.go_on(ctx, out);

@@ -5,15 +5,19 @@ use super::convert::entry_in;
 use super::log::Log;
 use super::members::VoterId;
 use super::wire::{Blob, GroupId, Record, SnapshotMeta};
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use raft::eraftpb::{Entry, HardState};
+
+/// The last member that this store has been of each group: it is none of those, or earlier ones, again.
+pub(super) type Seats = BTreeMap<GroupId, VoterId>;
 
 /// What the records read so far amount to.
 #[derive(Clone, Debug)]
 pub(super) struct Replay<S: Replicated> {
     joined: Option<(GroupId, VoterId)>,
+    seats: Seats,
     term: u64,
     vote: Option<VoterId>,
     commit: u64,
@@ -50,6 +54,7 @@ impl<S: Replicated> Replay<S> {
     pub(super) fn new() -> Self {
         Self {
             joined: None,
+            seats: Seats::new(),
             term: 1,
             vote: None,
             commit: 0,
@@ -69,7 +74,14 @@ impl<S: Replicated> Replay<S> {
     /// When records do not fit one another: the journal has checked that they are what was written.
     pub(super) fn take(&mut self, record: Record) {
         match record {
-            Record::Joined { group, id } => *self = Self { joined: Some((group, id)), ..Self::new() },
+            Record::Joined { group, id } => self.sit_down(group, id),
+            Record::Founded { group, id, meta } => {
+                let incoming = self.incoming.take();
+                self.sit_down(group, id);
+                (self.incoming, self.term) = (incoming, meta.term);
+                let dropped = meta.index;
+                self.stand_on(meta, dropped, true);
+            }
             Record::Hard { term, vote, commit } => {
                 (self.term, self.vote) = (term, vote);
                 self.commit = self.commit.max(commit);
@@ -84,6 +96,23 @@ impl<S: Replicated> Replay<S> {
             Record::Piece { index, number, bytes, is_installed } => self.stage(index, number, bytes, is_installed),
             Record::Base { meta, dropped, is_installed } => self.stand_on(meta, dropped, is_installed),
         }
+    }
+
+    /// It begins as another member.
+    fn sit_down(&mut self, group: GroupId, id: VoterId) {
+        let mut seats = core::mem::take(&mut self.seats);
+        seats.insert(group, id);
+        *self = Self { joined: Some((group, id)), seats, ..Self::new() };
+    }
+
+    /// Takes over what the store has been before.
+    pub(super) fn remember(&mut self, seats: &Seats) {
+        self.seats.clone_from(seats);
+    }
+
+    /// What the store has been.
+    pub(super) fn seats(&self) -> &Seats {
+        &self.seats
     }
 
     fn stage(&mut self, index: u64, number: u32, bytes: Blob, is_installed: bool) {
@@ -146,18 +175,21 @@ impl<S: Replicated> Replay<S> {
     }
 }
 
-/// What a founder stores: the same on all of them.
-pub(super) fn founding_records<S: Replicated>(joined: Record, meta: SnapshotMeta, state: &S) -> Vec<Record> {
+/// What a founder stores: the same on all of them. Nothing but pieces that nobody will miss before the last record.
+pub(super) fn founding_records<S: Replicated>(
+    group: GroupId,
+    id: VoterId,
+    meta: SnapshotMeta,
+    state: &S,
+) -> Vec<Record> {
     let mut writer = state.writer();
-    let mut records = alloc::vec![joined];
+    let mut records = Vec::new();
     let mut meta = meta;
     while let Some(piece) = S::next_piece(&mut writer) {
         let (index, number, bytes) = (meta.index, meta.pieces, Blob(piece.into()));
         records.push(Record::Piece { index, number, bytes, is_installed: true });
         meta.pieces += 1;
     }
-    let (index, term) = (meta.index, meta.term);
-    records.push(Record::Base { meta, dropped: index, is_installed: true });
-    records.push(Record::Hard { term, vote: None, commit: index });
+    records.push(Record::Founded { group, id, meta });
     records
 }

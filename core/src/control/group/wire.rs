@@ -313,4 +313,14 @@ pub enum Record {
         /// Whether it came from a leader.
         is_installed: bool,
     },
+    /// This store is that member of that group from now on, and stands on the pieces before, which are of no leader; all
+    /// other records before are void.
+    Founded {
+        /// Of which group.
+        group: GroupId,
+        /// Under which id.
+        id: VoterId,
+        /// What the pieces are.
+        meta: SnapshotMeta,
+    },
 }

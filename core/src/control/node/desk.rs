@@ -42,6 +42,8 @@ pub(super) enum Purpose {
     Operator(Who),
     /// An operator reads a register.
     Read(Who, Name),
+    /// Another history begins.
+    Recovery(Who),
 }
 
 /// What the group has not answered yet.
@@ -106,6 +108,7 @@ impl Control {
             }
             Purpose::Follow(to, follow) => self.may_serve(ctx.now, to, follow, answer.is_ok(), out),
             Purpose::Tend => self.tended(ctx.now, answer.is_ok()),
+            Purpose::Recovery(who) => self.has_recovered(who, answer.map(drop), out),
             Purpose::Operator(who) => self.reply(who, to_operator(answer), out),
             Purpose::Read(who, register) => {
                 let value = self.state().and_then(|state| state.register_value(&register));

@@ -8,9 +8,11 @@
 
 use super::inbox::Local;
 use super::machine::{Action, Control};
+use super::observation::HistoryObservation;
 use super::wire::{Follow, Followed, Message};
 use crate::control::commands::Way;
-use crate::control::state::{Delta, DeltaRefused, Freshness, SnapshotReader, State};
+use crate::control::group;
+use crate::control::state::{Conflict, Delta, DeltaRefused, Freshness, Lineage, SnapshotReader, State};
 use crate::identity::NodeId;
 use crate::lease::client;
 use crate::machine::Sink;
@@ -55,6 +57,8 @@ pub(super) struct Follower {
     ask_at: Time,
     /// Answers in a row that led nowhere.
     in_vain: u32,
+    /// There is a later history than that of this node's log.
+    is_behind: bool,
     /// Since when a member has heard of no leader.
     alone_since: Option<Time>,
 }
@@ -86,6 +90,14 @@ impl Control {
         self.following.copy.as_ref().and_then(|_| self.following.freshness.staleness(now))
     }
 
+    /// Whether the leader that this node knows of has been heard of lately.
+    pub(super) fn hears_leader(&self, now: Time) -> bool {
+        let patience = self.settings.follow_wait() + self.settings.follow_timeout();
+        let is_fresh = self.following.freshness.staleness(now).is_some_and(|staleness| staleness <= patience);
+        // Of one that has given it no copy yet nothing is known.
+        self.leader.is_some() && (is_fresh || self.following.copy.is_none())
+    }
+
     /// Looks up whether this process runs on a member, as far as its own log knows.
     pub(super) fn look_up_membership(&mut self) {
         let known = self.life.zip(self.group.status());
@@ -115,13 +127,14 @@ impl Control {
     fn follows(&self, now: Time) -> bool {
         let patience = self.settings.follow_patience();
         let is_alone = self.following.alone_since.is_some_and(|since| now >= since.saturating_add(patience));
-        self.life.is_some() && (!self.is_member || self.following.copy.is_some() || is_alone)
+        self.life.is_some()
+            && (!self.is_member || self.following.copy.is_some() || self.following.is_behind || is_alone)
     }
 
     pub(super) fn follow_deadline(&self) -> Option<Time> {
         let it = &self.following;
         self.life?;
-        if !self.is_member || it.copy.is_some() {
+        if !self.is_member || it.copy.is_some() || it.is_behind {
             let knows_anybody = it.asked.is_some() || !it.contacts.is_empty() || it.way.knows_anybody();
             return knows_anybody.then(|| it.asked.map_or(it.ask_at, |asked| asked.until));
         }
@@ -143,13 +156,14 @@ impl Control {
             return;
         }
         if self.following.copy.is_none()
+            && !self.following.is_behind
             && let Some(own) = self.group.state()
         {
             // What was a member goes on from where it was.
             (self.following.copy, self.following.is_void) = (Some(own.clone()), false);
         }
         let voters = self.state().map(|state| state.voters().members.keys().copied().collect::<Box<[NodeId]>>());
-        if let Some(voters) = voters {
+        if let Some(voters) = voters.filter(|_| !self.following.is_behind) {
             self.following.way.vote(voters);
         }
         self.ask_to_follow(now, out);
@@ -190,11 +204,11 @@ impl Control {
             Followed::Elsewhere { leader, voters } => self.sent_elsewhere(now, from, leader, voters),
             Followed::Delta(delta) => {
                 self.answered_by_leader(from);
-                self.take_delta(number, &delta, out);
+                self.take_delta(from, number, &delta, out);
             }
             Followed::Piece { index, number, bytes } => {
                 self.answered_by_leader(from);
-                self.take_piece(index, number, &bytes.0, out);
+                self.take_piece(from, (index, number), &bytes.0, out);
             }
         }
     }
@@ -223,7 +237,7 @@ impl Control {
         it.ask_at = now + self.settings.follow_pause().saturating_mul(1 << doublings);
     }
 
-    fn take_delta(&mut self, number: u64, delta: &Delta, out: &mut impl Sink<Action>) {
+    fn take_delta(&mut self, from: NodeId, number: u64, delta: &Delta, out: &mut impl Sink<Action>) {
         let mut changes = Vec::new();
         let it = &mut self.following;
         let Some(copy) = it.copy.as_mut().filter(|_| !it.is_void) else { return };
@@ -239,9 +253,8 @@ impl Control {
             }
             // It is late, or something is missing: the next question says where the copy ends.
             Err(DeltaRefused::Known | DeltaRefused::Gap { .. } | DeltaRefused::TooLarge { .. }) => {}
-            Err(DeltaRefused::OtherLog | DeltaRefused::OtherHistory(_)) => {
-                (it.is_void, it.reading) = (true, Reading::default());
-            }
+            Err(DeltaRefused::OtherLog) => (it.is_void, it.reading) = (true, Reading::default()),
+            Err(DeltaRefused::OtherHistory(conflict)) => self.meets_other_history(from, conflict, out),
             // A newer build is needed. What is held is given up; asking on does no harm.
             Err(DeltaRefused::CannotApply(_)) => {
                 (it.is_void, it.reading) = (true, Reading::default());
@@ -250,7 +263,7 @@ impl Control {
         }
     }
 
-    fn take_piece(&mut self, index: u64, number: u32, bytes: &[u8], out: &mut impl Sink<Action>) {
+    fn take_piece(&mut self, from: NodeId, (index, number): (u64, u32), bytes: &[u8], out: &mut impl Sink<Action>) {
         let reading = &mut self.following.reading;
         if number == 0 {
             *reading = Reading { index, ..Reading::default() };
@@ -265,18 +278,58 @@ impl Control {
                 *reading = Reading::default();
                 let it = &mut self.following;
                 let known = it.copy.as_ref().or(self.group.state());
+                if let Some(Err(conflict)) = known.map(|known| known.lineage().meets(state.lineage())) {
+                    return self.meets_other_history(from, conflict, out);
+                }
                 // One that is older than what was told already would bring back what is over.
                 let place = |state: &State| (state.lineage().epoch, state.applied());
                 if it.is_void || known.is_none_or(|known| place(known) < place(&state)) {
                     (it.copy, it.is_void) = (Some(state), false);
+                    self.give_up_old_seat(out);
                     self.restate(out);
                 }
             }
         }
     }
 
+    /// Two recoveries of one cluster came to the same epoch (rule C5): nothing of the other is looked at.
+    fn meets_other_history(&mut self, node: NodeId, conflict: Conflict, out: &mut impl Sink<Action>) {
+        let Conflict { own, other } = conflict;
+        let (epoch, own, other) = (own.epoch.0, own.recovery.0, other.recovery.0);
+        out.push(Action::Observe(HistoryObservation::Other { node, epoch, own, other }.into()));
+        self.following.way.timed_out();
+    }
+
+    /// Whoever goes by a later history takes no part in the one before (rule C7).
+    fn give_up_old_seat(&mut self, out: &mut impl Sink<Action>) {
+        let (Some(copy), Some(own)) = (self.following.copy(), self.group.state()) else { return };
+        let (copy, own) = (copy.lineage(), own.lineage());
+        if copy.is_later_than(own) {
+            self.following.is_behind = false;
+            out.push(Action::Observe(HistoryObservation::GaveUpSeat { epoch: copy.epoch.0 }.into()));
+            self.inbox.group(group::Event::Superseded);
+        }
+    }
+
+    /// This node begins a history of its own: it goes by nothing else.
+    pub(super) fn stop_following(&mut self) {
+        let it = &mut self.following;
+        (it.copy, it.is_void, it.asked, it.is_behind) = (None, false, None, false);
+    }
+
     /// A leader says so.
-    pub(super) fn hears_of_leader(&mut self, now: Time, from: NodeId, voters: Box<[NodeId]>) {
+    pub(super) fn hears_of_leader(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        voters: Box<[NodeId]>,
+        lineage: Lineage,
+        out: &mut impl Sink<Action>,
+    ) {
+        if let Some(own) = self.state().map(State::lineage).filter(|own| own.is_later_than(lineage)) {
+            return self.send(from, Message::Later { lineage: own }, out);
+        }
+        self.hears_of_history(now, from, lineage);
         if !self.follows(now) {
             return;
         }
@@ -285,6 +338,18 @@ impl Control {
         }
         self.following.in_vain = 0;
         if self.following.way.leads(Some(from)) {
+            (self.following.asked, self.following.ask_at) = (None, now);
+        }
+    }
+
+    /// Another node goes by that history. If it is a later one than that of this node's log, this node has to follow, even
+    /// while it leads: it gives up its seat when it has a copy (rule C7).
+    pub(super) fn hears_of_history(&mut self, now: Time, from: NodeId, lineage: Lineage) {
+        if self.state().is_some_and(|own| lineage.is_later_than(own.lineage())) {
+            self.following.is_behind = true;
+            // Those who voted in this one know nothing of the later one.
+            self.following.way = Way::default();
+            self.following.way.leads(Some(from));
             (self.following.asked, self.following.ask_at) = (None, now);
         }
     }

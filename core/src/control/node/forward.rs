@@ -65,6 +65,9 @@ fn is_for_the_leader(request: &Request) -> bool {
         | Request::Drop(_)
         | Request::Transfer { .. }
         | Request::Close
+        | Request::Backup { .. }
+        | Request::Restore { .. }
+        | Request::Recover(_)
         | Request::Write { .. }
         | Request::CompareAndSet { .. } => false,
     }

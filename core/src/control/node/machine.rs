@@ -1,5 +1,6 @@
 //! Events, actions, and the one dispatcher.
 
+use super::backup::Backup;
 use super::desk::{Asker, Desk};
 use super::follow::Follower;
 use super::forward::{Forwarded, Who};
@@ -7,6 +8,7 @@ use super::inbox::Inbox;
 use super::observation::ControlObservation;
 use super::operators::Waiting;
 use super::own_gate::OwnGate;
+use super::recover::Recovering;
 use super::serve::Serving;
 use super::settings::Settings;
 use super::tend::Tending;
@@ -113,6 +115,8 @@ pub struct Control {
     pub(super) tending: Tending,
     pub(super) inbox: Inbox,
     pub(super) own_gate: OwnGate,
+    pub(super) backup: Backup,
+    pub(super) recovering: Recovering,
     pub(super) scratch: Scratch,
 }
 
@@ -145,6 +149,8 @@ impl Control {
             tending: Tending::default(),
             inbox: Inbox::default(),
             own_gate: OwnGate::default(),
+            backup: Backup::default(),
+            recovering: Recovering::default(),
             scratch: Scratch::default(),
             settings,
         }
@@ -182,7 +188,11 @@ impl Machine for Control {
                 self.own_gate.begin(ctx.next_record.before());
                 self.start(life);
             }
-            Event::Wake => self.wake(ctx.now, out),
+            Event::Wake => {
+                self.wake(ctx.now, out);
+                // Last: what this node goes by is another log from here on.
+                self.end_survey(ctx, out);
+            }
             Event::Message { from, message } if self.life.is_some() => self.hear(ctx.now, from, message, out),
             // Whoever does not speak yet need not listen.
             Event::Message { .. } => {}
@@ -212,6 +222,7 @@ impl Machine for Control {
                 self.tending.next_deadline(),
                 self.forwarded.next_deadline(),
                 self.serving.next_deadline(),
+                self.recovering.next_deadline(),
                 self.follow_deadline(),
             ])
             .flatten()

@@ -23,6 +23,8 @@
 //! | `tend` | what a leader does unasked: who votes is recorded, clients are forgotten |
 //! | `follow` | a node outside the group keeps a copy of the state |
 //! | `serve` | the leader keeps those up to date who follow |
+//! | `backup` | the state carried out of a node by an operator, and into one |
+//! | `recover` | another history begins: of what a lost quorum has left, or of a backup |
 //! | [`wire`] | what is said between nodes, and what of it waits at the gate |
 //! | [`view`] | what operators ask and are told |
 //!
@@ -36,6 +38,7 @@
 //! Absent on purpose: who may ask for what, and which
 //! node should hold what.
 
+mod backup;
 mod desk;
 mod follow;
 mod forward;
@@ -44,6 +47,7 @@ mod machine;
 mod observation;
 mod operators;
 mod own_gate;
+mod recover;
 mod serve;
 mod settings;
 mod tend;
@@ -52,10 +56,10 @@ pub mod wire;
 mod wires;
 
 pub use machine::{Action, Control, Event};
-pub use observation::ControlObservation;
+pub use observation::{ControlObservation, HistoryObservation};
 pub use settings::Settings;
-pub use view::{Founding, Refusal, Reply, Request, ScopeStatus, Status};
-pub use wire::Message;
+pub use view::{Founding, Recovery, Refusal, Reply, Request, ScopeStatus, Source, Status};
+pub use wire::{Message, Surveyed};
 
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,21 @@
 //! What the machines of the control group let operators see.
 
 use crate::control::group::GroupObservation;
+use crate::identity::NodeId;
 use crate::lease::LeaseObservation;
 use crate::observe::{Descriptor, Observe, Value};
+
+crate::observations! {
+    /// What is seen of histories: which one this node goes by.
+    pub enum HistoryObservation {
+        /// Another history has begun here.
+        Counter State Count "relaymesh_control_recoveries_total" => Recovered { epoch: u64, recovery: u64, index: u64 },
+        /// A leader goes by another recovery of the same epoch: two recoveries of one cluster. Nothing of it was taken.
+        Counter Health Count "relaymesh_control_other_histories_total" => Other { node: NodeId, epoch: u64, own: u64, other: u64 },
+        /// This node goes by a later history, and has given up its seat in the group of the one before.
+        Counter State Count "relaymesh_control_seats_given_up_total" => GaveUpSeat { epoch: u64 },
+    }
+}
 
 /// An observation of any machine of the control group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +24,14 @@ pub enum ControlObservation {
     Group(GroupObservation),
     /// Of sessions and leases.
     Lease(LeaseObservation),
+    /// Of histories.
+    History(HistoryObservation),
+}
+
+impl From<HistoryObservation> for ControlObservation {
+    fn from(observation: HistoryObservation) -> Self {
+        Self::History(observation)
+    }
 }
 
 impl Observe for ControlObservation {
@@ -20,6 +41,7 @@ impl Observe for ControlObservation {
         match self {
             Self::Group(observation) => observation.descriptor(),
             Self::Lease(observation) => observation.descriptor(),
+            Self::History(observation) => observation.descriptor(),
         }
     }
 
@@ -27,17 +49,23 @@ impl Observe for ControlObservation {
         match self {
             Self::Group(observation) => observation.fields(visit),
             Self::Lease(observation) => observation.fields(visit),
+            Self::History(observation) => observation.fields(visit),
         }
     }
 }
 
-const JOINED: [Descriptor; GroupObservation::ALL.len() + LeaseObservation::ALL.len()] = {
-    let (one, other) = (GroupObservation::ALL, LeaseObservation::ALL);
-    let mut joined = [one[0]; GroupObservation::ALL.len() + LeaseObservation::ALL.len()];
-    let mut at = 0;
-    while at < joined.len() {
-        joined[at] = if at < one.len() { one[at] } else { other[at - one.len()] };
-        at += 1;
+const PARTS: [&[Descriptor]; 3] = [GroupObservation::ALL, LeaseObservation::ALL, HistoryObservation::ALL];
+
+const JOINED: [Descriptor; PARTS[0].len() + PARTS[1].len() + PARTS[2].len()] = {
+    let mut joined = [PARTS[0][0]; PARTS[0].len() + PARTS[1].len() + PARTS[2].len()];
+    let (mut at, mut part) = (0, 0);
+    while part < PARTS.len() {
+        let mut of_part = 0;
+        while of_part < PARTS[part].len() {
+            joined[at] = PARTS[part][of_part];
+            (at, of_part) = (at + 1, of_part + 1);
+        }
+        part += 1;
     }
     joined
 };

@@ -54,6 +54,15 @@ impl Control {
                 let status = self.status(now)?;
                 self.reply(who, Reply::Status(status), out);
             }
+            Request::Backup { number } => {
+                let reply = self.back_up(number)?;
+                self.reply(who, reply, out);
+            }
+            Request::Restore { number, bytes } => {
+                let reply = self.take_back(number, &bytes.0)?;
+                self.reply(who, reply, out);
+            }
+            Request::Recover(recovery) => self.begin_recovery(now, who, recovery, out)?,
             Request::Hold(scope) => self.ask_client(who, Ask::Hold(scope), out)?,
             Request::Drop(scope) => self.ask_client(who, Ask::Drop(scope), out)?,
             Request::Transfer { scope, to } => self.ask_client(who, Ask::Transfer { scope, to }, out)?,
@@ -104,7 +113,10 @@ impl Control {
         // Too many voters have no such entry; the group refuses them, too.
         let entry = record.to_bytes().unwrap_or_default();
         if state.apply(FOUNDED, &entry, &mut Vec::new()).is_ok() {
-            self.inbox.group(group::Event::Found(ticket, Box::new(group::Founding { nonce, voters, state })));
+            self.inbox.group(group::Event::Found(
+                ticket,
+                Box::new(group::Founding { nonce, voters, state, at: FOUNDED, is_recovery: false }),
+            ));
         }
     }
 

@@ -10,7 +10,7 @@ use super::wire::{Follow, Followed, Message};
 use crate::control::group;
 use crate::control::group::wire::Blob;
 use crate::control::state::limits::{DELTA_ENTRIES, SESSIONS_MAX};
-use crate::control::state::{Delta, LoggedEntry, Piece, SnapshotWriter};
+use crate::control::state::{Delta, Lineage, LoggedEntry, Piece, SnapshotWriter};
 use crate::identity::NodeId;
 use crate::machine::Sink;
 use crate::time::Time;
@@ -25,6 +25,7 @@ const DELTA_BYTES: usize = 512 << 10;
 #[derive(Clone, Debug)]
 struct Served {
     index: u64,
+    lineage: Lineage,
     writer: SnapshotWriter,
     pieces: Vec<Piece>,
 }
@@ -124,11 +125,15 @@ impl Control {
     /// The piece that is wanted, or the first one of a snapshot from which entries lead on.
     fn piece(&mut self, (index, number): (u64, u32)) -> Option<Followed> {
         let state = self.group.state()?;
-        let leads_on =
-            |served: &&mut Served| self.group.applied_behind(served.index, DELTA_ENTRIES, DELTA_BYTES).is_some();
+        // Under an older epoch it might be taken for another history of that epoch.
+        let leads_on = |served: &&mut Served| {
+            served.lineage == state.lineage()
+                && self.group.applied_behind(served.index, DELTA_ENTRIES, DELTA_BYTES).is_some()
+        };
         if self.serving.snapshot.as_mut().filter(leads_on).is_none() {
             let writer = SnapshotWriter::new(state.clone());
-            self.serving.snapshot = Some(Served { index: state.applied(), writer, pieces: Vec::new() });
+            self.serving.snapshot =
+                Some(Served { index: state.applied(), lineage: state.lineage(), writer, pieces: Vec::new() });
         }
         let served = self.serving.snapshot.as_mut()?;
         let number = if served.index == index && number as usize <= served.pieces.len() { number } else { 0 };

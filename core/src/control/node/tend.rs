@@ -1,12 +1,17 @@
-//! What a leader does unasked: it records who votes, so that everybody can read it, and has clients forgotten of which
+//! What a leader does unasked: it says that it leads, records who votes, so that everybody can read it, and has clients forgotten of which
 //! there are too many. One thing at a time; what gets lost is done at the next look.
 
 use super::desk::Purpose;
-use super::machine::Control;
+use super::machine::{Action, Control};
+use super::wire::Message;
 use crate::control::state::{LeaderCommand, State};
 use crate::identity::{NodeId, StoreIncarnation};
+use crate::machine::Sink;
 use crate::time::Time;
 use alloc::collections::BTreeMap;
+
+/// A leader says so again after so many looks: half a minute on a site.
+const LOOKS_PER_ANNOUNCEMENT: u32 = 64;
 
 /// Whether this node leads, and when it looks next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,11 +21,13 @@ pub(super) struct Tending {
     at: Time,
     /// A proposal is under way.
     is_busy: bool,
+    /// Looks since this leader has said that it leads.
+    looks: u32,
 }
 
 impl Tending {
     pub(super) fn begin(&mut self, now: Time, term: u64) {
-        *self = Self { term: Some(term), at: now, is_busy: false };
+        *self = Self { term: Some(term), at: now, is_busy: false, looks: 0 };
     }
 
     pub(super) fn end(&mut self) {
@@ -43,9 +50,13 @@ impl Tending {
 }
 
 impl Control {
-    pub(super) fn tend(&mut self, now: Time) {
+    pub(super) fn tend(&mut self, now: Time, out: &mut impl Sink<Action>) {
         let Some(term) = self.tending.term.filter(|_| self.tending.at <= now) else { return };
         self.tending.at = now.saturating_add(self.settings.tend_interval());
+        self.tending.looks += 1;
+        if self.tending.looks >= LOOKS_PER_ANNOUNCEMENT {
+            self.announce_leader(out);
+        }
         if self.tending.is_busy {
             return;
         }
@@ -53,6 +64,14 @@ impl Control {
             self.tending.is_busy = true;
             let ticket = self.desk.ticket(Purpose::Tend);
             self.propose(term, command, ticket);
+        }
+    }
+
+    /// Tells every member of the mesh that this node leads: whoever goes by another history learns of this one.
+    pub(super) fn announce_leader(&mut self, out: &mut impl Sink<Action>) {
+        self.tending.looks = 0;
+        if let Some(lineage) = self.group.state().map(State::lineage) {
+            out.push(Action::Announce(Message::Leads { voters: self.voters(), lineage }));
         }
     }
 

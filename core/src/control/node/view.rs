@@ -1,5 +1,6 @@
 //! What operators ask of the control group, and what they are told.
 
+use crate::control::group::wire::Blob;
 use crate::control::group::{self, GroupId, Voter};
 use crate::control::state::{Lease, Lineage, Name, Outcome, RecoveryId, Scope, Text};
 use crate::epoch::ClusterEpoch;
@@ -23,6 +24,28 @@ pub struct Founding {
     pub voters: BTreeSet<Voter>,
     /// The longest span, time to live and ε together, that any session may ever have.
     pub span_max: Duration,
+}
+
+/// Of what another history begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Source {
+    /// Of what this node has of a group whose quorum is lost.
+    Own,
+    /// Of the backup that this node was given.
+    Backup,
+}
+
+/// Another history is to begin: an explicit act of an operator, who vouches that no quorum of the old one runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Recovery {
+    /// Of what.
+    pub source: Source,
+    /// An epoch that the operator has seen anywhere; the new one is above it, and above all that members of the mesh know.
+    pub above: ClusterEpoch,
+    /// Why.
+    pub reason: Text,
+    /// Who.
+    pub actor: Text,
 }
 
 /// What is asked.
@@ -88,6 +111,20 @@ pub enum Request {
         /// The one after what is activated.
         version: u8,
     },
+    /// A piece of a backup: the first, and then one after the other until there is none.
+    Backup {
+        /// Counts from zero.
+        number: u32,
+    },
+    /// A piece of a backup, to be kept until a history begins with it.
+    Restore {
+        /// Counts from zero.
+        number: u32,
+        /// Its bytes.
+        bytes: Blob,
+    },
+    /// Begin another history, with this node as the only voter.
+    Recover(Recovery),
 }
 
 /// What is answered.
@@ -109,6 +146,29 @@ pub enum Reply {
     Voters(Vec<Voter>),
     /// It was not done, or it is not known whether.
     Refused(Refusal),
+    /// A piece of a backup.
+    Piece {
+        /// The last entry that the backup holds.
+        index: u64,
+        /// Its bytes; none after the last one.
+        piece: Option<Blob>,
+    },
+    /// The backup is whole.
+    Backup {
+        /// Which history it is of.
+        lineage: Lineage,
+        /// The last entry that it holds.
+        applied: u64,
+    },
+    /// Another history has begun here.
+    Recovered {
+        /// Which.
+        lineage: Lineage,
+        /// Behind which entry.
+        at: u64,
+        /// Whose epochs were asked for, and are older.
+        answered: Vec<NodeId>,
+    },
 }
 
 /// Why not. Unless said otherwise nothing changed, and asking again is harmless.
@@ -137,6 +197,32 @@ pub enum Refusal {
     /// The epoch was raised, but this node stopped leading before it was known everywhere.
     #[error("the epoch has risen, but this node does not lead any more; ask the leader when it is known everywhere")]
     NotKnownYet(ClusterEpoch),
+    /// There is a leader, and so a quorum.
+    #[error(
+        "{leader} leads the control group, so its quorum is not lost; stop its voters first if their state is to be given up"
+    )]
+    Led {
+        /// Who.
+        leader: NodeId,
+    },
+    /// Another node has more of the log.
+    #[error("{node} has entries that this node does not have; recover there, or stop it if that is to be given up")]
+    Behind {
+        /// Which.
+        node: NodeId,
+    },
+    /// No backup was handed over, or not all of it.
+    #[error("this node was not given a whole backup")]
+    NoBackup,
+    /// A piece is damaged, of another backup, or of another build.
+    #[error("the backup is damaged, or was written by a newer build")]
+    BadBackup,
+    /// Another operator has begun with a backup meanwhile.
+    #[error("another backup was begun on this node meanwhile; begin again")]
+    OtherPiece,
+    /// There is no higher one.
+    #[error("there is no higher cluster epoch")]
+    NoEpochLeft,
 }
 
 /// What the cluster has agreed on, as one node knows it: committed, but perhaps not the newest.

@@ -2,8 +2,9 @@
 
 use super::view::{Reply, Request};
 use crate::control::group::wire::Blob;
-use crate::control::state::Delta;
+use crate::control::state::{Delta, Lineage};
 use crate::control::{commands, group};
+use crate::epoch::ClusterEpoch;
 use crate::identity::NodeId;
 use crate::lease;
 use crate::node::Gating;
@@ -35,6 +36,8 @@ pub enum Message {
     Leads {
         /// Who.
         voters: Box<[NodeId]>,
+        /// In which history.
+        lineage: Lineage,
     },
     /// An operator of the sender asks for what only a leader can do.
     Ask {
@@ -50,6 +53,34 @@ pub enum Message {
         /// The answer.
         reply: Box<Reply>,
     },
+    /// The sender is about to begin another history.
+    Survey {
+        /// To be named in the answer.
+        number: u64,
+    },
+    /// What it has to know.
+    Surveyed {
+        /// The number of its question.
+        number: u64,
+        /// The answer.
+        survey: Surveyed,
+    },
+    /// The history that the receiver leads is over: the sender goes by a later one.
+    Later {
+        /// Which.
+        lineage: Lineage,
+    },
+}
+
+/// What a node has of the history that is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surveyed {
+    /// The newest cluster epoch that it has ever stored.
+    pub stored: ClusterEpoch,
+    /// Term and index of the last entry it has, committed or not.
+    pub last: (u64, u64),
+    /// Who leads it, if it has heard of that lately.
+    pub leader: Option<NodeId>,
 }
 
 /// Where a copy of the state ends, and what its owner wants.
@@ -93,9 +124,12 @@ impl Message {
             // The group sees itself to what its messages rest on; of a session nothing is said that is not committed.
             Self::Group(_) | Self::Lease(_) => Gating::Ungated,
             // What a copy is made of is committed.
-            Self::Follow(_) | Self::Followed { .. } | Self::Leads { .. } => Gating::Ungated,
+            Self::Follow(_) | Self::Followed { .. } | Self::Leads { .. } | Self::Later { .. } => Gating::Ungated,
+            Self::Survey { .. } => Gating::Ungated,
             // An outcome shows the state, an entry may name what was read from it.
             Self::Commands(_) | Self::Ask { .. } | Self::Answer { .. } => Gating::Gated,
+            // What it names has to be stored.
+            Self::Surveyed { .. } => Gating::Gated,
         }
     }
 }

@@ -41,7 +41,7 @@ impl Control {
         self.give_up_forwarded(now, out);
         self.serve_waiting(now, out);
         self.follow(now, out);
-        self.tend(now);
+        self.tend(now, out);
     }
 
     /// A message, to the machine that it is for.
@@ -58,8 +58,11 @@ impl Control {
             }
             Message::Follow(follow) => self.asked_to_follow(from.node, follow, out),
             Message::Followed { number, what } => self.followed(now, from.node, number, what, out),
-            Message::Leads { voters } => self.hears_of_leader(now, from.node, voters),
+            Message::Leads { voters, lineage } => self.hears_of_leader(now, from.node, voters, lineage, out),
+            Message::Later { lineage } => self.hears_of_history(now, from.node, lineage),
             Message::Ask { number, request } => self.asked(now, from.node, number, *request, out),
+            Message::Survey { number } => self.asked_for_survey(now, from.node, number, out),
+            Message::Surveyed { number, survey } => self.surveyed(from.node, number, survey),
             Message::Answer { number, reply } => self.leader_answered(from.node, number, *reply, out),
         }
     }
@@ -150,7 +153,7 @@ impl Control {
             group::Action::Role(Role::Ready { term }) => {
                 self.inbox.keeper(keeper::Event::Ready { term });
                 self.tending.begin(ctx.now, term);
-                out.push(Action::Announce(Message::Leads { voters: self.voters() }));
+                self.announce_leader(out);
             }
             group::Action::Role(Role::Deposed) => {
                 self.inbox.keeper(keeper::Event::Deposed { leader: None });
@@ -173,6 +176,9 @@ impl Control {
         self.inbox.client(client::Event::Changed(change));
         if let Change::Epoch { lineage } = change {
             out.push(Action::Epoch(lineage.epoch));
+            if self.tending.term().is_some() {
+                self.announce_leader(out);
+            }
         }
     }
 
@@ -186,7 +192,7 @@ impl Control {
     }
 
     /// Who votes: as the group knows where this node is a member, else as the state has it on record.
-    fn voters(&self) -> Box<[NodeId]> {
+    pub(super) fn voters(&self) -> Box<[NodeId]> {
         match (self.following.copy(), self.group.status()) {
             (None, Some(status)) => status.members.voters().map(|(_, voter)| voter.node).collect(),
             (copy, _) => copy.map(|copy| copy.voters().members.keys().copied().collect()).unwrap_or_default(),

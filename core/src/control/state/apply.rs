@@ -61,7 +61,7 @@ impl State {
         if version <= self.activated && version > NEWEST {
             return Err(CannotApply::BuildTooOld { index: at.index, version, newest: NEWEST });
         }
-        self.applied = at.index;
+        (self.applied, self.term) = (at.index, at.term);
         self.chain = self.chain.extend(at.index, at.term, entry);
         if entry.is_empty() {
             return Ok(Outcome::Done(Answer::Nothing));

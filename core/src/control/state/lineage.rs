@@ -31,7 +31,7 @@ pub struct Lineage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "cluster epoch {} was begun by recovery {} here and by recovery {} there: two recoveries of one cluster; \
-     keep one, and recover the other's nodes into it under a higher epoch", own.epoch.0, own.recovery, other.recovery
+     raise the epoch of the one to keep, and the nodes of the other follow it", own.epoch.0, own.recovery, other.recovery
 )]
 pub struct Conflict {
     /// The history known here.
@@ -41,6 +41,11 @@ pub struct Conflict {
 }
 
 impl Lineage {
+    /// Whether this history began by a recovery that the other knows nothing of, and above its epoch.
+    pub fn is_later_than(self, other: Self) -> bool {
+        self.recovery != other.recovery && self.epoch > other.epoch
+    }
+
     /// Whether something of the history `other` may be looked at here; what is older is for the caller to fence.
     ///
     /// # Errors
@@ -51,7 +56,7 @@ impl Lineage {
     }
 }
 
-/// The last bump of the cluster epoch: who, and why.
+/// The last bump of the cluster epoch, or the recovery that raised it: who, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Bump {
     /// The entry that did it.
@@ -86,11 +91,12 @@ impl State {
     /// Makes this state, of a backup or of what a lost quorum left, the beginning of a new history (rules C3 to C5).
     ///
     /// Sessions and registrations end, all scopes become free, and nothing is granted until the quarantine is lifted. The
-    /// caller chooses `epoch` above every one that any reachable node ever persisted.
+    /// caller chooses the epoch of `bump` above every one that any reachable node ever persisted.
     ///
     /// # Errors
     /// [`RecoverRefused`]; the state is unchanged.
-    pub fn recover(&mut self, epoch: ClusterEpoch, recovery: RecoveryId) -> Result<(), RecoverRefused> {
+    pub fn recover(&mut self, bump: Bump, recovery: RecoveryId) -> Result<(), RecoverRefused> {
+        let epoch = bump.epoch;
         if epoch <= self.lineage.epoch {
             return Err(RecoverRefused::EpochTooLow { offered: epoch, known: self.lineage.epoch });
         }
@@ -98,7 +104,7 @@ impl State {
             return Err(RecoverRefused::IdUsed(recovery));
         }
         self.lineage = Lineage { epoch, recovery };
-        self.is_quarantined = true;
+        (self.is_quarantined, self.last_bump) = (true, Some(bump));
         self.sessions.clear();
         self.owners.clear();
         self.clients.clear();

@@ -35,6 +35,7 @@ const FRAME_BYTES: usize = 64;
 enum Row {
     Head {
         applied: u64,
+        term: u64,
         chain: Chain,
         lineage: Lineage,
         is_quarantined: bool,
@@ -178,6 +179,7 @@ impl SnapshotWriter {
 fn head(state: &State) -> Row {
     Row::Head {
         applied: state.applied,
+        term: state.term,
         chain: state.chain,
         lineage: state.lineage,
         is_quarantined: state.is_quarantined,
@@ -252,13 +254,14 @@ impl SnapshotReader {
 
     fn insert(&mut self, row: Row) -> Result<(), SnapshotError> {
         let Some(state) = &mut self.state else {
-            let Row::Head { applied, chain, lineage, is_quarantined, span_max, activated, last_bump, voters } = row
+            let Row::Head { applied, term, chain, lineage, is_quarantined, span_max, activated, last_bump, voters } =
+                row
             else {
                 return Err(SnapshotError::Inconsistent("heads"));
             };
             bounded(voters.members.len() <= VOTERS_MAX, "voters")?;
             let state = State::new(Genesis { lineage, span_max });
-            self.state = Some(State { applied, chain, is_quarantined, activated, last_bump, voters, ..state });
+            self.state = Some(State { applied, term, chain, is_quarantined, activated, last_bump, voters, ..state });
             return Ok(());
         };
         let (is_new, what) = match row {

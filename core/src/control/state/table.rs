@@ -1,5 +1,6 @@
 //! The tables of the state, and what can be read from them.
 
+use super::At;
 use super::clients::Client;
 use super::lineage::{Bump, Lineage};
 use super::scopes::Tenure;
@@ -53,6 +54,8 @@ impl Chain {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     pub(super) applied: u64,
+    /// The Raft term of that entry.
+    pub(super) term: u64,
     pub(super) chain: Chain,
     pub(super) lineage: Lineage,
     pub(super) is_quarantined: bool,
@@ -73,6 +76,7 @@ impl State {
     pub fn new(genesis: Genesis) -> Self {
         Self {
             applied: 0,
+            term: 0,
             chain: Chain::default().branch(genesis.lineage),
             lineage: genesis.lineage,
             is_quarantined: false,
@@ -91,6 +95,10 @@ impl State {
     /// The index of the last entry applied.
     pub fn applied(&self) -> u64 {
         self.applied
+    }
+    /// Where the last entry applied stands in the log.
+    pub fn at(&self) -> At {
+        At { index: self.applied, term: self.term }
     }
     /// The hash over all entries so far.
     pub fn chain(&self) -> Chain {

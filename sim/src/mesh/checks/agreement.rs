@@ -76,7 +76,8 @@ impl MeshChecks {
                     continue;
                 }
                 let dwell = self.dwell(held);
-                let doubled = dwell.saturating_mul(1 << held.falls.max(held.relapses).saturating_sub(1).min(RELAPSES_MAX));
+                let doubled =
+                    dwell.saturating_mul(1 << held.falls.max(held.relapses).saturating_sub(1).min(RELAPSES_MAX));
                 let most = self.truth.at_most(*observer, doubled, self.clock_ppb) + self.settings.probe_interval;
                 let unhealthy = held.suppressed_at.max(held.unwell_at.unwrap_or_default());
                 if found.now.since(unhealthy) > most && self.truth.is_well_since(*observer, unhealthy) {

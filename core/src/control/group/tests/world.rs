@@ -152,6 +152,10 @@ pub(super) struct World {
     pub(super) last_messages: Vec<(usize, Message)>,
 }
 
+fn founding(voters: BTreeSet<Voter>) -> Founding<Register> {
+    Founding { nonce: 7, voters, state: Register::default(), at: At { index: 1, term: 1 }, is_recovery: false }
+}
+
 impl World {
     /// So many nodes, none of them in a group.
     pub(super) fn new(seed: u64, nodes: usize) -> Self {
@@ -204,7 +208,7 @@ impl World {
     pub(super) fn found(&mut self, voters: usize) {
         let founders: BTreeSet<_> = (0..voters).map(|host| self.voter(host)).collect();
         for host in 0..voters {
-            let founding = Founding { nonce: 7, voters: founders.clone(), state: Register::default() };
+            let founding = founding(founders.clone());
             let ticket = self.ticket();
             self.does(host, Event::Found(ticket, founding.into()));
             assert!(matches!(self.replies[&ticket], Ok(Reply::Founded(_))));
@@ -325,7 +329,7 @@ impl World {
     fn carries_out(&mut self, host: usize, from: Incarnation, before: Option<&Members>, action: Action<Register>) {
         match action {
             Action::Write(record) => {
-                if let Record::Joined { id, .. } = record {
+                if let Record::Joined { id, .. } | Record::Founded { id, .. } = record {
                     self.hosts[host].voter = Some(id);
                 }
                 let mut bytes = vec![];
@@ -517,7 +521,7 @@ impl World {
     pub(super) fn founds(&mut self, host: usize, voters: &[usize]) -> Result<Reply<u64>, Refusal> {
         let voters = voters.iter().map(|voter| self.voter(*voter)).collect();
         let ticket = self.ticket();
-        self.does(host, Event::Found(ticket, Founding { nonce: 7, voters, state: Register::default() }.into()));
+        self.does(host, Event::Found(ticket, founding(voters).into()));
         self.replies[&ticket].clone()
     }
 

@@ -1,6 +1,7 @@
 //! The control group on several nodes at once, in one process: who holds what, by true time.
 
 mod random;
+mod recovering;
 mod stories;
 mod watch;
 mod world;

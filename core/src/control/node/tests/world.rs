@@ -121,6 +121,10 @@ impl World {
         world
     }
 
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// What a node goes by.
     pub(super) fn state(&self, host: usize) -> Option<&State> {
         self.hosts[host].control.as_ref()?.state()

@@ -12,7 +12,7 @@ fn what_makes_no_sense_is_refused_and_the_log_goes_on() {
         assert!(log.changes.is_empty());
     }
     let chain = log.state.chain();
-    assert_eq!(log.state, State { applied: 5, chain, ..before });
+    assert_eq!(log.state, State { applied: 5, term: 1, chain, ..before });
 }
 
 #[test]

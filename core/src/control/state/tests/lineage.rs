@@ -4,6 +4,11 @@ fn bump(expected: u64) -> Command {
     Command::BumpEpoch { expected: ClusterEpoch(expected), reason: Text::EMPTY, actor: Text::EMPTY }
 }
 
+fn raised(epoch: u64) -> Bump {
+    let by = NodeId::from_bytes([1; 16]);
+    Bump { index: 0, epoch: ClusterEpoch(epoch), by, reason: Text::EMPTY, actor: Text::EMPTY }
+}
+
 #[test]
 fn a_bump_reissues_tokens_and_keeps_grants_and_holders() {
     let mut log = Log::new();
@@ -37,7 +42,7 @@ fn a_recovery_ends_all_and_grants_nothing_until_the_quarantine_is_lifted() {
     log.campaign(client, Scope::Global);
     let before = log.lease(Scope::Global);
     let chain = log.state.chain();
-    log.state.recover(ClusterEpoch(7), RecoveryId(2)).unwrap();
+    log.state.recover(raised(7), RecoveryId(2)).unwrap();
     assert_ne!(log.state.chain(), chain, "deltas of the old history do not fit");
     assert_eq!((log.state.session(session), log.state.registration(client)), (None, None), "rule C3");
 
@@ -56,8 +61,8 @@ fn a_recovery_ends_all_and_grants_nothing_until_the_quarantine_is_lifted() {
 fn a_recovery_needs_a_higher_epoch_and_an_id_of_its_own() {
     let mut state = Log::new().state;
     let (offered, known) = (ClusterEpoch(1), ClusterEpoch(1));
-    assert_eq!(state.recover(offered, RecoveryId(2)), Err(RecoverRefused::EpochTooLow { offered, known }));
-    assert_eq!(state.recover(ClusterEpoch(2), RecoveryId(1)), Err(RecoverRefused::IdUsed(RecoveryId(1))));
+    assert_eq!(state.recover(raised(1), RecoveryId(2)), Err(RecoverRefused::EpochTooLow { offered, known }));
+    assert_eq!(state.recover(raised(2), RecoveryId(1)), Err(RecoverRefused::IdUsed(RecoveryId(1))));
     assert_eq!(state, Log::new().state, "a refusal changes nothing");
 }
 
@@ -65,7 +70,7 @@ fn a_recovery_needs_a_higher_epoch_and_an_id_of_its_own() {
 fn two_recoveries_to_one_epoch_do_not_meet_unnoticed() {
     let recovered = |id| {
         let mut state = Log::new().state;
-        state.recover(ClusterEpoch(2), RecoveryId(id)).unwrap();
+        state.recover(raised(2), RecoveryId(id)).unwrap();
         state
     };
     let (mut own, other) = (recovered(5), recovered(6));
