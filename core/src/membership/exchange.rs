@@ -26,6 +26,11 @@ pub(super) struct Exchanges {
     last: u32,
     /// Nodes that were answered somewhere else than where they say they live.
     detours: Vec<NodeId>,
+    /// A member whose datagrams come from another store than the one that is known, so that they cannot be looked at: it
+    /// has lost its disk, and the word of that has been lost, too.
+    strange: Option<NodeId>,
+    /// The last exchange was with such a one: whoever replays old datagrams does not choose the partners of all.
+    was_strange: bool,
     /// Times in a row that nothing differed: the next exchange comes the later, the longer all was well.
     quiet: u8,
 }
@@ -39,10 +44,20 @@ impl Membership {
     /// It is time to compare views with somebody.
     pub(super) fn sync(&mut self, ctx: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
         self.sync_in_time(ctx);
-        if let Some(slot) = self.pick_linked(ctx, 1, Row::is_reachable).first() {
-            let peer = self.table.at(*slot).node;
+        let strange = self.exchanges.strange.take().filter(|_| !self.exchanges.was_strange);
+        self.exchanges.was_strange = strange.is_some();
+        let peer = strange.filter(|node| self.table.row(*node).is_some_and(Row::is_reachable)).or_else(|| {
+            let picked = self.pick_linked(ctx, 1, Row::is_reachable);
+            picked.first().map(|slot| self.table.at(*slot).node)
+        });
+        if let Some(peer) = peer {
             self.open_exchange(ctx, peer, out);
         }
+    }
+
+    /// A datagram of a member came from a store that is not known.
+    pub(super) fn is_strange(&mut self, node: NodeId) {
+        self.exchanges.strange = Some(node);
     }
 
     /// The next exchange: soon after one that found a difference, rarely while there is none.

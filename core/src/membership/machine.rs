@@ -184,7 +184,11 @@ impl Membership {
         if let Some(description) = &row.description {
             if description.store != source.store {
                 // Of a store never heard of, only a stream can bring the first word: a datagram may be older than the
-                // store. The windows stay those of the store which is known.
+                // store. The windows stay those of the store which is known. Links to it seem dead, since its answers
+                // are not looked at, so that an exchange has to be sought.
+                if !envelope.class.is_stream() {
+                    self.is_strange(source.node);
+                }
                 return envelope.class.is_stream();
             }
             if source.boot < description.boot {

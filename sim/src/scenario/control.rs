@@ -1,6 +1,8 @@
 //! The section `[control]`: who founds the control group, who holds scopes, and what clients ask of it.
 
 use super::units::{Share, Span, SpanRange};
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 use relaymesh_core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,35 @@ const SCOPES_MAX: u32 = 1_023;
 const REGISTERS_MAX: u32 = 64;
 /// Clients of one kind.
 const CLIENTS_MAX: u32 = 64;
+
+/// Of what another history begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecoverySource {
+    /// Of what is left on the first of its voters.
+    Own,
+    /// Of a backup that was taken from a voter.
+    Backup,
+}
+
+/// Another history begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecoveryLoad {
+    /// Of what.
+    pub source: RecoverySource,
+    /// When a backup is taken. Means nothing otherwise.
+    #[serde(default)]
+    pub backup_at: Span,
+    /// When it begins.
+    pub at: Span,
+    /// Who votes in it, in the end. It begins on the first one, or on one of the others that has more of the log.
+    pub voters: Vec<u32>,
+    /// The quorum was not lost: it runs on, or comes back with its disks. LEASE-1 and EPOC-1 are not held against anybody,
+    /// nor that tokens of the history before are granted beside newer ones. LEASE-3 is.
+    #[serde(default)]
+    pub is_mistaken: bool,
+}
 
 /// What is asked of the control group. Without voters nobody founds one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +78,9 @@ pub struct ControlLoad {
     /// How often an operator looks whether a voter has another store, and makes that one the voter, if at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair_every: Option<Span>,
+    /// Another history that operators begin, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryLoad>,
     /// When operators let the node `leader` lead and have every scope handed to the node `holder`, if at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arrange_at: Option<Span>,
@@ -74,6 +108,7 @@ impl Default for ControlLoad {
             transfer_every: None,
             replace_every: None,
             repair_every: None,
+            recovery: None,
             arrange_at: None,
             leader: 0,
             holder: 0,
@@ -109,13 +144,20 @@ impl ControlLoad {
             (self.pace.from > Duration::ZERO, "pace", "must be longer than nothing, or time would stand still"),
             (self.arrange_at.is_none() || self.leader < self.voters, "leader", "must be a voter"),
             (self.arrange_at.is_none() || self.holder < self.candidates(), "holder", "must be a candidate"),
+            (self.is_recovery_sound(members), "recovery", "must name 1, 3, 5 or 7 different members"),
             (periods.into_iter().all(takes_time), "period", "must be longer than nothing"),
         ];
         rules.into_iter().find(|(holds, ..)| !holds).map(|(_, field, problem)| (field, problem))
     }
 
+    fn is_recovery_sound(&self, members: u32) -> bool {
+        let Some(recovery) = &self.recovery else { return true };
+        let named: BTreeSet<_> = recovery.voters.iter().filter(|voter| **voter < members).collect();
+        named.len() == recovery.voters.len() && VOTERS[1..].contains(&(named.len() as u32))
+    }
+
     /// All spans that the file gives.
-    pub(super) fn spans(&self) -> [Duration; 7] {
+    pub(super) fn spans(&self) -> [Duration; 9] {
         let period = |period: Option<Span>| period.unwrap_or_default().0;
         [
             self.found_at.0,
@@ -125,6 +167,8 @@ impl ControlLoad {
             period(self.replace_every),
             period(self.repair_every),
             period(self.arrange_at),
+            self.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.backup_at.0),
+            self.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.at.0),
         ]
     }
 }
@@ -165,6 +209,9 @@ mod tests {
             ("registers = 0", "registers"),
             ("pace = \"0s..1s\"", "pace"),
             ("transfer_every = \"0s\"", "period"),
+            ("voters = 3\n[recovery]\nsource = \"own\"\nat = \"9s\"\nvoters = [3, 3, 4]", "recovery"),
+            ("voters = 3\n[recovery]\nsource = \"own\"\nat = \"9s\"\nvoters = [3, 4]", "recovery"),
+            ("voters = 3\n[recovery]\nsource = \"backup\"\nat = \"9s\"\nvoters = [5]", "recovery"),
             ("voters = 3\narrange_at = \"5s\"\nleader = 3", "leader"),
             ("voters = 3\narrange_at = \"5s\"\ncandidates = 1\nholder = 1", "holder"),
         ] {

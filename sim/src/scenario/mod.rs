@@ -14,7 +14,7 @@ mod section;
 pub mod units;
 mod validate;
 
-pub use control::ControlLoad;
+pub use control::{ControlLoad, RecoveryLoad, RecoverySource};
 pub use kind::FaultKind;
 pub use mesh::{MeshLoad, Profile};
 pub use parse::{ScenarioError, parse, parse_with, to_toml};

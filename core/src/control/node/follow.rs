@@ -57,8 +57,8 @@ pub(super) struct Follower {
     ask_at: Time,
     /// Answers in a row that led nowhere.
     in_vain: u32,
-    /// There is a later history than that of this node's log.
-    is_behind: bool,
+    /// The newest history that this node has heard of.
+    heard_of: Option<Lineage>,
     /// Since when a member has heard of no leader.
     alone_since: Option<Time>,
 }
@@ -123,18 +123,23 @@ impl Control {
         }
     }
 
+    /// Whether there is a later history than what this node goes by.
+    fn is_behind(&self) -> bool {
+        let own = self.state().map(State::lineage);
+        self.following.heard_of.zip(own).is_some_and(|(heard, own)| heard.is_later_than(own))
+    }
+
     /// Whether this node has to follow.
     fn follows(&self, now: Time) -> bool {
         let patience = self.settings.follow_patience();
         let is_alone = self.following.alone_since.is_some_and(|since| now >= since.saturating_add(patience));
-        self.life.is_some()
-            && (!self.is_member || self.following.copy.is_some() || self.following.is_behind || is_alone)
+        self.life.is_some() && (!self.is_member || self.following.copy.is_some() || self.is_behind() || is_alone)
     }
 
     pub(super) fn follow_deadline(&self) -> Option<Time> {
         let it = &self.following;
         self.life?;
-        if !self.is_member || it.copy.is_some() || it.is_behind {
+        if !self.is_member || it.copy.is_some() || self.is_behind() {
             let knows_anybody = it.asked.is_some() || !it.contacts.is_empty() || it.way.knows_anybody();
             return knows_anybody.then(|| it.asked.map_or(it.ask_at, |asked| asked.until));
         }
@@ -156,14 +161,14 @@ impl Control {
             return;
         }
         if self.following.copy.is_none()
-            && !self.following.is_behind
+            && !self.is_behind()
             && let Some(own) = self.group.state()
         {
             // What was a member goes on from where it was.
             (self.following.copy, self.following.is_void) = (Some(own.clone()), false);
         }
         let voters = self.state().map(|state| state.voters().members.keys().copied().collect::<Box<[NodeId]>>());
-        if let Some(voters) = voters.filter(|_| !self.following.is_behind) {
+        if let Some(voters) = voters.filter(|_| !self.is_behind()) {
             self.following.way.vote(voters);
         }
         self.ask_to_follow(now, out);
@@ -305,7 +310,6 @@ impl Control {
         let (Some(copy), Some(own)) = (self.following.copy(), self.group.state()) else { return };
         let (copy, own) = (copy.lineage(), own.lineage());
         if copy.is_later_than(own) {
-            self.following.is_behind = false;
             out.push(Action::Observe(HistoryObservation::GaveUpSeat { epoch: copy.epoch.0 }.into()));
             self.inbox.group(group::Event::Superseded);
         }
@@ -314,7 +318,7 @@ impl Control {
     /// This node begins a history of its own: it goes by nothing else.
     pub(super) fn stop_following(&mut self) {
         let it = &mut self.following;
-        (it.copy, it.is_void, it.asked, it.is_behind) = (None, false, None, false);
+        (it.copy, it.is_void, it.asked) = (None, false, None);
     }
 
     /// A leader says so.
@@ -346,7 +350,7 @@ impl Control {
     /// while it leads: it gives up its seat when it has a copy (rule C7).
     pub(super) fn hears_of_history(&mut self, now: Time, from: NodeId, lineage: Lineage) {
         if self.state().is_some_and(|own| lineage.is_later_than(own.lineage())) {
-            self.following.is_behind = true;
+            self.following.heard_of = Some(lineage);
             // Those who voted in this one know nothing of the later one.
             self.following.way = Way::default();
             self.following.way.leads(Some(from));

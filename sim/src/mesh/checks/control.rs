@@ -21,11 +21,7 @@ pub(super) struct Control {
 
 impl Control {
     pub(super) fn new(nodes: u32, load: &ControlLoad) -> Self {
-        Self {
-            leases: Leases::new(nodes, load.clocks_stray),
-            acceptors: Acceptors::new(nodes),
-            registers: Registers::default(),
-        }
+        Self { leases: Leases::new(nodes, load), acceptors: Acceptors::new(nodes), registers: Registers::default() }
     }
 
     pub(super) fn booted(&mut self, host: u32, now: TrueTime) {
@@ -38,6 +34,7 @@ impl Control {
 
     pub(super) fn asked(&mut self, client: u32, host: u32, request: &Request) {
         match request {
+            Request::Control(control::Request::Recover(_)) => self.registers.recovery(),
             Request::Control(request) => self.registers.asked(client, request),
             Request::Fence(_) => self.acceptors.asked(client, host),
             Request::Membership(_) => {}

@@ -5,6 +5,7 @@
 
 use super::{EPOC_1, LEASE_1, LEASE_2, MeshChecks};
 use crate::check::Findings;
+use crate::scenario::ControlLoad;
 use crate::time::TrueTime;
 use crate::world::node_id;
 use alloc::collections::BTreeMap;
@@ -12,7 +13,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::control::node::Status;
-use relaymesh_core::control::state::Scope;
+use relaymesh_core::control::state::{RecoveryId, Scope};
 use relaymesh_core::epoch::{ClusterEpoch, FenceToken};
 use relaymesh_core::identity::NodeId;
 
@@ -20,8 +21,8 @@ use relaymesh_core::identity::NodeId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Known {
     holder: NodeId,
-    /// How often the scope had been granted, where that was shown.
-    term: Option<u64>,
+    /// In which history it was shown, and how often the scope had been granted in it.
+    term: Option<(RecoveryId, u64)>,
 }
 
 /// What was shown of one scope.
@@ -45,18 +46,22 @@ pub(super) struct Leases {
     seen_by: Vec<BTreeMap<Scope, FenceToken>>,
     /// The newest epoch that was said to be known everywhere.
     known: ClusterEpoch,
-    /// Clocks stray by more than ε.
-    clocks_stray: bool,
+    /// Clocks stray by more than ε, or two histories run at once.
+    may_overlap: bool,
+    /// Two histories run at once.
+    is_split: bool,
 }
 
 impl Leases {
-    pub(super) fn new(nodes: u32, clocks_stray: bool) -> Self {
+    pub(super) fn new(nodes: u32, load: &ControlLoad) -> Self {
+        let is_split = load.recovery.as_ref().is_some_and(|recovery| recovery.is_mistaken);
         Self {
             scopes: BTreeMap::new(),
             booted: vec![TrueTime(0); nodes as usize],
             seen_by: vec![BTreeMap::new(); nodes as usize],
             known: ClusterEpoch(0),
-            clocks_stray,
+            may_overlap: load.clocks_stray || is_split,
+            is_split,
         }
     }
 
@@ -76,7 +81,7 @@ impl Shown {
     /// Somebody was shown this token. What is wrong with it.
     fn token(&mut self, now: TrueTime, token: FenceToken, known: Known) -> Result<(), alloc::string::String> {
         let before = *self.tokens.entry(token).or_insert(known);
-        let is_other = |one: Option<u64>, other: Option<u64>| one.is_some() && other.is_some() && one != other;
+        let is_other = |one: Option<_>, other: Option<_>| one.is_some() && other.is_some() && one != other;
         if before.holder != known.holder || is_other(before.term, known.term) {
             return Err(format!("{token} is that of {before:?}, and of {known:?}"));
         }
@@ -85,9 +90,13 @@ impl Shown {
         if self.history.last().is_none_or(|(_, newest)| *newest < token) {
             self.history.push((now, token));
         }
-        let Some(term) = term else { return Ok(()) };
-        let older = self.tokens.range(..token).rev().find_map(|(other, it)| Some((*other, it.term?)));
-        let newer = self.tokens.range(token..).skip(1).find_map(|(other, it)| Some((*other, it.term?)));
+        let Some((recovery, term)) = term else { return Ok(()) };
+        // A backup counts grants from where it was taken.
+        let of_this = |(other, it): (&FenceToken, &Known)| {
+            it.term.filter(|(of, _)| *of == recovery).map(|(_, term)| (*other, term))
+        };
+        let older = self.tokens.range(..token).rev().find_map(of_this);
+        let newer = self.tokens.range(token..).skip(1).find_map(of_this);
         if let Some((other, of_it)) = older.filter(|(_, of_it)| *of_it > term) {
             return Err(format!("{token} of grant {term} is newer than {other} of grant {of_it}"));
         }
@@ -112,20 +121,20 @@ impl MeshChecks {
         let (newest, by) = *shown.newest.get_or_insert((token, host));
         if newest < token {
             shown.newest = Some((token, host));
-        } else if (newest, by) != (token, host) && !leases.clocks_stray {
+        } else if (newest, by) != (token, host) && !leases.may_overlap {
             let detail = format!("n{host} acts for {scope} under {token}, after n{by} did under {newest}");
             found.fail(LEASE_1, &[host, by], detail);
         }
         let known = leases.known;
         self.exercised.epoc_1 += u64::from(known > ClusterEpoch(0));
-        if token.cluster() < known && !leases.clocks_stray {
+        if token.cluster() < known && !leases.may_overlap {
             let detail = format!("n{host} acts for {scope} under {token}, where epoch {} is known to all", known.0);
             found.fail(EPOC_1, &[host], detail);
         }
         self.exercised.lease_2 += 1;
         // A process holds nothing that was granted before it began.
         let before = shown.newest_before(leases.booted[host as usize]).filter(|before| *before >= token);
-        if let Some(before) = before {
+        if let Some(before) = before.filter(|_| !leases.is_split) {
             let detail = format!("n{host} acts for {scope} under {token}, but {before} was shown before it started");
             found.fail(LEASE_2, &[host], detail);
         }
@@ -140,7 +149,7 @@ impl MeshChecks {
         for (scope, lease) in status.scopes.iter().filter_map(|it| Some((it.scope, it.lease?))) {
             self.exercised.lease_2 += 1;
             let shown = leases.scopes.entry(scope).or_default();
-            let known = Known { holder: lease.holder, term: Some(lease.term) };
+            let known = Known { holder: lease.holder, term: Some((status.lineage.recovery, lease.term)) };
             if let Err(what) = shown.token(found.now, lease.token, known) {
                 found.fail(LEASE_2, &[host], format!("of {scope} {what}"));
             }

@@ -16,6 +16,8 @@ const STATES_MAX: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Registers {
     histories: BTreeMap<Name, Vec<Operation>>,
+    /// Those that ended with a recovery.
+    ended: Vec<(Name, Vec<Operation>)>,
     /// The operation that each client waits for: the register, and its place in the history.
     under_way: BTreeMap<u32, (Name, usize)>,
     /// Counts what clients do and hear.
@@ -40,6 +42,27 @@ impl Registers {
         history.push(Operation { invoked: self.instant, returned: None, deed });
     }
 
+    /// Another history of the cluster is about to begin: of what is left, which may lack what was acknowledged. So each
+    /// register may hold any value that was ever written, and each may come at any time, once.
+    pub(super) fn recovery(&mut self) {
+        self.instant += 1;
+        for (register, history) in &mut self.histories {
+            let is_write = |operation: &&Operation| matches!(operation.deed, Deed::Wrote(_) | Deed::Swapped { .. });
+            let mut next = Vec::new();
+            let mut places = BTreeMap::new();
+            for (at, operation) in history.iter().enumerate().filter(|(_, operation)| is_write(operation)) {
+                let deed = match operation.deed {
+                    Deed::Swapped { value, .. } if operation.returned.is_some() => Deed::Wrote(value),
+                    deed => deed,
+                };
+                places.insert(at, next.len());
+                next.push(Operation { invoked: self.instant, returned: None, deed });
+            }
+            self.under_way.retain(|_, (of, at)| of != register || places.get(at).map(|place| *at = *place).is_some());
+            self.ended.push((*register, core::mem::replace(history, next)));
+        }
+    }
+
     /// A client learns what became of it. A refusal says nothing: what was not done nobody will see.
     pub(super) fn answered(&mut self, client: u32, reply: &Reply) {
         let Some((register, at)) = self.under_way.remove(&client) else { return };
@@ -60,7 +83,9 @@ impl Registers {
 impl MeshChecks {
     /// CTRL-1: of each register there is a story in which each operation happened at once.
     pub(super) fn check_registers(&mut self, found: &mut Findings) {
-        for (register, history) in &self.control.registers.histories {
+        let registers = &self.control.registers;
+        let ended = registers.ended.iter().map(|(register, history)| (register, history));
+        for (register, history) in registers.histories.iter().chain(ended) {
             self.exercised.ctrl_1 += history.iter().filter(|operation| operation.returned.is_some()).count() as u64;
             match check(history, STATES_MAX) {
                 Verdict::Linearizable => {}

@@ -9,6 +9,7 @@
 //! | `epochs` | raises the epoch |
 //! | `handovers` | has scopes handed over |
 //! | `seats` | replaces voters |
+//! | `recoveries` | begins another history where a quorum is lost, or from a backup |
 //! | `stage` | lets one node lead, and one hold every scope |
 //! | `watcher` | asks how the group looks |
 //! | `finale` | in the end wants every scope to be held, and every register to be written and read |
@@ -22,6 +23,7 @@ mod founder;
 mod guess;
 mod handovers;
 mod holders;
+mod recoveries;
 mod seats;
 mod stage;
 mod watcher;
@@ -148,6 +150,9 @@ fn parts(shared: &Shared, streams: &mut Streams) -> Vec<Box<dyn Part>> {
     }
     if let Some(every) = load.repair_every {
         parts.push(Box::new(seats::Seats::repairing(every.0, stream("repairs", 0))));
+    }
+    if let Some(recoveries) = recoveries::Recoveries::new(shared) {
+        parts.push(Box::new(recoveries));
     }
     if let Some(at) = load.arrange_at {
         parts.push(Box::new(stage::Stage::new(TrueTime(0) + at.0, stream("stage", 0))));
