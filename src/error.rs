@@ -101,6 +101,12 @@ pub(crate) enum Error {
     /// A running node refused what the cluster was to agree on.
     #[error("refused: {0}")]
     ControlRefused(agreed::Refusal),
+    /// A file is no backup, or was changed since.
+    #[error("{} is no backup, or not a whole one\n  `relaymesh cluster-backup` writes them; nothing was changed", .path.display())]
+    BadBackup {
+        /// The file.
+        path: PathBuf,
+    },
     /// A command was executed, and came to nothing.
     #[error("refused: {0}")]
     NotExecuted(agreed_state::Refusal),
@@ -286,6 +292,7 @@ impl Error {
             | Self::Refused(_)
             | Self::ControlRefused(_)
             | Self::NotExecuted(_)
+            | Self::BadBackup { .. }
             | Self::UnknownNode { .. }
             | Self::AmbiguousNode { .. }
             | Self::NotHeld(_)

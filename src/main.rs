@@ -6,6 +6,7 @@ mod mesh;
 mod output;
 mod sim;
 mod wall;
+mod whole;
 
 use clap::Parser;
 use cli::{Cli, Command};

@@ -66,6 +66,27 @@ ended.
 Example:
   relaymesh cluster-epoch-bump --dir /tmp/mesh-a --reason 'disk of b was restored from a backup'")]
     ClusterEpochBump(EpochBumpArguments),
+    /// Write what the cluster has agreed on, as a running node knows it, to a file
+    #[command(after_help = "\
+Any node that follows the group will do. Sessions and leases in it mean nothing any more when it is used.
+
+Example:
+  relaymesh cluster-backup --dir /tmp/mesh-a --to cluster.backup")]
+    ClusterBackup(ClusterBackupArguments),
+    /// Begin another history of the cluster: where its quorum is lost, or from a backup
+    #[command(after_help = "\
+Of a group that has lost its quorum the node goes on with all it has of the log; if another one has more, it says so. The
+new epoch is above every one that any reachable member knows, so that nothing granted before is accepted any more; nothing
+is granted until whoever held something must have stopped (`--span-max` of cluster-init). The node votes alone at first.
+
+If the voters that were taken for lost run on or come back, two nodes may act at once until they hear of the new history
+and give theirs up; fence tokens keep the older one out wherever they are checked.
+
+Examples:
+  relaymesh cluster-recover --dir /tmp/mesh-c --quorum-is-lost --reason 'rack 2 burnt'
+  relaymesh cluster-recover --dir /tmp/mesh-c --quorum-is-lost --reason 'all disks lost' --backup cluster.backup
+  relaymesh cluster-voters --dir /tmp/mesh-c --add d --add e")]
+    ClusterRecover(ClusterRecoverArguments),
     /// Show the stale writes that a running node has refused
     LeaseConflicts(FolderArguments),
     /// Ask a running node whether a write under a fence token still counts; if so, none under an older one does any more
@@ -165,6 +186,36 @@ pub(crate) struct EpochBumpArguments {
     /// The epoch that it must have now [default: the one that the node knows]
     #[arg(long, value_name = "EPOCH")]
     pub(crate) expected: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClusterBackupArguments {
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClusterRecoverArguments {
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
+    /// You have seen to it that no majority of the old voters runs, or will run again
+    #[arg(long, required = true)]
+    pub(crate) quorum_is_lost: bool,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Who, for the record [default: the user's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+    /// A backup to begin with, instead of what the node has
+    #[arg(long, value_name = "FILE")]
+    pub(crate) backup: Option<PathBuf>,
+    /// An epoch that was seen somewhere out of reach; the new one will be above it
+    #[arg(long, value_name = "EPOCH")]
+    pub(crate) above: Option<u64>,
 }
 
 #[derive(Debug, Args)]

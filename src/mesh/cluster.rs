@@ -145,7 +145,7 @@ pub(super) fn bump_epoch(arguments: &EpochBumpArguments, output: &Output) -> Res
 }
 
 /// As much of it as is kept, cut between two characters.
-fn text(text: &str) -> Text {
+pub(super) fn text(text: &str) -> Text {
     let mut end = text.len().min(TEXT_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;

@@ -8,6 +8,7 @@ mod leaders;
 mod members;
 mod names;
 mod node;
+mod recovery;
 
 use crate::error::{Error, Exit};
 use crate::output::Output;
@@ -30,6 +31,8 @@ pub(crate) fn run(command: &MeshCommand, output: &Output) -> Result<Exit, Error>
         MeshCommand::ClusterState(arguments) => cluster::state(arguments, output),
         MeshCommand::ClusterVoters(arguments) => cluster::voters(arguments),
         MeshCommand::ClusterEpochBump(arguments) => cluster::bump_epoch(arguments, output),
+        MeshCommand::ClusterBackup(arguments) => recovery::back_up(arguments, output),
+        MeshCommand::ClusterRecover(arguments) => recovery::recover(arguments, output),
         MeshCommand::LeaseConflicts(arguments) => conflicts::list(arguments, output),
         MeshCommand::LeaseAccept(arguments) => conflicts::accept(arguments),
         MeshCommand::Mesh(MeshTopic::Leaders(command)) => leaders::run(command, output),

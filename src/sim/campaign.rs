@@ -4,7 +4,7 @@
 //! `SCENARIO.json` says what the seeds of a scenario came to, `summary.md` says it to people. Seeds run in order and in
 //! batches over all scenarios; after each batch the summaries are replaced as a whole, so what stands in them was run.
 
-use super::files::{self, Library, Source};
+use super::files::{Library, Source};
 use super::matrix::json::Json;
 use super::matrix::judge::Rules;
 use super::matrix::{self, Job, Judgement, Limit, Tally, table};
@@ -13,6 +13,7 @@ use crate::cli::{self, Campaign};
 use crate::error::{Error, Exit};
 use crate::output::{Output, grouped, note};
 use crate::wall::{self, Stopwatch};
+use crate::whole::write_whole;
 use relaymesh_sim::scenario;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fmt::Write;
@@ -256,7 +257,7 @@ impl Folder {
         for (number, summary) in self.summaries.iter().enumerate() {
             if done.iter().any(|job| job.scenario == number) {
                 let text = serde_json::to_string_pretty(summary).map_err(|error| Error::Print(error.into()))?;
-                files::write_whole(&self.path.join(format!("{}.json", summary.scenario)), &format!("{text}\n"))?;
+                write_whole(&self.path.join(format!("{}.json", summary.scenario)), &format!("{text}\n"))?;
             }
         }
         self.write_head()
@@ -266,10 +267,7 @@ impl Folder {
         let path = self.path.join("campaign.toml");
         let bad = |error: toml::ser::Error| Error::BadCampaign { path: path.clone(), problem: error.to_string() };
         let text = toml::to_string_pretty(&self.head).map_err(bad)?;
-        files::write_whole(
-            &path,
-            &format!("# Written by `relaymesh sim campaign`; summary.md tells it to people.\n\n{text}"),
-        )
+        write_whole(&path, &format!("# Written by `relaymesh sim campaign`; summary.md tells it to people.\n\n{text}"))
     }
 
     fn write_summary(&self, rows: &[(&Source, &Tally)], judged: &Judgement) -> Result<(), Error> {
@@ -311,7 +309,7 @@ impl Folder {
         text += &totals("Faults and their consequences", rows.iter().flat_map(|(_, tally)| &tally.faults));
         text += &totals("Invariants exercised", rows.iter().flat_map(|(_, tally)| &tally.exercised));
         text += &failures(rows);
-        files::write_whole(&self.path.join("summary.md"), &text)
+        write_whole(&self.path.join("summary.md"), &text)
     }
 }
 

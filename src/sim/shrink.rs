@@ -1,13 +1,14 @@
 //! `sim shrink`: the smallest scenario that still breaks the same invariant, as a file.
 
 use super::execute::execute;
-use super::files::{self, Library, Source};
+use super::files::{Library, Source};
 use super::matrix;
 use super::replay;
 use crate::cli::Shrink;
 use crate::error::{Error, Exit};
 use crate::output::{Output, Tone, cell, grouped, rendered};
 use crate::wall::Stopwatch;
+use crate::whole::write_whole;
 use relaymesh_sim::scenario::{self, Plan, Scenario};
 use relaymesh_sim::streams::Streams;
 use serde::Serialize;
@@ -37,7 +38,7 @@ pub(crate) fn shrink(library: &Library, arguments: &Shrink, output: &Output) -> 
     if first_broken(&read_back, seed) != Some(broken) {
         return Err(Error::ShrunkHolds { invariant: broken });
     }
-    files::write_whole(
+    write_whole(
         &path,
         &format!("# Shrunk from {} seed {seed}: breaks {broken} from that seed.\n{text}", source.scenario.name),
     )?;

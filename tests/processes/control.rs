@@ -150,3 +150,58 @@ async fn a_scope_is_handed_over_and_a_voter_replaced_while_everything_runs() {
     let problem = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert!(unknown.status.code() == Some(1) && problem.contains("did you mean"), "{problem}");
 }
+
+#[tokio::test]
+async fn a_group_whose_quorum_is_lost_goes_on_where_an_operator_says_so() {
+    let mut mesh = Mesh::of(3).await;
+    done(&mesh.0[0], &["cluster-init"], &["--with", "n1", "--with", "n2", "--span-max", "3s"]).await;
+    let (_, before) = held(&mesh, "nightly", &[0, 1]).await;
+    let file = mesh.0[2].folder().join("backup");
+    let backup = file.to_str().unwrap();
+    done(&mesh.0[2], &["cluster-backup"], &["--to", backup]).await;
+    let words = ["cluster-recover"];
+    let refused = mesh.0[2].command(&words, &["--quorum-is-lost", "--reason", "a test"]);
+    let problem = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && problem.contains("leads the control group"), "{problem}");
+    // Given two of three voters that are lost,
+    mesh.0[0].kill();
+    mesh.0[1].kill();
+    // When an operator lets the third one go on,
+    let epoch = done(&mesh.0[2], &words, &["--quorum-is-lost", "--reason", "a test"]).await;
+    assert_eq!(epoch, "2");
+    // Then it grants again, under a token above all before,
+    let (_, after) = held(&mesh, "nightly", &[2]).await;
+    assert!(number(&after) > number(&before), "{after} after {before}");
+    // and the two follow when they come back, and can be voters again.
+    mesh.restart(0).await;
+    mesh.restart(1).await;
+    until(
+        || async {
+            let epochs = [0, 1].map(|at| json(&mesh.0[at], &["cluster-state"]).and_then(|it| it["epoch"].as_u64()));
+            (epochs == [Some(2), Some(2)]).then_some(())
+        },
+        || "both follow the new history".into(),
+    )
+    .await;
+    done(&mesh.0[2], &["cluster-voters"], &["--add", "n0", "--add", "n1"]).await;
+    // A backup that is none changes nothing.
+    std::fs::write(&file, "no backup").unwrap();
+    let refused = mesh.0[2].command(&words, &["--quorum-is-lost", "--reason", "a test", "--backup", backup]);
+    let problem = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && problem.contains("is no backup"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_backup_begins_a_history_in_another_mesh() {
+    let one = Mesh::of(1).await;
+    done(&one.0[0], &["cluster-init"], &["--span-max", "3s"]).await;
+    held(&one, "nightly", &[0]).await;
+    let file = one.0[0].folder().join("backup");
+    let backup = file.to_str().unwrap();
+    done(&one.0[0], &["cluster-backup"], &["--to", backup]).await;
+    let other = Mesh::of(1).await;
+    let rest = ["--quorum-is-lost", "--reason", "a test", "--backup", backup, "--above", "6"];
+    assert_eq!(done(&other.0[0], &["cluster-recover"], &rest).await, "7");
+    let (_, token) = held(&other, "nightly", &[0]).await;
+    assert!(token.starts_with("7."), "{token}");
+}

@@ -78,8 +78,9 @@ impl Follower {
 
     fn target(&mut self) -> Option<NodeId> {
         self.way.target().or_else(|| {
-            self.contacts.rotate_left(1);
-            self.contacts.back().copied()
+            let next = self.contacts.pop_front()?;
+            self.contacts.push_back(next);
+            Some(next)
         })
     }
 }

@@ -191,11 +191,13 @@ fn a_backup_begins_a_history_where_there_was_none() {
     let leader = world.elects();
     writes(&mut world, leader, 7);
     let pieces = copies_backup(&mut world, leader);
-    let mut world = World::apart(103, 2);
-    assert!(matches!(hands_over(&mut world, 0, &pieces), Reply::Backup { .. }));
-    recovers(&mut world, 0, Source::Backup);
-    assert_eq!(reads(&mut world, 0), Some(7));
-    world.runs_until(10_000, |world| world.state(1).is_some());
+    for nodes in 1..=2 {
+        let mut world = World::apart(103, nodes);
+        assert!(matches!(hands_over(&mut world, 0, &pieces), Reply::Backup { .. }));
+        recovers(&mut world, 0, Source::Backup);
+        assert_eq!(reads(&mut world, 0), Some(7));
+        world.runs_until(10_000, |world| (0..nodes).all(|host| world.state(host).is_some()));
+    }
 }
 
 #[test]
