@@ -257,7 +257,7 @@ impl Folder {
         for (number, summary) in self.summaries.iter().enumerate() {
             if done.iter().any(|job| job.scenario == number) {
                 let text = serde_json::to_string_pretty(summary).map_err(|error| Error::Print(error.into()))?;
-                write_whole(&self.path.join(format!("{}.json", summary.scenario)), &format!("{text}\n"))?;
+                write_whole(&self.path.join(format!("{}.json", summary.scenario)), format!("{text}\n"))?;
             }
         }
         self.write_head()
@@ -267,7 +267,7 @@ impl Folder {
         let path = self.path.join("campaign.toml");
         let bad = |error: toml::ser::Error| Error::BadCampaign { path: path.clone(), problem: error.to_string() };
         let text = toml::to_string_pretty(&self.head).map_err(bad)?;
-        write_whole(&path, &format!("# Written by `relaymesh sim campaign`; summary.md tells it to people.\n\n{text}"))
+        write_whole(&path, format!("# Written by `relaymesh sim campaign`; summary.md tells it to people.\n\n{text}"))
     }
 
     fn write_summary(&self, rows: &[(&Source, &Tally)], judged: &Judgement) -> Result<(), Error> {

@@ -40,7 +40,7 @@ pub(crate) fn shrink(library: &Library, arguments: &Shrink, output: &Output) -> 
     }
     write_whole(
         &path,
-        &format!("# Shrunk from {} seed {seed}: breaks {broken} from that seed.\n{text}", source.scenario.name),
+        format!("# Shrunk from {} seed {seed}: breaks {broken} from that seed.\n{text}", source.scenario.name),
     )?;
     let spelled = path.display().to_string();
     let replay = replay::command(library, &Source { path: path.clone(), scenario: small.clone(), spelled }, &[], seed);
