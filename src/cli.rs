@@ -199,6 +199,31 @@ Experiments:
 Examples:
   relaymesh sim measure failover --seeds 200")]
     Failover(Failover),
+    /// How far clocks may stray before two nodes act under one lease at once
+    #[command(after_help = "\
+One node leads, another one holds every scope and is cut off again and again; the clock of one of them is wrong, by up to
+five times to live. Within ε nobody may act at once with another; beyond it that is counted. However far a clock strays,
+tokens must rise and nobody may accept an older one: `others` stays zero.
+
+Example:
+  relaymesh sim measure clocks --seeds 20")]
+    Clocks(Clocks),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Clocks {
+    /// Seeds of each distance
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// First seed
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) from_seed: u64,
+    /// Timing that the nodes are set to
+    #[arg(long, value_name = "PROFILE", default_value = "lan", value_parser = profiles())]
+    pub(crate) profile: &'static str,
+    /// Runs at once [default: number of cores]
+    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub(crate) jobs: Option<u16>,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod execute;
 mod files;
 mod junit;
 mod list;
+mod margin;
 mod matrix;
 mod measure;
 mod pool;
@@ -32,6 +33,7 @@ pub(crate) fn run(sim: &Sim, output: &Output) -> Result<Exit, Error> {
         SimCommand::Campaign(arguments) => campaign::campaign(&library, arguments, output),
         SimCommand::Measure(Measure::Membership(arguments)) => measure::membership(arguments, output),
         SimCommand::Measure(Measure::Failover(arguments)) => measure::failover(arguments, output),
+        SimCommand::Measure(Measure::Clocks(arguments)) => margin::run(arguments, output),
         SimCommand::Hashes(arguments) => determinism::hashes(&library, arguments, output),
     }
 }

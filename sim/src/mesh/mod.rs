@@ -7,6 +7,7 @@
 pub mod checks;
 pub mod clients;
 mod failover;
+pub mod margin;
 pub mod measure;
 pub mod truth;
 pub mod views;
