@@ -228,6 +228,9 @@ pub(crate) struct Clocks {
 
 #[derive(Debug, Args)]
 pub(crate) struct Failover {
+    /// Experiments [default: the crashes and the handover]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = control_experiments())]
+    pub(crate) experiment: Vec<Experiment>,
     /// Seeds of each experiment
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seeds: u64,
@@ -349,8 +352,16 @@ fn profiles() -> impl TypedValueParser<Value = &'static str> {
 
 /// Experiments by name.
 fn experiments() -> impl TypedValueParser<Value = Experiment> {
-    PossibleValuesParser::new(Experiment::ALL.map(Experiment::name))
-        .try_map(|name| Experiment::ALL.into_iter().find(|known| known.name() == name).ok_or("no such experiment"))
+    among(&Experiment::ALL)
+}
+
+fn control_experiments() -> impl TypedValueParser<Value = Experiment> {
+    among(&Experiment::FAILOVER)
+}
+
+fn among(experiments: &'static [Experiment]) -> impl TypedValueParser<Value = Experiment> {
+    PossibleValuesParser::new(experiments.iter().map(|it| it.name()))
+        .try_map(|name| experiments.iter().copied().find(|known| known.name() == name).ok_or("no such experiment"))
 }
 
 pub(crate) fn setting(text: &str) -> Result<(String, String), String> {

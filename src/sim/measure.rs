@@ -66,8 +66,12 @@ pub(crate) fn membership(arguments: &Membership, output: &Output) -> Result<Exit
 pub(crate) fn failover(arguments: &Failover, output: &Output) -> Result<Exit, Error> {
     let Failover { profile, from_seed: first_seed, seeds, jobs, .. } = *arguments;
     let setting = |nodes: &u32| Setting { nodes: *nodes, metadata_bytes: 40, profile };
+    let experiments = match arguments.experiment.as_slice() {
+        [] => &Experiment::FAILOVER[..4],
+        chosen => chosen,
+    };
     let of_size =
-        |nodes| Experiment::FAILOVER.map(|it| Series { experiment: it, setting: setting(nodes), runs: vec![] });
+        |nodes| experiments.iter().map(move |it| Series { experiment: *it, setting: setting(nodes), runs: vec![] });
     let all = arguments.nodes.iter().flat_map(of_size).collect();
     measured(all, Runs { profile, first_seed, seeds, jobs }, output)
 }
@@ -291,6 +295,7 @@ impl Unit {
         let counts = ["false_deaths", "changes_later", "healthy_suppressed", "views"];
         match figure {
             _ if figure.contains("bytes_per_second") => Self::BytesPerSecond,
+            _ if figure.starts_with("entries_") || figure.starts_with("false_") => Self::Count,
             _ if figure.contains("packets_per_second") => Self::PacketsPerSecond,
             _ if counts.iter().any(|count| figure.ends_with(count)) => Self::Count,
             _ => Self::Milliseconds,

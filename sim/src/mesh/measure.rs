@@ -44,13 +44,27 @@ pub enum Experiment {
     BothCrash,
     /// A scope is handed over.
     Handover,
+    /// An hour in which one packet in a hundred is lost, and nodes stop for 100 ms: nobody should fail over.
+    Steady,
+    /// Twenty nodes that hold 20 scopes.
+    FewScopes,
+    /// Twenty nodes that hold 1,000 scopes.
+    ManyScopes,
 }
 
 impl Experiment {
     /// Those of membership.
     pub const ALL: [Self; 4] = [Self::Changes, Self::Quiet, Self::LossyNode, Self::FlipFlop];
     /// Those of the control group.
-    pub const FAILOVER: [Self; 4] = [Self::LeaderCrash, Self::HolderCrash, Self::BothCrash, Self::Handover];
+    pub const FAILOVER: [Self; 7] = [
+        Self::LeaderCrash,
+        Self::HolderCrash,
+        Self::BothCrash,
+        Self::Handover,
+        Self::Steady,
+        Self::FewScopes,
+        Self::ManyScopes,
+    ];
 
     /// Its name for people.
     pub const fn name(self) -> &'static str {
@@ -63,6 +77,9 @@ impl Experiment {
             Self::HolderCrash => "holder-crash",
             Self::BothCrash => "both-crash",
             Self::Handover => "handover",
+            Self::Steady => "steady",
+            Self::FewScopes => "few-scopes",
+            Self::ManyScopes => "many-scopes",
         }
     }
 }
@@ -130,9 +147,7 @@ pub fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
                 "[[fault]]\nkind = \"flip_flop\"\nnodes = [{last}]\nat = \"30s\"\nlasts = \"330s\"\namount = \"20s\"\ndirection = \"in\"\n"
             ),
         ),
-        Experiment::LeaderCrash | Experiment::HolderCrash | Experiment::BothCrash | Experiment::Handover => {
-            panic!("{experiment:?} is none of membership")
-        }
+        _ => panic!("{experiment:?} is none of membership"),
     };
     let changes = experiment == Experiment::Changes;
     let late = if changes {

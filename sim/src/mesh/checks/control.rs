@@ -70,6 +70,9 @@ impl MeshChecks {
                 self.accept_answered((client, host), (*scope, *epoch), reply, found);
             }
             (Request::Control(_), Reply::Control(control::Reply::Status(status))) => {
+                if let Some(term) = status.term.filter(|_| self.record.is_kept) {
+                    self.record.statuses.push((found.now, term, status.applied));
+                }
                 self.status_shown(host, status, found);
             }
             (Request::Control(_), Reply::Control(control::Reply::EpochKnown(epoch))) => {

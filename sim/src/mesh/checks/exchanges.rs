@@ -81,7 +81,8 @@ impl MeshChecks {
     pub(super) fn exchanges_heard(&mut self, host: u32, from: u32, said: &Said, found: &mut Findings) {
         self.look_at_exchanges(found);
         self.exchanges.owed = None;
-        if !self.exchanges.is_watched {
+        // Who says good-bye answers nobody any more.
+        if !self.exchanges.is_watched || self.suspicions.is_leaving(host) || self.truth.has_left(host) {
             return;
         }
         let (exchange, members) = match said {

@@ -45,6 +45,8 @@ pub(super) struct Probes {
     due: BTreeSet<(TrueTime, Asked)>,
     /// The request that came last, if it was the first of its kind.
     latest: Option<Asked>,
+    /// The probe that the message which came last has answered, if the node looks at it.
+    answered: Option<(u32, u32)>,
     /// When a relay was asked last, by whom and for which probe, while no stream was tried.
     only_asked: Option<(TrueTime, u32, u32)>,
     hosts: Vec<Prober>,
@@ -70,6 +72,7 @@ impl Probes {
             asked: BTreeMap::new(),
             due: BTreeSet::new(),
             latest: None,
+            answered: None,
             only_asked: None,
             hosts: vec![Prober::default(); nodes as usize],
         }
@@ -96,6 +99,9 @@ impl Probes {
     pub(super) fn refused(&mut self) {
         if let Some(key) = self.latest.take() {
             self.told(key);
+        }
+        if let Some(probe) = self.answered.take().and_then(|key| self.sent.get_mut(&key)) {
+            probe.is_answered = false;
         }
     }
 
@@ -185,7 +191,7 @@ impl MeshChecks {
     pub(super) fn probes_heard(&mut self, host: u32, from: u32, said: &Said, found: &mut Findings) {
         self.look_at_requests(found);
         self.look_at_streams(found);
-        self.probes.latest = None;
+        (self.probes.latest, self.probes.answered) = (None, None);
         self.probes.hosts[host as usize].heard_at = found.now;
         match said {
             // The best that may come of it, so that health is never held to be worse than the node must think.
@@ -193,8 +199,9 @@ impl MeshChecks {
                 self.probes.mends(host);
                 let is_vouch = matches!(said, Said::Vouch { .. });
                 let of_host = self.probes.sent.get_mut(&(host, *probe));
-                if let Some(it) = of_host.filter(|it| is_vouch || it.target == from) {
+                if let Some(it) = of_host.filter(|it| (is_vouch || it.target == from) && !it.is_answered) {
                     it.is_answered = true;
+                    self.probes.answered = Some((host, *probe));
                 }
             }
             Said::Nack { probe } => {

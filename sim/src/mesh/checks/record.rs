@@ -44,6 +44,8 @@ pub struct Record {
     pub commits: Vec<TrueTime>,
     /// When they were told that a node acts for the global scope, and which.
     pub acts: Vec<(TrueTime, u32)>,
+    /// When one was shown how the group looks: its term, and the last entry applied.
+    pub statuses: Vec<(TrueTime, u64, u64)>,
     /// When a node was told to hand a scope over.
     pub handovers: Vec<TrueTime>,
     /// When a process was first killed.

@@ -35,6 +35,8 @@ struct Suspected {
     heard: Vec<NodeId>,
     /// Whether somebody else's suspicion has run out already, which makes this one as short as it gets.
     is_overdue: bool,
+    /// Not before then, since the last accuser came so late: others are asked for a last word.
+    not_before: TrueTime,
     due: TrueTime,
 }
 
@@ -233,14 +235,15 @@ impl MeshChecks {
         let countable = self.settings.confirmations as usize + 1;
         if it.counted.len() < countable && !it.counted.contains(&accuser) {
             it.counted.push(accuser);
-            it.due = self.suspicion_is_due(host, it).max(at + self.settings.gossip_interval + SLACK);
+            it.not_before = at + self.settings.gossip_interval + SLACK;
+            it.due = self.suspicion_is_due(host, it);
         }
     }
 
     fn suspicion_is_due(&self, host: u32, it: &Suspected) -> TrueTime {
         // Others are asked for a last word.
         let lasts = longest(it.counted.len(), self.sizes(host), &self.settings) + self.settings.gossip_interval;
-        it.began + self.truth.at_most(host, lasts, self.clock_ppb) + SLACK
+        (it.began + self.truth.at_most(host, lasts, self.clock_ppb) + SLACK).max(it.not_before)
     }
 
     /// The fewest and the most members that `host` has held since it has had suspects.
@@ -294,6 +297,7 @@ impl MeshChecks {
                 counted: accusers.clone(),
                 heard: accusers,
                 is_overdue: false,
+                not_before: began,
                 due: began,
             };
             it.due = self.suspicion_is_due(observer, &it);
