@@ -4,6 +4,7 @@
 //! invariant ended there: what it has shown until then is no figure, and what it has not shown did not come about.
 
 use super::execute::quietly;
+use super::unit::Unit;
 use super::{matrix, pool, replay};
 use crate::cli::{self, Failover, Membership};
 use crate::error::{Error, Exit};
@@ -215,19 +216,6 @@ struct Figure {
     total: Option<f64>,
 }
 
-/// What a figure is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-enum Unit {
-    #[serde(rename = "ms")]
-    Milliseconds,
-    #[serde(rename = "bytes/s")]
-    BytesPerSecond,
-    #[serde(rename = "packets/s")]
-    PacketsPerSecond,
-    #[serde(rename = "count")]
-    Count,
-}
-
 /// A run that broke a promise.
 #[derive(Debug, Serialize)]
 struct Broken {
@@ -287,36 +275,6 @@ impl Figure {
 fn rank(sorted: &[f64], percent: usize) -> Option<f64> {
     let place = (sorted.len() * percent).div_ceil(100).checked_sub(1)?;
     sorted.get(place).copied().filter(|value| value.is_finite())
-}
-
-impl Unit {
-    /// The unit of a figure, which its name tells: a time unless it says otherwise.
-    fn of(figure: &str) -> Self {
-        let counts = ["false_deaths", "changes_later", "healthy_suppressed", "views"];
-        match figure {
-            _ if figure.contains("bytes_per_second") => Self::BytesPerSecond,
-            _ if figure.starts_with("entries_") || figure.starts_with("false_") => Self::Count,
-            _ if figure.contains("packets_per_second") => Self::PacketsPerSecond,
-            _ if counts.iter().any(|count| figure.ends_with(count)) => Self::Count,
-            _ => Self::Milliseconds,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Milliseconds => "ms",
-            Self::BytesPerSecond => "bytes/s",
-            Self::PacketsPerSecond => "packets/s",
-            Self::Count => "count",
-        }
-    }
-
-    fn spell(self, value: f64) -> String {
-        match self {
-            Self::PacketsPerSecond => format!("{value:.1}"),
-            Self::Milliseconds | Self::BytesPerSecond | Self::Count => grouped(value.round() as u64),
-        }
-    }
 }
 
 impl Broken {

@@ -16,6 +16,7 @@ mod pool;
 mod replay;
 mod run;
 mod shrink;
+mod unit;
 
 use crate::cli::{Measure, Sim, SimCommand};
 use crate::error::{Error, Exit};

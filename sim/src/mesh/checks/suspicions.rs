@@ -7,6 +7,7 @@
 //! its process excuses it.
 
 use super::patience::{longest, shortest};
+use super::words::opinion_of;
 use super::{HOLD_3, MeshChecks, PAUS_1, SUSP_1, SUSP_2};
 use crate::check::Findings;
 use crate::time::TrueTime;
@@ -16,7 +17,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::identity::NodeId;
-use relaymesh_core::membership::wire::{Message as Said, News, Rumor};
+use relaymesh_core::membership::wire::Message as Said;
 use relaymesh_core::membership::{Opinion, Status, suspicion};
 use relaymesh_core::time::Duration;
 
@@ -391,12 +392,5 @@ impl MeshChecks {
         self.settle_accusations();
         self.look_at_standings(found);
         self.look_at_suspicions(found);
-    }
-}
-
-fn opinion_of(rumor: &Rumor) -> Option<&Opinion> {
-    match &rumor.news {
-        News::Opinion(opinion) => Some(opinion),
-        News::Member(_) => None,
     }
 }

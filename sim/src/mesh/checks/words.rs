@@ -11,6 +11,14 @@ use alloc::vec::Vec;
 use relaymesh_core::membership::wire::{Member, Message as Said, News, Rumor};
 use relaymesh_core::membership::{Description, Opinion, Status};
 
+/// What a rumor says against a member, or for it.
+pub(super) fn opinion_of(rumor: &Rumor) -> Option<&Opinion> {
+    match &rumor.news {
+        News::Opinion(opinion) => Some(opinion),
+        News::Member(_) => None,
+    }
+}
+
 /// What a host has said of itself.
 #[derive(Clone, Debug, Default)]
 struct OwnWords {
