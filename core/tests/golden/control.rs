@@ -183,7 +183,7 @@ pub(crate) fn replies() -> Vec<mesh::Reply> {
         Refusal::NoBackup,
         Refusal::BadBackup,
         Refusal::OtherPiece,
-        Refusal::NoEpochLeft,
+        Refusal::NoNumberLeft,
     ];
     let plain = [
         Reply::Founded(GROUP),

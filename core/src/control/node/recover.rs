@@ -25,6 +25,9 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+/// Indices and terms below this leave room for every entry that will ever be.
+const NUMBER_MAX: u64 = 1 << 61;
+
 /// Answers remembered, at most: as many members as a mesh may have.
 const ANSWERS_MAX: usize = 4_096;
 
@@ -143,17 +146,15 @@ impl Control {
         }
         let heard = answers.values().map(|answer| answer.stored).max().unwrap_or_default();
         let newest = heard.max(above).max(self.newest_epoch()).max(state.cluster_epoch());
-        let epoch = newest.0.checked_add(1).map(ClusterEpoch).ok_or(Refusal::NoEpochLeft)?;
+        let epoch = newest.0.checked_add(1).map(ClusterEpoch).ok_or(Refusal::NoNumberLeft)?;
         let id = RecoveryId(ctx.below(u64::MAX));
         let nonce = (u128::from(ctx.below(u64::MAX)) << 64) | u128::from(ctx.below(u64::MAX));
 
-        let at = At {
-            index: last.index + 1,
-            term: last.term.max(answers.values().map(|it| it.last.0).max().unwrap_or(0)) + 1,
-        };
+        let heard = answers.values().map(|answer| answer.last.0).max().unwrap_or(0);
+        let at = At { index: next(last.index)?, term: next(last.term.max(heard))? };
         let bump = Bump { index: at.index, epoch, by: life.node, reason, actor };
         // Above every epoch known, under an id just drawn, it is refused for nothing.
-        state.recover(bump, id).map_err(|_| Refusal::NoEpochLeft)?;
+        state.recover(bump, id).map_err(|_| Refusal::NoNumberLeft)?;
         let voter = Voter { node: life.node, store: life.store };
         let record = LeaderCommand::RecordVoters { members: [(voter.node, voter.store)].into() };
         let entry = (Entry::Leader { term: at.term, command: record }).to_bytes().map_err(|_| Refusal::NotMember)?;
@@ -193,6 +194,11 @@ impl Control {
         let states = self.following.copy().into_iter().chain(self.group.state());
         states.map(State::cluster_epoch).max().unwrap_or_default().max(self.recovering.stored)
     }
+}
+
+/// The number after that one. What a peer or a backup says may be anything.
+fn next(number: u64) -> Result<u64, Refusal> {
+    Some(number).filter(|number| *number < NUMBER_MAX).map(|number| number + 1).ok_or(Refusal::NoNumberLeft)
 }
 
 /// The later term has more of what was committed, and within one term the longer log (Raft §5.4.1).

@@ -220,9 +220,9 @@ pub enum Refusal {
     /// Another operator has begun with a backup meanwhile.
     #[error("another backup was begun on this node meanwhile; begin again")]
     OtherPiece,
-    /// There is no higher one.
-    #[error("there is no higher cluster epoch")]
-    NoEpochLeft,
+    /// What the backup or another node says leaves no room.
+    #[error("an epoch, a term or an index is so large that none is left above it; the backup or a node is broken")]
+    NoNumberLeft,
 }
 
 /// What the cluster has agreed on, as one node knows it: committed, but perhaps not the newest.

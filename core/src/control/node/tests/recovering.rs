@@ -251,3 +251,25 @@ fn two_recoveries_of_one_epoch_do_not_mix() {
     };
     world.runs_until(30_000, |world| is_kept(world, halves[1]) && is_kept(world, leader));
 }
+
+/// A node that says what cannot be makes the recovery fail, and nothing else.
+#[test]
+fn what_a_peer_makes_up_ends_nobody() {
+    use super::super::{Message, Surveyed};
+    let mut world = World::apart(107, 2);
+    let mut source = World::founded(108, 3);
+    let leader = source.elects();
+    let pieces = copies_backup(&mut source, leader);
+    assert!(matches!(hands_over(&mut world, 0, &pieces), Reply::Backup { .. }));
+    for (stored, last) in [(ClusterEpoch(u64::MAX), (1, 1)), (ClusterEpoch(1), (u64::MAX, u64::MAX))] {
+        let id = world.asks(0, recovery(Source::Backup));
+        world.runs_for(100);
+        for number in 1..=4 {
+            let survey = Surveyed { stored, last, leader: None };
+            world.says(1, 0, Message::Surveyed { number, survey });
+        }
+        assert_eq!(world.answer(id), Reply::Refused(Refusal::NoNumberLeft));
+        hands_over(&mut world, 0, &pieces);
+    }
+    recovers(&mut world, 0, Source::Backup);
+}
