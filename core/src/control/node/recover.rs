@@ -1,5 +1,5 @@
 //! Another history begins, by an explicit act of an operator: from what is left here of a group whose quorum is lost, or
-//! from a backup (rules C3 to C6).
+//! from a backup (rules C3 to C9).
 //!
 //! The node first asks every member of the mesh for the newest cluster epoch that it has ever stored, and for where its
 //! copy or its log ends. After a while it begins the new history: under an epoch above all that it has heard, with itself

@@ -1,5 +1,5 @@
-//! What a leader does unasked: it says that it leads, records who votes, so that everybody can read it, and has clients forgotten of which
-//! there are too many. One thing at a time; what gets lost is done at the next look.
+//! What a leader does unasked: it says that it leads, it records who votes, so that everybody can read it, and it has
+//! clients forgotten of which there are too many. One thing at a time; what gets lost is done at the next look.
 
 use super::desk::Purpose;
 use super::machine::{Action, Control};
