@@ -39,13 +39,14 @@ pub(super) const MAGIC: [u8; 4] = *b"RMP1";
 /// Which lane a packet takes. Classes never wait for one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Class {
-    /// Keeps the mesh alive: probes, votes, leases.
+    /// Keeps the mesh alive: votes, entries of the control group.
     Control,
     /// Small and urgent.
     Priority,
     /// Everything else.
     Bulk,
-    /// Datagrams of the gossip: may be lost, doubled or overtaken, and fit one datagram. The other classes ride streams.
+    /// Datagrams: gossip, heartbeats, renewals. They may be lost, doubled or overtaken, and fit one datagram. The other
+    /// classes ride streams.
     Gossip,
 }
 

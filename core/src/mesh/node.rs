@@ -88,8 +88,8 @@ impl MeshNode {
             Message::Membership(message) => {
                 self.tell_membership(ctx, membership::Event::Message { envelope, message }, out);
             }
-            // What is as large as a log's entries comes on a stream.
-            Message::Control(message) if envelope.class.is_stream() => {
+            // Only what may be lost comes as a datagram.
+            Message::Control(message) if envelope.class.is_stream() || message.class() == Class::Gossip => {
                 self.tell_control(ctx, control::Event::Message { from: envelope.source, message }, out);
             }
             Message::Control(_) => {}

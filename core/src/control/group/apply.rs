@@ -29,14 +29,13 @@ impl<S: Replicated> Member<S> {
         self.note_ready(out);
     }
 
-    /// The entries behind `after`, as they were applied.
-    pub(super) fn applied_behind(&self, after: u64, entries: usize, bytes: usize) -> Option<Vec<(u64, Box<[u8]>)>> {
-        let count = self.applied.index.checked_sub(after)?;
-        if after + 1 < self.first_index() || count > entries as u64 {
+    /// The entries behind `after` up to `upto`, as they were applied.
+    pub(super) fn applied_between(&self, after: u64, upto: u64, bytes: usize) -> Option<Vec<(u64, Box<[u8]>)>> {
+        if upto > self.applied.index || !self.leads_on_from(after) {
             return None;
         }
         let mut room = bytes;
-        (after + 1..=self.applied.index)
+        (after + 1..=upto)
             .map(|index| {
                 let entry = self.raft.raft.raft_log.store.get(index)?;
                 let content: Box<[u8]> =
@@ -45,6 +44,11 @@ impl<S: Replicated> Member<S> {
                 Some((entry.term, content))
             })
             .collect()
+    }
+
+    /// Whether the log has every entry behind that one.
+    pub(super) fn leads_on_from(&self, after: u64) -> bool {
+        after + 1 >= self.first_index() && after <= self.applied.index
     }
 
     /// The last entry of the log, and the state with everything up to it.

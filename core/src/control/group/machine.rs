@@ -125,11 +125,16 @@ impl<S: Replicated> Group<S> {
         self.member.as_ref().map(|member| member.status())
     }
 
-    /// The entries applied here behind `after`: the term of each, and its bytes, none for what the group keeps to itself.
-    /// `None` where they are gone, or are more than `entries` or `bytes`.
-    pub fn applied_behind(&self, after: u64, entries: usize, bytes: usize) -> Option<Vec<(u64, Box<[u8]>)>> {
+    /// The entries behind `after` up to `upto`, as they were applied here: the term of each, and its bytes, none for what the group keeps to itself.
+    /// `None` where they are gone, not applied yet, or more than `bytes`.
+    pub fn applied_between(&self, after: u64, upto: u64, bytes: usize) -> Option<Vec<(u64, Box<[u8]>)>> {
         let member = self.member.as_ref()?;
-        member.applied_behind(after, entries, bytes)
+        member.applied_between(after, upto, bytes)
+    }
+
+    /// Whether the log of this member leads on from that entry to the last one applied.
+    pub fn leads_on_from(&self, index: u64) -> bool {
+        self.member.as_ref().is_some_and(|member| member.leads_on_from(index))
     }
 
     /// Where the log of this member ends, committed or not, and the state with all of it: what is left of a group whose

@@ -256,10 +256,12 @@ pub struct Ballot {
 }
 
 impl Message {
-    /// The lane it takes: pieces of snapshots must not delay heartbeats.
+    /// The lane it takes. Pieces of snapshots must not delay anything else; and a heartbeat, of which the next one says
+    /// the same, must not wait until a stream has repeated what was lost before it (rule 10 of ADR 3).
     pub const fn class(&self) -> Class {
         match self.body {
             Body::Piece { .. } => Class::Bulk,
+            Body::Heartbeat { .. } | Body::Heard { .. } => Class::Gossip,
             _ => Class::Control,
         }
     }

@@ -210,7 +210,14 @@ impl Control {
             Followed::Elsewhere { leader, voters } => self.sent_elsewhere(now, from, leader, voters),
             Followed::Delta(delta) => {
                 self.answered_by_leader(from);
-                self.take_delta(from, number, &delta, out);
+                if let Some(applied) = self.take_delta(from, &delta, out) {
+                    self.following.freshness.answer(number, applied, applied);
+                }
+            }
+            // How much more there is it does not say: the copy is as old as it was.
+            Followed::Part(delta) => {
+                self.answered_by_leader(from);
+                self.take_delta(from, &delta, out);
             }
             Followed::Piece { index, number, bytes } => {
                 self.answered_by_leader(from);
@@ -243,19 +250,20 @@ impl Control {
         it.ask_at = now + self.settings.follow_pause().saturating_mul(1 << doublings);
     }
 
-    fn take_delta(&mut self, from: NodeId, number: u64, delta: &Delta, out: &mut impl Sink<Action>) {
+    /// Where the copy ends then, if it was of use.
+    fn take_delta(&mut self, from: NodeId, delta: &Delta, out: &mut impl Sink<Action>) -> Option<u64> {
         let mut changes = Vec::new();
         let it = &mut self.following;
-        let Some(copy) = it.copy.as_mut().filter(|_| !it.is_void) else { return };
+        let copy = it.copy.as_mut().filter(|_| !it.is_void)?;
         match copy.follow(delta, &mut changes) {
             Ok(()) => {
                 let applied = copy.applied();
-                it.freshness.answer(number, applied, applied);
                 let has_new_voters = !delta.entries.is_empty();
                 changes.into_iter().for_each(|change| self.changed(change, out));
                 if has_new_voters {
                     self.tell_voters();
                 }
+                return Some(applied);
             }
             // It is late, or something is missing: the next question says where the copy ends.
             Err(DeltaRefused::Known | DeltaRefused::Gap { .. } | DeltaRefused::TooLarge { .. }) => {}
@@ -267,6 +275,7 @@ impl Control {
                 self.inbox.push(Local::Client(client::Event::Ask(client::Ask::Close)));
             }
         }
+        None
     }
 
     fn take_piece(&mut self, from: NodeId, (index, number): (u64, u32), bytes: &[u8], out: &mut impl Sink<Action>) {

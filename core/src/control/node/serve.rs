@@ -10,16 +10,22 @@ use super::wire::{Follow, Followed, Message};
 use crate::control::group;
 use crate::control::group::wire::Blob;
 use crate::control::state::limits::{DELTA_ENTRIES, SESSIONS_MAX};
-use crate::control::state::{Delta, Lineage, LoggedEntry, Piece, SnapshotWriter};
+use crate::control::state::{Chain, Delta, Lineage, LoggedEntry, Piece, SnapshotWriter};
 use crate::identity::NodeId;
 use crate::machine::Sink;
 use crate::time::Time;
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
 /// Bytes of entries in one delta: it has to fit a packet.
 const DELTA_BYTES: usize = 512 << 10;
+
+/// Entries between two places at which a delta may end, at least.
+const MARKS_APART: u64 = DELTA_ENTRIES as u64 / 4;
+
+/// A place in the log, and the hash over all entries up to there: where a delta may end, since its receiver compares.
+type Mark = (u64, Chain);
 
 /// A snapshot that is handed out.
 #[derive(Clone, Debug)]
@@ -40,6 +46,8 @@ pub(super) struct Serving {
     snapshot: Option<Served>,
     /// What was applied when those who wait were last looked at.
     seen: u64,
+    /// Ascending, as far back as the log goes.
+    marks: VecDeque<Mark>,
 }
 
 impl Serving {
@@ -82,8 +90,19 @@ impl Control {
         }
     }
 
+    /// Notes where deltas may end, while this node leads.
+    fn mark(&mut self) {
+        let Some(state) = self.group.state().filter(|_| self.tending.term().is_some()) else { return };
+        let marks = &mut self.serving.marks;
+        if marks.back().is_none_or(|(last, _)| last + MARKS_APART <= state.applied()) {
+            marks.push_back((state.applied(), state.chain()));
+            while marks.pop_front_if(|(index, _)| !self.group.leads_on_from(*index)).is_some() {}
+        }
+    }
+
     /// Answers those for whom there is something new, and those who have waited for long enough.
     pub(super) fn serve_waiting(&mut self, now: Time, out: &mut impl Sink<Action>) {
+        self.mark();
         let applied = self.group.state().map_or(0, |state| state.applied());
         let has_news = core::mem::replace(&mut self.serving.seen, applied) != applied;
         if self.serving.waiting.is_empty() {
@@ -101,6 +120,7 @@ impl Control {
     /// This node leads no more.
     pub(super) fn stop_serving(&mut self, out: &mut impl Sink<Action>) {
         self.serving.snapshot = None;
+        self.serving.marks.clear();
         while let Some((_, node)) = self.serving.order.first().copied() {
             if let Some(follow) = self.serving.remove(node) {
                 self.send_elsewhere(node, follow.number, out);
@@ -115,21 +135,26 @@ impl Control {
         }
     }
 
+    /// All entries behind `applied`, or as many of them as fit.
     fn delta(&self, applied: u64) -> Option<Followed> {
-        let state = self.group.state()?;
-        let entries = self.group.applied_behind(applied, DELTA_ENTRIES, DELTA_BYTES)?;
-        let entries = entries.into_iter().map(|(term, bytes)| LoggedEntry { term, bytes }).collect();
-        Some(Followed::Delta(Delta { lineage: state.lineage(), applied, entries, chain: state.chain() }))
+        let state = self.group.state().filter(|_| self.group.leads_on_from(applied))?;
+        let end = (state.applied(), state.chain());
+        let fits = |(upto, _): &Mark| *upto >= applied && upto - applied <= DELTA_ENTRIES as u64;
+        let places = core::iter::once(end).chain(self.serving.marks.iter().rev().copied()).filter(fits);
+        places.filter(|(upto, _)| *upto > applied || *upto == end.0).find_map(|(upto, chain)| {
+            let entries = self.group.applied_between(applied, upto, DELTA_BYTES)?;
+            let entries = entries.into_iter().map(|(term, bytes)| LoggedEntry { term, bytes }).collect();
+            let delta = Delta { lineage: state.lineage(), applied, entries, chain };
+            Some(if upto == end.0 { Followed::Delta(delta) } else { Followed::Part(delta) })
+        })
     }
 
     /// The piece that is wanted, or the first one of a snapshot from which entries lead on.
     fn piece(&mut self, (index, number): (u64, u32)) -> Option<Followed> {
         let state = self.group.state()?;
         // Under an older epoch it might be taken for another history of that epoch.
-        let leads_on = |served: &&mut Served| {
-            served.lineage == state.lineage()
-                && self.group.applied_behind(served.index, DELTA_ENTRIES, DELTA_BYTES).is_some()
-        };
+        let leads_on =
+            |served: &&mut Served| served.lineage == state.lineage() && self.group.leads_on_from(served.index);
         if self.serving.snapshot.as_mut().filter(leads_on).is_none() {
             let writer = SnapshotWriter::new(state.clone());
             self.serving.snapshot =

@@ -4,6 +4,7 @@ use super::view::{Reply, Request};
 use crate::control::group::wire::Blob;
 use crate::control::state::{Delta, Lineage};
 use crate::control::{commands, group};
+use crate::envelope::Class;
 use crate::epoch::ClusterEpoch;
 use crate::identity::NodeId;
 use crate::lease;
@@ -115,9 +116,21 @@ pub enum Followed {
         /// Its bytes.
         bytes: Blob,
     },
+    /// As many entries as fit of what was committed: there are more, to be asked for next.
+    Part(Delta),
 }
 
 impl Message {
+    /// The lane it takes.
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Group(message) => message.class(),
+            // Said again, in other words, until it is answered.
+            Self::Lease(_) => Class::Gossip,
+            _ => Class::Control,
+        }
+    }
+
     /// Whether the gate holds it.
     pub fn gating(&self) -> Gating {
         match self {

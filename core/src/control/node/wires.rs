@@ -8,7 +8,6 @@ use super::wire::Message;
 use crate::control::commands;
 use crate::control::group::{self, Role};
 use crate::control::state::{Change, State};
-use crate::envelope::Class;
 use crate::identity::{Incarnation, NodeId};
 use crate::lease::{self, client, keeper};
 use crate::machine::{Ctx, Machine, Sink};
@@ -82,7 +81,7 @@ impl Control {
                     self.inbox.push(Local::Heard(life, message));
                 }
             }
-            None => out.push(Action::Send { to, class: Class::Control, message }),
+            None => out.push(Action::Send { to, class: message.class(), message }),
         }
     }
 

@@ -14,6 +14,9 @@ use alloc::vec::Vec;
 /// Commands about scopes under way at once; the rest of the window is for others.
 const UNDER_WAY_MAX: usize = WINDOW as usize / 2;
 
+/// How often the pause is doubled after which a command is given again.
+const DOUBLINGS_MAX: u32 = 6;
+
 /// How the session stands with a scope, as the state says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum Place {
@@ -40,6 +43,8 @@ struct Row {
     announced: Option<Lease>,
     /// The command about it that is under way.
     ticket: Option<Ticket>,
+    /// Commands that were answered since the state last said something about it, up to [`DOUBLINGS_MAX`].
+    tries: u32,
 }
 
 /// All scopes that the node has to do with.
@@ -70,13 +75,14 @@ impl Scopes {
     }
 
     pub(super) fn waits(&mut self, scope: Scope) {
-        self.rows.entry(scope).or_default().place = Place::Waits;
+        let row = self.rows.entry(scope).or_default();
+        (row.place, row.tries) = (Place::Waits, 0);
         self.reconsider(scope);
     }
 
     pub(super) fn holds(&mut self, scope: Scope, lease: Lease) {
         let row = self.rows.entry(scope).or_default();
-        row.place = Place::Holds(lease);
+        (row.place, row.tries) = (Place::Holds(lease), 0);
         row.given_up.take_if(|given_up| given_up.granted != lease.granted);
         if !row.is_wanted {
             // Wanted no more before it was known to be held: nobody is told, and it goes back.
@@ -87,8 +93,7 @@ impl Scopes {
 
     pub(super) fn has_none(&mut self, scope: Scope) {
         if let Some(row) = self.rows.get_mut(&scope) {
-            row.place = Place::None;
-            row.given_up = None;
+            (row.place, row.given_up, row.tries) = (Place::None, None, 0);
             self.reconsider(scope);
         }
     }
@@ -205,7 +210,7 @@ impl Client {
     /// The session is over, and with it everything held and waited for.
     pub(super) fn cease_all(&mut self, cause: CeaseCause, out: &mut impl Sink<Action>) {
         for (scope, row) in &mut self.scopes.rows {
-            (row.place, row.given_up) = (Place::None, None);
+            (row.place, row.given_up, row.tries) = (Place::None, None, 0);
             if let Some(told) = row.announced.take() {
                 out.push(Action::Ceased { scope: *scope, token: told.token, cause });
                 out.push(Action::Observe(LeaseObservation::Leadership { held: 0, term: told.term }));
@@ -239,7 +244,8 @@ impl Client {
     }
 
     /// A command was executed, or its answer is lost. What became of the scope the state says; should it say nothing for a
-    /// while, the command is given again, which does no harm.
+    /// while, the command is given again, which is safe. But each costs an entry, and a copy that lags behind many of them
+    /// would lag the more: so each time after twice as long.
     pub(super) fn answered(&mut self, now: Time, ticket: Ticket, _: Option<Outcome>) {
         if self.opening_answered(now, ticket) {
             return;
@@ -247,7 +253,9 @@ impl Client {
         let Some(scope) = self.scopes.under_way.remove(&ticket) else { return };
         if let Some(row) = self.scopes.rows.get_mut(&scope) {
             row.ticket.take_if(|own| *own == ticket);
-            self.scopes.due.insert((now.saturating_add(self.settings.retry_interval()), scope));
+            let pause = self.settings.retry_interval().saturating_mul(1 << row.tries);
+            row.tries = (row.tries + 1).min(DOUBLINGS_MAX);
+            self.scopes.due.insert((now.saturating_add(pause), scope));
         }
     }
 }

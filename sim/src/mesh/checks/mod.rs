@@ -76,7 +76,7 @@ use relaymesh_core::envelope::{Class, Envelope};
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::membership::wire::Message as Said;
 use relaymesh_core::membership::{self, MembershipObservation as Seen, Settings};
-use relaymesh_core::mesh::{AdmissionObservation, MeshNode, MeshObservation, Message, Reply, Request};
+use relaymesh_core::mesh::{MeshNode, MeshObservation, Message, Reply, Request};
 use relaymesh_core::node::Outgoing;
 use relaymesh_core::time::Duration;
 
@@ -97,6 +97,8 @@ pub struct MeshChecks {
     keys: Keys,
     audit: Audit,
     probed: Probed,
+    /// Whether the packet that arrived last is one that `suspicions`, `probes` and `exchanges` have looked at.
+    is_latest_of_membership: bool,
     suspicions: Suspicions,
     probes: Probes,
     duties: Duties,
@@ -133,6 +135,7 @@ impl MeshChecks {
             keys: Keys::new(nodes),
             audit: Audit::new(nodes),
             probed: Probed::new(nodes),
+            is_latest_of_membership: false,
             suspicions: Suspicions::new(nodes),
             probes: Probes::new(nodes),
             duties: Duties::new(nodes),
@@ -236,6 +239,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.look_at_bounds(found);
         self.report_noted(found);
         self.packet_taken(host, from, envelope);
+        self.is_latest_of_membership = matches!(message, Message::Membership(_));
         let Message::Membership(said) = message else { return };
         self.accusations_heard(host, said, found);
         self.look_at_duties(found);
@@ -288,14 +292,7 @@ impl Checks<MeshNode> for MeshChecks {
     fn observed(&mut self, host: u32, observation: &MeshObservation, found: &mut Findings) {
         match observation {
             MeshObservation::Membership(seen) => self.membership_seen(host, *seen, found),
-            MeshObservation::Admission(refused) => {
-                if matches!(refused, AdmissionObservation::Replayed { .. }) {
-                    self.packets.refused();
-                }
-                self.suspicions.refused(host);
-                self.probes.refused();
-                self.exchanges.refused();
-            }
+            MeshObservation::Admission(refusal) => self.packet_refused(host, refusal),
             MeshObservation::Control(_) => {}
         }
     }

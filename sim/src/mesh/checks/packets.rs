@@ -9,6 +9,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::envelope::Envelope;
 use relaymesh_core::membership::wire::Message as Said;
+use relaymesh_core::mesh::AdmissionObservation;
 use relaymesh_core::time::Duration;
 
 /// A stream that cannot get across breaks after this time.
@@ -106,6 +107,18 @@ impl MeshChecks {
             self.exercised.repl_1 += 1;
             // Unless it says that it refuses it, which follows at once.
             self.packets.replayed = Some((host, from, envelope.sequence));
+        }
+    }
+
+    /// The node does not look at the packet that arrived last.
+    pub(super) fn packet_refused(&mut self, host: u32, refusal: &AdmissionObservation) {
+        if matches!(refusal, AdmissionObservation::Replayed { .. }) {
+            self.packets.refused();
+        }
+        if self.is_latest_of_membership {
+            self.suspicions.refused(host);
+            self.probes.refused();
+            self.exchanges.refused();
         }
     }
 
