@@ -348,6 +348,22 @@ fn one_that_was_away_for_long_catches_up_and_one_that_starts_anew_begins_with_a_
 }
 
 #[test]
+fn one_that_missed_more_entries_than_a_delta_holds_gets_them_in_parts_and_no_snapshot() {
+    let mut world = World::founded_by(46, 4, 3);
+    world.runs_until(5_000, |world| agree(world, &[0, 1, 2, 3]));
+    world.cut_off(&[3]);
+    for number in 0..1_500 {
+        world.asks(0, Request::Write { register: name("r"), value: number });
+        world.runs_for(1);
+    }
+    world.runs_until(10_000, |world| agree(world, &[0, 1, 2]));
+    (world.parts, world.pieces) = (0, 0);
+    world.cut.clear();
+    world.runs_until(10_000, |world| agree(world, &[0, 3]));
+    assert!(world.parts > 0 && world.pieces == 0, "{} parts, {} pieces", world.parts, world.pieces);
+}
+
+#[test]
 fn a_voter_that_was_removed_while_it_was_away_finds_out_and_follows() {
     let mut world = World::founded_by(48, 4, 3);
     let leader = world.elects();

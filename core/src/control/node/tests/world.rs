@@ -1,6 +1,6 @@
 //! The world: nodes with clocks, disks and a network, all drawn from one seed.
 
-use super::super::wire::Record;
+use super::super::wire::{Followed, Record};
 use super::super::{Action, Control, Event, Founding, Message, Reply, Request, Settings};
 use super::watch::Watch;
 use crate::codec::{decode_value, encode_value};
@@ -90,6 +90,9 @@ pub(super) struct World {
     pub(super) renewals: u64,
     /// Messages of any kind.
     pub(super) sent: u64,
+    /// Parts of a delta, and pieces of a snapshot, that were sent.
+    pub(super) parts: u64,
+    pub(super) pieces: u64,
     /// Snapshots that members took.
     pub(super) installed: u64,
     pub(super) trace: blake3::Hasher,
@@ -145,6 +148,8 @@ impl World {
             watch: Watch::default(),
             renewals: 0,
             sent: 0,
+            parts: 0,
+            pieces: 0,
             installed: 0,
             trace: blake3::Hasher::new(),
         };
@@ -335,6 +340,8 @@ impl World {
             Action::Send { to, message, .. } => {
                 self.sent += 1;
                 self.renewals += u64::from(matches!(message, Message::Lease(_)));
+                self.parts += u64::from(matches!(message, Message::Followed { what: Followed::Part(_), .. }));
+                self.pieces += u64::from(matches!(message, Message::Followed { what: Followed::Piece { .. }, .. }));
                 let Some(to) = self.hosts.iter().position(|it| it.node == to) else { panic!("{to} is nobody") };
                 assert!(to != host, "nobody needs the network to talk to itself");
                 let mut bytes = vec![];
