@@ -225,11 +225,8 @@ impl Checks<MeshNode> for MeshChecks {
     }
 
     fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
-        let said = match &outgoing.message {
-            Message::Membership(said) => said,
-            Message::Control(Controls::Group(message)) => return self.group_sent(host, message, found),
-            Message::Control(_) => return,
-        };
+        self.control_sent(host, &outgoing.message, found);
+        let Message::Membership(said) = &outgoing.message else { return };
         self.own_words(host, said, found);
         self.check_traffic(host, said, found);
         self.check_buddy(host, to, said, found);
@@ -342,9 +339,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.truth.fault(fault, true, now);
         self.packets.touched(now);
         self.record.began(fault, self.truth.members(), now);
-        if fault.kind == FaultKind::Version {
-            self.control.versions.built(&fault.nodes, Some(fault.value), now);
-        }
+        self.control.versions.fault(fault, true, now);
         if fault.kind == FaultKind::KeyInstall {
             fault.nodes.iter().for_each(|host| self.keys.installed(*host, fault.value, now));
         }
@@ -353,9 +348,7 @@ impl Checks<MeshNode> for MeshChecks {
     fn ended_fault(&mut self, fault: &PlannedFault, now: TrueTime) {
         self.truth.fault(fault, false, now);
         self.packets.touched(now);
-        if fault.kind == FaultKind::Version {
-            self.control.versions.built(&fault.nodes, None, now);
-        }
+        self.control.versions.fault(fault, false, now);
         if fault.kind == FaultKind::Partition {
             self.record.first_across = None;
         }

@@ -4,7 +4,7 @@
 use super::{MeshChecks, VERS_1, VERS_2, VERS_3};
 use crate::check::Findings;
 use crate::mesh::clients::control::is_activated;
-use crate::scenario::{ControlLoad, Scenario};
+use crate::scenario::{ControlLoad, FaultKind, PlannedFault, Scenario};
 use crate::time::TrueTime;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -13,8 +13,9 @@ use alloc::vec::Vec;
 use relaymesh_core::codec::BodyVersion;
 use relaymesh_core::control::group::GroupId;
 use relaymesh_core::control::group::wire::{Body, Entry as Logged, Message, Payload};
-use relaymesh_core::control::node::{Reply, Request};
+use relaymesh_core::control::node::{Message as Controls, Reply, Request};
 use relaymesh_core::control::state::{Entry, LeaderCommand, NEWEST, OLDEST, Outcome, Refusal};
+use relaymesh_core::mesh::Message as Said;
 use relaymesh_core::time::Duration;
 
 /// A leader may still take a member for one of a newer build that was set back so long ago: it counts on what it has heard
@@ -62,10 +63,13 @@ impl Versions {
         }
     }
 
-    /// Hosts are started again with that build; with the first one unless it is given.
-    pub(super) fn built(&mut self, hosts: &[u32], build: Option<u64>, now: TrueTime) {
-        let version = build.map_or(self.first, |build| BodyVersion(build as u8));
-        for host in hosts {
+    /// Hosts may be started again with another build, or with the first one as that is over.
+    pub(super) fn fault(&mut self, fault: &PlannedFault, begins: bool, now: TrueTime) {
+        if fault.kind != FaultKind::Version {
+            return;
+        }
+        let version = if begins { BodyVersion(fault.value as u8) } else { self.first };
+        for host in &fault.nodes {
             self.builds[*host as usize] = (version, now);
         }
     }
@@ -94,8 +98,9 @@ impl Versions {
 }
 
 impl MeshChecks {
-    /// A member of the group sends another what is in its log.
-    pub(super) fn group_sent(&mut self, host: u32, message: &Message, found: &mut Findings) {
+    /// VERS-1: a member of the group sends another what is in its log.
+    pub(super) fn control_sent(&mut self, host: u32, said: &Said, found: &mut Findings) {
+        let Said::Control(Controls::Group(message)) = said else { return };
         let Body::Append { index, commit, entries, .. } = &message.body else { return };
         if !self.control.versions.is_watched {
             return;
