@@ -96,7 +96,9 @@ impl<S: Replicated> Member<S> {
         if self.told.1 == StateRole::Leader {
             out.push(Action::Role(Role::Deposed));
         }
-        self.told.1 = StateRole::Follower;
+        let term = self.raft.raft.term;
+        self.raft.raft.become_follower(term, raft::INVALID_ID);
+        self.told = (term, StateRole::Follower, raft::INVALID_ID);
         out.push(Action::Leader(None));
         out.push(Action::Halted);
     }

@@ -85,7 +85,7 @@ impl Versions {
         }
     }
 
-    fn is_done(&mut self, now: TrueTime) {
+    fn note_done(&mut self, now: TrueTime) {
         self.done_at.get_or_insert(now);
     }
 
@@ -182,7 +182,7 @@ impl MeshChecks {
             return;
         }
         match (request, reply) {
-            (Request::Activate { .. }, reply) if is_activated(reply) => it.is_done(found.now),
+            (Request::Activate { .. }, reply) if is_activated(reply) => it.note_done(found.now),
             (Request::Retire(scope), Reply::Executed(Outcome::Refused(Refusal::NotActivated { .. }))) => {
                 self.exercised.vers_2 += 1;
                 if it.under_way.remove(&client) == Some(true) {
@@ -193,7 +193,7 @@ impl MeshChecks {
             }
             (Request::Retire(scope), Reply::Executed(outcome)) => {
                 self.exercised.vers_2 += 1;
-                it.is_done(found.now);
+                it.note_done(found.now);
                 if !it.was_asked {
                     let detail = format!("n{host} says of {scope} {outcome:?}, where nobody has activated anything");
                     found.fail(VERS_2, &[host], detail);
