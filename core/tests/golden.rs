@@ -42,7 +42,11 @@ const CONTROL_REQUEST_V1: Golden =
     Golden { name: "control-request-v1.hex", text: include_str!("golden/control-request-v1.hex") };
 const CONTROL_REPLY_V1: Golden =
     Golden { name: "control-reply-v1.hex", text: include_str!("golden/control-reply-v1.hex") };
-const ALL: [Golden; 10] = [
+const CONTROL_REQUEST_RETIRE_V1: Golden =
+    Golden { name: "control-request-retire-v1.hex", text: include_str!("golden/control-request-retire-v1.hex") };
+const CONTROL_REPLY_RETIRE_V1: Golden =
+    Golden { name: "control-reply-retire-v1.hex", text: include_str!("golden/control-reply-retire-v1.hex") };
+const ALL: [Golden; 12] = [
     PACKET_V1,
     JOURNAL_V1,
     MESSAGE_V1,
@@ -53,6 +57,8 @@ const ALL: [Golden; 10] = [
     CONTROL_RECORD_V1,
     CONTROL_REQUEST_V1,
     CONTROL_REPLY_V1,
+    CONTROL_REQUEST_RETIRE_V1,
+    CONTROL_REPLY_RETIRE_V1,
 ];
 
 #[test]
@@ -117,6 +123,9 @@ fn what_the_control_group_says_and_stores_in_version_1_is_read_and_written_as_th
     CONTROL_RECORD_V1.holds(BodyVersion(1), &control::records());
     CONTROL_REQUEST_V1.holds(BodyVersion(1), &control::requests());
     CONTROL_REPLY_V1.holds(BodyVersion(1), &control::replies());
+    // What was added together with commands of version 2: nothing that was there before has changed.
+    CONTROL_REQUEST_RETIRE_V1.holds(BodyVersion(1), &control::requests_to_retire());
+    CONTROL_REPLY_RETIRE_V1.holds(BodyVersion(1), &control::replies_to_retire());
 }
 
 #[test]

@@ -9,8 +9,8 @@
 //! it out, and must be found.
 
 use relaymesh_core::control::state::{
-    Answer, At, Bump, Change, Command, Entry, Genesis, LeaderCommand, Lineage, Name, Outcome, RecoveryId, Scope, State,
-    Text,
+    Answer, At, Bump, Change, Command, Entry, Genesis, LeaderCommand, Lineage, NEWEST, Name, Outcome, RecoveryId,
+    Scope, State, Text,
 };
 use relaymesh_core::epoch::{ClusterEpoch, Epoch, FenceToken};
 use relaymesh_core::identity::{BootIncarnation, Incarnation, NodeId, StoreIncarnation};
@@ -608,7 +608,7 @@ impl Leases {
             let at = At { index: world.truth.applied() + 1, term: logged.term };
             let mut changes = vec![];
             let truth = Arc::make_mut(&mut world.truth.0);
-            let outcome = truth.apply(at, &logged.bytes, &mut changes).expect("entries are understood");
+            let outcome = truth.apply(at, &logged.bytes, NEWEST, &mut changes).expect("entries are understood");
             let is_bump = matches!(outcome, Outcome::Done(Answer::Epoch(_)));
             let after = world.truth.clone();
             world.log.push(Arc::new(Committed { logged, after, changes: changes.clone(), outcome }));

@@ -66,6 +66,16 @@ ended.
 Example:
   relaymesh cluster-epoch-bump --dir /tmp/mesh-a --reason 'disk of b was restored from a backup'")]
     ClusterEpochBump(EpochBumpArguments),
+    /// Let commands of a newer version be used, once every member runs a build that understands them
+    #[command(after_help = "\
+Refused, and harmless, while a member of the control group runs an older build or has not been heard of lately: the answer
+names it. There is no way back: a node that is started with an older build afterwards takes no part until it is upgraded.
+
+Version 2 adds `mesh leaders retire`.
+
+Example, once all nodes are upgraded:
+  relaymesh cluster-activate 2 --dir /tmp/mesh-a")]
+    ClusterActivate(ClusterActivateArguments),
     /// Write what the cluster has agreed on, as a running node knows it, to a file
     #[command(after_help = "\
 Any node that follows the group will do. Sessions and leases in it mean nothing any more when it is used.
@@ -118,6 +128,8 @@ pub(crate) enum LeadersCommand {
     Hold(ScopeArguments),
     /// Let it hold a scope no more; the next in line gets it
     Drop(ScopeArguments),
+    /// Take a scope out of the list that nobody holds or waits for; needs `cluster-activate 2`
+    Retire(ScopeArguments),
     /// Let it hand a scope to another node
     Transfer {
         #[command(flatten)]
@@ -186,6 +198,15 @@ pub(crate) struct EpochBumpArguments {
     /// The epoch that it must have now [default: the one that the node knows]
     #[arg(long, value_name = "EPOCH")]
     pub(crate) expected: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ClusterActivateArguments {
+    /// The version after the one in use
+    #[arg(value_name = "VERSION", value_parser = clap::value_parser!(u8).range(2..))]
+    pub(crate) version: u8,
+    #[command(flatten)]
+    pub(crate) folder: FolderArguments,
 }
 
 #[derive(Debug, Args)]

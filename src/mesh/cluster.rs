@@ -1,6 +1,8 @@
 //! `relaymesh cluster-…`: the control group founded, shown, changed, and its epoch bumped.
 
-use super::arguments::{ClusterInitArguments, ClusterVotersArguments, EpochBumpArguments, FolderArguments};
+use super::arguments::{
+    ClusterActivateArguments, ClusterInitArguments, ClusterVotersArguments, EpochBumpArguments, FolderArguments,
+};
 use super::members::members;
 use super::names::Names;
 use super::{ask_control, block_on};
@@ -142,6 +144,22 @@ pub(super) fn bump_epoch(arguments: &EpochBumpArguments, output: &Output) -> Res
             _ => Err(Error::OtherAnswer),
         }
     })
+}
+
+pub(super) fn activate(arguments: &ClusterActivateArguments) -> Result<Exit, Error> {
+    let version = arguments.version;
+    executed(block_on(ask_control(&arguments.folder.dir, Request::Activate { version }))?)?;
+    note(format_args!("commands of version {version} may be used from now on"));
+    Ok(Exit::Held)
+}
+
+/// A command that is to be executed was.
+pub(super) fn executed(reply: Reply) -> Result<(), Error> {
+    match reply {
+        Reply::Executed(Outcome::Done(_)) => Ok(()),
+        Reply::Executed(Outcome::Refused(refusal)) => Err(Error::NotExecuted(refusal)),
+        _ => Err(Error::OtherAnswer),
+    }
 }
 
 /// As much of it as is kept, cut between two characters.

@@ -1,7 +1,7 @@
 //! `relaymesh mesh leaders`: who leads what, and who is to.
 
 use super::arguments::{LeadersCommand, LeadersStatusArguments, ScopeArguments};
-use super::cluster::{ScopeState, status};
+use super::cluster::{ScopeState, executed, status};
 use super::members::members;
 use super::names::Names;
 use super::{ask_control, ask_fence, block_on};
@@ -15,6 +15,7 @@ pub(super) fn run(command: &LeadersCommand, output: &Output) -> Result<Exit, Err
         LeadersCommand::Status(arguments) => show_all(arguments, output),
         LeadersCommand::Hold(arguments) => tell(arguments, Request::Hold(arguments.scope)),
         LeadersCommand::Drop(arguments) => tell(arguments, Request::Drop(arguments.scope)),
+        LeadersCommand::Retire(arguments) => retire(arguments),
         LeadersCommand::Transfer { scope, to } => transfer(scope, to),
         LeadersCommand::Act(arguments) => act(arguments, output),
     }
@@ -68,6 +69,11 @@ fn tell(arguments: &ScopeArguments, request: Request) -> Result<Exit, Error> {
             _ => Err(Error::OtherAnswer),
         }
     })
+}
+
+fn retire(arguments: &ScopeArguments) -> Result<Exit, Error> {
+    executed(block_on(ask_control(&arguments.folder.dir, Request::Retire(arguments.scope)))?)?;
+    Ok(Exit::Held)
 }
 
 fn transfer(arguments: &ScopeArguments, to: &str) -> Result<Exit, Error> {

@@ -31,6 +31,7 @@ pub(crate) fn run(command: &MeshCommand, output: &Output) -> Result<Exit, Error>
         MeshCommand::ClusterState(arguments) => cluster::state(arguments, output),
         MeshCommand::ClusterVoters(arguments) => cluster::voters(arguments),
         MeshCommand::ClusterEpochBump(arguments) => cluster::bump_epoch(arguments, output),
+        MeshCommand::ClusterActivate(arguments) => cluster::activate(arguments),
         MeshCommand::ClusterBackup(arguments) => recovery::back_up(arguments, output),
         MeshCommand::ClusterRecover(arguments) => recovery::recover(arguments, output),
         MeshCommand::LeaseConflicts(arguments) => conflicts::list(arguments, output),

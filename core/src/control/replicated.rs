@@ -2,6 +2,7 @@
 
 use super::group::{CannotApply, Damaged, Replicated};
 use super::state::{At, Change, Entry, Outcome, SnapshotReader, SnapshotWriter, State};
+use crate::codec::BodyVersion;
 use crate::machine::Sink;
 use alloc::vec::Vec;
 
@@ -11,12 +12,22 @@ impl Replicated for State {
     type Writer = SnapshotWriter;
     type Reader = SnapshotReader;
 
-    fn apply(&mut self, at: At, entry: &[u8], out: &mut impl Sink<Change>) -> Result<Outcome, CannotApply> {
-        Self::apply(self, at, entry, out).map_err(|_| CannotApply)
+    fn apply(
+        &mut self,
+        at: At,
+        entry: &[u8],
+        speaks: BodyVersion,
+        out: &mut impl Sink<Change>,
+    ) -> Result<Outcome, CannotApply> {
+        Self::apply(self, at, entry, speaks, out).map_err(|_| CannotApply)
     }
 
-    fn understands(entry: &[u8]) -> bool {
-        Entry::is_understood(entry)
+    fn understands(entry: &[u8], speaks: BodyVersion) -> bool {
+        Entry::is_understood(entry, speaks)
+    }
+
+    fn needs(&self) -> BodyVersion {
+        self.activated()
     }
 
     fn writer(&self) -> SnapshotWriter {

@@ -2,8 +2,9 @@
 
 use super::fence::{self, Fence};
 use super::observation::{AdmissionObservation, MeshObservation};
-use super::wire::{Message, NEWEST_VERSION, OLDEST_VERSION, Record, Reply, Request};
+use super::wire::{Message, OLDEST_VERSION, Record, Reply, Request};
 use crate::control::node::{self as control, Control};
+use crate::control::state::NEWEST;
 use crate::envelope::Class;
 use crate::epoch::ClusterEpoch;
 use crate::identity::{GossipDomain, NodeId, RequestId};
@@ -20,7 +21,7 @@ use core::fmt;
 pub struct Settings {
     /// Of membership.
     pub membership: membership::Settings,
-    /// Of the control group. The same on all its members.
+    /// Of the control group. The same on all its members, but for what each speaks, which its seat says.
     pub control: control::Settings,
 }
 
@@ -51,8 +52,9 @@ impl MeshNode {
     ///
     /// # Panics
     /// When `seat` and `identity` name different nodes.
-    pub fn new(seat: &Seat, settings: Settings, identity: Identity) -> Self {
+    pub fn new(seat: &Seat, mut settings: Settings, identity: Identity) -> Self {
         assert!(seat.node == identity.node, "a seat is for one node");
+        settings.control.group.speaks = seat.speaks.min(NEWEST);
         Self {
             node: seat.node,
             domain: seat.domain,
@@ -90,7 +92,8 @@ impl MeshNode {
             }
             // Only what may be lost comes as a datagram.
             Message::Control(message) if envelope.class.is_stream() || message.class() == Class::Gossip => {
-                self.tell_control(ctx, control::Event::Message { from: envelope.source, message }, out);
+                let event = control::Event::Message { from: envelope.source, speaks: envelope.speaks, message };
+                self.tell_control(ctx, event, out);
             }
             Message::Control(_) => {}
         }
@@ -141,7 +144,7 @@ impl MeshNode {
                 self.membership.standings().filter(|(node, status, _)| *node != self.node && status.is_member());
             for (node, ..) in others {
                 let (route, message) = (Route::direct(node, Class::Control), Message::Control(message.clone()));
-                out.push(Output::message(route, NEWEST_VERSION, message));
+                out.push(Output::message(route, OLDEST_VERSION, message));
             }
         }
     }
@@ -200,7 +203,7 @@ impl Machine for MeshNode {
 fn from_membership(action: membership::Action) -> Output<MeshNode> {
     match action {
         membership::Action::Send { to, class, message } => {
-            Output::message(Route::direct(to, class), NEWEST_VERSION, Message::Membership(message))
+            Output::message(Route::direct(to, class), OLDEST_VERSION, Message::Membership(message))
         }
         membership::Action::Write(record) => {
             Output::Write { version: OLDEST_VERSION, record: Record::Membership(record) }
@@ -227,7 +230,7 @@ impl<S: Sink<Output<MeshNode>>> Sink<control::Action> for ControlSink<'_, S> {
     fn push(&mut self, action: control::Action) {
         self.out.push(match action {
             control::Action::Send { to, class, message } => {
-                Output::message(Route::direct(to, class), NEWEST_VERSION, Message::Control(message))
+                Output::message(Route::direct(to, class), OLDEST_VERSION, Message::Control(message))
             }
             control::Action::Write(record) => {
                 Output::Write { version: OLDEST_VERSION, record: Record::Control(record) }

@@ -2,7 +2,7 @@
 
 use super::fence;
 use crate::codec::{Body, BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
-use crate::control::node as control;
+use crate::control::{node as control, state};
 use crate::lease::acceptor::Accepted;
 use crate::membership;
 use crate::node::{self, Gating};
@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 /// The oldest version this build understands.
 pub const OLDEST_VERSION: BodyVersion = BodyVersion(1);
-/// The version this build introduces.
-pub const NEWEST_VERSION: BodyVersion = BodyVersion(1);
+/// The newest version that this build speaks: that of the commands it can log and apply. Messages and records are still
+/// those of version 1, and are written as such, so that a build that speaks less can read them.
+pub const NEWEST_VERSION: BodyVersion = state::NEWEST;
 
 /// What nodes say to one another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,20 +68,20 @@ pub enum Reply {
 }
 
 macro_rules! bodies {
-    ($($type:ty),+) => {$(
+    ($newest:expr => $($type:ty),+) => {$(
         impl Body for $type {
             const OLDEST: BodyVersion = OLDEST_VERSION;
-            const NEWEST: BodyVersion = NEWEST_VERSION;
+            const NEWEST: BodyVersion = $newest;
 
             fn encode(&self, version: BodyVersion, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-                match (OLDEST_VERSION..=NEWEST_VERSION).contains(&version) {
+                match (OLDEST_VERSION..=$newest).contains(&version) {
                     true => encode_value(self, limit, out),
                     false => Err(EncodeError::NotInVersion { version }),
                 }
             }
 
             fn decode(version: BodyVersion, bytes: &[u8]) -> Result<Self, DecodeError> {
-                let (found, oldest, newest) = (version, OLDEST_VERSION, NEWEST_VERSION);
+                let (found, oldest, newest) = (version, OLDEST_VERSION, $newest);
                 match (oldest..=newest).contains(&found) {
                     true => decode_value(bytes),
                     false => Err(DecodeError::UnknownVersion { found, oldest, newest }),
@@ -90,4 +91,6 @@ macro_rules! bodies {
     )+};
 }
 
-bodies!(Message, Record, Request, Reply);
+// What a packet's envelope may say that its sender speaks.
+bodies!(NEWEST_VERSION => Message);
+bodies!(OLDEST_VERSION => Record, Request, Reply);

@@ -143,6 +143,17 @@ pub(crate) fn requests() -> Vec<mesh::Request> {
     control.into_iter().map(mesh::Request::Control).chain(fence.map(mesh::Request::Fence)).collect()
 }
 
+pub(crate) fn requests_to_retire() -> Vec<mesh::Request> {
+    vec![mesh::Request::Control(Request::Retire(named()))]
+}
+
+pub(crate) fn replies_to_retire() -> Vec<mesh::Reply> {
+    let executed = [state::Refusal::UnknownScope, state::Refusal::NotRetirable];
+    let executed = executed.map(|refusal| Reply::Executed(Outcome::Refused(refusal)));
+    let refused = [Refusal::TooOld { node: BOB, needs: 2 }, Refusal::Unheard { node: BOB }].map(Reply::Refused);
+    executed.into_iter().chain(refused).map(mesh::Reply::Control).collect()
+}
+
 pub(crate) fn replies() -> Vec<mesh::Reply> {
     let status = Status {
         lineage: LINEAGE,

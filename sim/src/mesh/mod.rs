@@ -25,7 +25,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use relaymesh_core::membership::{self, Identity, Profile};
-use relaymesh_core::mesh::{MeshNode, NEWEST_VERSION, Settings};
+use relaymesh_core::mesh::{MeshNode, Settings};
 
 /// The production node.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl Subject for Mesh {
         let identity = Identity {
             node: around.seat.node,
             endpoint: around.endpoint,
-            speaks: NEWEST_VERSION.0,
+            speaks: around.seat.speaks.0,
             name: format!("n{}", around.host).into(),
             profile: Arc::new(metadata(around.scenario.mesh.metadata_bytes, "")),
         };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// How many voters a group may be founded with.
 const VOTERS: [u32; 5] = [0, 1, 3, 5, 7];
-/// Named scopes: with `global` a quarter of what the state has room for, since nothing is ever retired here.
+/// Named scopes: with `global` a quarter of what the state has room for, since few are ever retired here.
 const SCOPES_MAX: u32 = 1_023;
 /// Registers that clients may use.
 const REGISTERS_MAX: u32 = 64;
@@ -64,6 +64,11 @@ pub struct ControlLoad {
     pub registers: u32,
     /// Clients that read and write them.
     pub writers: u32,
+    /// Clients that have a scope of their own held and dropped, and then retired: a command of version 2.
+    pub retirers: u32,
+    /// From when on an operator asks for version 2 to be activated, again and again until it is, if at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activate_at: Option<Span>,
     /// Pause of each client between an answer and the next request.
     pub pace: SpanRange,
     /// How often an operator raises the epoch, if at all.
@@ -103,6 +108,8 @@ impl Default for ControlLoad {
             late: Share(200_000),
             registers: 2,
             writers: 4,
+            retirers: 0,
+            activate_at: None,
             pace: SpanRange { from: Duration::from_millis(20), to: Duration::from_millis(400) },
             bump_every: None,
             transfer_every: None,
@@ -139,6 +146,8 @@ impl ControlLoad {
             (self.scopes <= SCOPES_MAX, "scopes", "at most 1023"),
             (self.actors <= CLIENTS_MAX, "actors", "at most 64"),
             (self.writers <= CLIENTS_MAX, "writers", "at most 64"),
+            (self.retirers <= CLIENTS_MAX, "retirers", "at most 64"),
+            (self.retirers == 0 || self.candidates > 0, "retirers", "need a candidate to hold what they retire"),
             (self.registers <= REGISTERS_MAX, "registers", "at most 64"),
             (self.writers == 0 || self.registers > 0, "registers", "writers need at least one"),
             (self.pace.from > Duration::ZERO, "pace", "must be longer than nothing, or time would stand still"),
@@ -157,7 +166,7 @@ impl ControlLoad {
     }
 
     /// All spans that the file gives.
-    pub(super) fn spans(&self) -> [Duration; 9] {
+    pub(super) fn spans(&self) -> [Duration; 10] {
         let period = |period: Option<Span>| period.unwrap_or_default().0;
         [
             self.found_at.0,
@@ -167,6 +176,7 @@ impl ControlLoad {
             period(self.replace_every),
             period(self.repair_every),
             period(self.arrange_at),
+            period(self.activate_at),
             self.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.backup_at.0),
             self.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.at.0),
         ]
@@ -205,6 +215,8 @@ mod tests {
             ("scopes = 1024", "scopes"),
             ("actors = 65", "actors"),
             ("writers = 65", "writers"),
+            ("retirers = 65", "retirers"),
+            ("retirers = 1\ncandidates = 0", "retirers"),
             ("registers = 65", "registers"),
             ("registers = 0", "registers"),
             ("pace = \"0s..1s\"", "pace"),

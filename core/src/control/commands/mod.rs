@@ -106,6 +106,8 @@ pub enum Action<T> {
 struct UnderWay<T> {
     ticket: T,
     command: Box<Command>,
+    /// A leader has not logged it, for this reason: nothing is asked for in its place.
+    refused: Option<Refusal>,
 }
 
 /// The commands of one process. `T` names them for those who ask.
@@ -141,7 +143,7 @@ impl<T: Copy> Commands<T> {
         if self.queue.len() >= QUEUE_MAX {
             return out.push(Action::Answered { ticket, outcome: None });
         }
-        self.queue.push_back(UnderWay { ticket, command: command.into() });
+        self.queue.push_back(UnderWay { ticket, command: command.into(), refused: None });
         self.advance(now, out);
     }
 
@@ -235,9 +237,19 @@ impl<T: Copy> Commands<T> {
                     out.push(Action::Answered { ticket: lost.ticket, outcome: None });
                 }
             }
+            // Another copy of it may be on its way to a leader that takes it. Nothing under the same number comes before that,
+            // or tells what became of it (rule V7).
+            Outcome::Refused(refusal @ Refusal::NotActivated { .. })
+                if let Some(it) = self.under_way.get_mut(&number).filter(|it| it.refused.is_none()) =>
+            {
+                (it.command, it.refused) = (Command::Nothing.into(), Some(refusal));
+                self.send(now, number, out);
+            }
             outcome => {
-                if let Some(answered) = self.under_way.remove(&number) {
-                    out.push(Action::Answered { ticket: answered.ticket, outcome: Some(outcome) });
+                if let Some(UnderWay { ticket, refused, .. }) = self.under_way.remove(&number) {
+                    let was_replaced = outcome == Outcome::Done(Answer::Nothing);
+                    let outcome = refused.filter(|_| was_replaced).map_or(outcome, Outcome::Refused);
+                    out.push(Action::Answered { ticket, outcome: Some(outcome) });
                 }
             }
         }

@@ -1,6 +1,7 @@
-use super::super::state::tests::{Log, life};
+use super::super::state::tests::{Log, life, named};
 use super::super::state::{LeaderCommand, Name};
 use super::*;
+use crate::codec::BodyVersion;
 use crate::machine::{CauseId, Scripted};
 use crate::time::WallTime;
 use alloc::vec;
@@ -161,4 +162,42 @@ fn nobody_asks_for_another() {
     assert!(entry.is_of(client) && !entry.is_of(life(1, 2)) && !entry.is_of(life(2, 1)));
     let end = Entry::Leader { term: 1, command: LeaderCommand::Lift { epoch: crate::epoch::ClusterEpoch(1) } };
     assert!(!end.is_of(client));
+}
+
+#[test]
+fn a_command_that_a_leader_has_not_logged_is_never_executed_later_behind_the_clients_back() {
+    let (mut commands, mut log) = (started(), Log::new());
+    let retire = || Command::Retire { scope: named("s") };
+    let first = handle(&mut commands, at(0), submit(1, set(None, 7)));
+    serve(&mut commands, &mut log, at(0), first);
+    // Given that its version is not activated, so that the leader refuses it, while a copy is still on its way,
+    let asked = handle(&mut commands, at(5), submit(2, retire()));
+    let (number, copy) = proposed(&asked)[0].clone();
+    let refusal = Refusal::NotActivated { version: BodyVersion(2), activated: BodyVersion(1) };
+    let outcome = Outcome::Refused(refusal.clone());
+    let refused = Message::Done { number, outcome };
+    let instead = handle(&mut commands, at(6), Event::Message { from: node(LEADER), message: refused });
+    assert_eq!(answered(&instead), [], "not yet");
+    // then nothing is asked for under the same number,
+    let answers = serve(&mut commands, &mut log, at(7), instead);
+    assert_eq!(answers, [(2, Some(Outcome::Refused(refusal)))], "rule V7");
+    // and the copy, which comes after the activation, finds its number taken.
+    log.activate(2);
+    assert_eq!(log.append_bytes(&copy), Outcome::Done(Answer::Nothing));
+}
+
+#[test]
+fn if_a_copy_was_executed_the_client_hears_of_that_and_not_of_the_refusal() {
+    let (mut commands, mut log) = (started(), Log::new());
+    let first = handle(&mut commands, at(0), submit(1, set(None, 7)));
+    serve(&mut commands, &mut log, at(0), first);
+    let asked = handle(&mut commands, at(5), submit(2, Command::Retire { scope: named("s") }));
+    let (number, copy) = proposed(&asked)[0].clone();
+    let refusal = Refusal::NotActivated { version: BodyVersion(2), activated: BodyVersion(1) };
+    let message = Message::Done { number, outcome: Outcome::Refused(refusal) };
+    let instead = handle(&mut commands, at(6), Event::Message { from: node(LEADER), message });
+    log.activate(2);
+    log.append_bytes(&copy);
+    let answers = serve(&mut commands, &mut log, at(7), instead);
+    assert_eq!(answers, [(2, Some(Outcome::Refused(Refusal::UnknownScope)))]);
 }

@@ -16,13 +16,13 @@ use raft::{GetEntriesContext, StateRole};
 
 impl<S: Replicated> Member<S> {
     pub(super) fn apply(&mut self, entries: Vec<Entry>, out: &mut impl Sink<Action<S>>) {
-        if entries.is_empty() {
+        if entries.is_empty() || self.is_halted {
             return;
         }
         for entry in &entries {
             self.apply_one(entry, out);
             if self.is_halted {
-                return self.asks.drop_all(super::Refusal::Halted, out);
+                return;
             }
         }
         self.raft.advance_apply_to(self.applied.index);
@@ -60,7 +60,7 @@ impl<S: Replicated> Member<S> {
         for entry in behind {
             at = At { index: entry.index, term: entry.term };
             let bytes: &[u8] = if change_of(&entry).is_some() { &[] } else { &entry.data };
-            state.apply(at, bytes, &mut Vec::new())?;
+            state.apply(at, bytes, self.settings.speaks, &mut Vec::new())?;
         }
         Ok(Some((at, state)))
     }
@@ -71,9 +71,9 @@ impl<S: Replicated> Member<S> {
         let Some(state) = &mut self.state else { panic!("entry {} came before any snapshot", at.index) };
         let change = change_of(entry);
         let bytes: &[u8] = if change.is_some() { &[] } else { &entry.data };
-        let Ok(outcome) = state.apply(at, bytes, &mut Lift::new(out, Action::Changed)) else {
-            self.is_halted = true;
-            return self.observe(GroupObservation::Halted { index: at.index }, out);
+        let speaks = self.settings.speaks;
+        let Ok(outcome) = state.apply(at, bytes, speaks, &mut Lift::new(out, Action::Changed)) else {
+            return self.halt(at.index, out);
         };
         self.applied = at;
         if let Some(ticket) = self.asks.decided(at) {
@@ -81,6 +81,38 @@ impl<S: Replicated> Member<S> {
         }
         if let Some(change) = change {
             self.apply_change(at, &change, out);
+        }
+    }
+
+    /// Takes no part any more, since an entry needs a newer build: this process neither votes nor leads, and keeps what it
+    /// has stored as it is.
+    pub(super) fn halt(&mut self, index: u64, out: &mut impl Sink<Action<S>>) {
+        self.is_halted = true;
+        self.observe(GroupObservation::Halted { index }, out);
+        self.asks.drop_all(super::Refusal::Halted, out);
+        self.drop_procedure(super::Refusal::Halted, out);
+        self.transfers.clear();
+        (self.build, self.incoming) = (None, None);
+        if self.told.1 == StateRole::Leader {
+            out.push(Action::Role(Role::Deposed));
+        }
+        let term = self.raft.raft.term;
+        self.raft.raft.become_follower(term, raft::INVALID_ID);
+        self.told = (term, StateRole::Follower, raft::INVALID_ID);
+        out.push(Action::Leader(None));
+        out.push(Action::Halted);
+    }
+
+    /// Stops where the state, or an entry of the log that was stored, needs a newer build: this one was started by mistake.
+    pub(super) fn halt_if_too_old(&mut self, out: &mut impl Sink<Action<S>>) {
+        let speaks = self.settings.speaks;
+        let is_state_newer = self.state.as_ref().is_some_and(|state| state.needs() > speaks);
+        let first =
+            self.raft.raft.raft_log.store.find(|entry| {
+                change_of(entry).is_none() && !entry.data.is_empty() && !S::understands(&entry.data, speaks)
+            });
+        if is_state_newer || first.is_some() {
+            self.halt(if is_state_newer { self.applied.index } else { first.unwrap_or_default() }, out);
         }
     }
 
@@ -135,6 +167,9 @@ impl<S: Replicated> Member<S> {
     pub(super) fn tell(&mut self, out: &mut impl Sink<Action<S>>) {
         let raft = &self.raft.raft;
         let now = (raft.term, raft.state, raft.leader_id);
+        if self.is_halted {
+            return;
+        }
         let before = core::mem::replace(&mut self.told, now);
         if before == now {
             return;

@@ -88,7 +88,7 @@ impl<S: Replicated> Member<S> {
         }
         let bounds = &self.settings.bounds;
         let bytes = entry.len() as u64;
-        if entry.is_empty() || bytes > u64::from(bounds.entry_bytes) || !S::understands(&entry) {
+        if entry.is_empty() || bytes > u64::from(bounds.entry_bytes) || !S::understands(&entry, self.settings.speaks) {
             return Err(Refusal::BadEntry);
         }
         let is_full = self.asks.proposals.len() as u64 >= u64::from(bounds.proposals);

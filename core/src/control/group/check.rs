@@ -188,7 +188,7 @@ impl<S: Replicated> Member<S> {
             Payload::Empty => Ok(()),
             Payload::Command(bytes) => {
                 let fits = bytes.0.len() as u64 <= u64::from(self.settings.bounds.entry_bytes);
-                must(fits && !bytes.0.is_empty() && S::understands(&bytes.0), Fault::UnknownEntry)
+                must(fits && !bytes.0.is_empty() && S::understands(&bytes.0, self.settings.speaks), Fault::UnknownEntry)
             }
             Payload::Change(change) => {
                 let named = |ids: &[VoterId]| ids.iter().all(|id| id.0 > 0 && id.0 < NUMBER_MAX);

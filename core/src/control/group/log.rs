@@ -33,6 +33,11 @@ pub(super) fn bytes_of(entry: &Entry) -> usize {
 }
 
 impl Log {
+    /// The index of the first entry that is one of those sought. O(n).
+    pub(super) fn find(&self, is_sought: impl Fn(&Entry) -> bool) -> Option<u64> {
+        self.entries.iter().find(|entry| is_sought(entry)).map(|entry| entry.index)
+    }
+
     /// The log of a member that starts.
     pub(super) fn new(
         base: Option<SnapshotMeta>,

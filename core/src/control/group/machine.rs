@@ -88,6 +88,8 @@ pub enum Action<S: Replicated> {
     Role(Role),
     /// Somebody else leads, or nobody.
     Leader(Option<NodeId>),
+    /// This member needs a newer build and takes no part any more.
+    Halted,
     /// Let operators see something.
     Observe(GroupObservation),
 }
@@ -165,13 +167,14 @@ impl<S: Replicated> Group<S> {
         if index < member.first_index() { Some(0) } else { member.term_of(index).filter(|term| *term > 0) }
     }
 
-    fn start(&mut self, ctx: &mut Ctx<'_>, life: Incarnation) {
+    fn start(&mut self, ctx: &mut Ctx<'_>, life: Incarnation, out: &mut impl Sink<Action<S>>) {
         self.life = Some(life);
         let replay = core::mem::replace(&mut self.replay, Replay::new());
         self.seats.clone_from(replay.seats());
         if let Some(recovered) = replay.finish() {
             let mut member = Member::new(ctx, self.settings.clone(), life, recovered);
             member.begin(ctx);
+            member.halt_if_too_old(out);
             self.member = Some(Box::new(member));
         }
     }
@@ -297,7 +300,7 @@ impl<S: Replicated> Machine for Group<S> {
             member.begin(ctx);
         }
         match event {
-            Event::Start { life } => self.start(ctx, life),
+            Event::Start { life } => self.start(ctx, life, out),
             Event::Wake => {}
             Event::Message { from, message } => self.message(ctx, &from, message, out),
             Event::Durable(upto) => {

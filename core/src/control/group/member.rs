@@ -57,7 +57,7 @@ pub(super) struct Member<S: Replicated> {
     pub(super) ready_term: u64,
     /// The term for which votes were asked, once the question has left; with pre-votes the one before.
     pub(super) asked: Option<(u64, StateRole)>,
-    /// A committed entry is not known to this build: nothing happens any more.
+    /// What is committed or stored needs a newer build: nothing happens any more.
     pub(super) is_halted: bool,
 }
 

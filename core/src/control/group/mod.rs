@@ -68,6 +68,7 @@ pub use wire::{GroupId, Message, Record};
 
 pub use crate::control::state::At;
 
+use crate::codec::BodyVersion;
 use crate::machine::Sink;
 use core::fmt::Debug;
 
@@ -85,15 +86,25 @@ pub trait Replicated: Clone + Debug {
     /// Pieces about to become a state.
     type Reader: Clone + Debug + Default;
 
-    /// Applies a committed entry. New leaders and changes of voters have entries too, which are empty here.
+    /// Applies a committed entry. New leaders and changes of voters have entries too, which are empty here. `speaks` is the
+    /// newest version of entries that this build understands.
     ///
     /// # Errors
     /// [`CannotApply`] when this build does not know what the entry means: the member stops, since to skip it would be
     /// to diverge.
-    fn apply(&mut self, at: At, entry: &[u8], out: &mut impl Sink<Self::Change>) -> Result<Self::Outcome, CannotApply>;
+    fn apply(
+        &mut self,
+        at: At,
+        entry: &[u8],
+        speaks: BodyVersion,
+        out: &mut impl Sink<Self::Change>,
+    ) -> Result<Self::Outcome, CannotApply>;
 
     /// Whether this build knows what the entry means. Asked before an entry is taken into the log.
-    fn understands(entry: &[u8]) -> bool;
+    fn understands(entry: &[u8], speaks: BodyVersion) -> bool;
+
+    /// The newest version of entries that may be applied to it from now on: a member that understands less stops.
+    fn needs(&self) -> BodyVersion;
 
     /// The state as it is now. Cheap.
     fn writer(&self) -> Self::Writer;

@@ -21,7 +21,7 @@ crate::observations! {
         Counter Health Count "relaymesh_control_snapshots_installed_total" => Installed { index: u64, pieces: u64 },
         /// A member could not be brought a snapshot in time.
         Counter Health Count "relaymesh_control_snapshots_failed_total" => TransferFailed { voter: u64, index: u64 },
-        /// A committed entry is of a kind that this build does not know: the member has stopped.
+        /// What is committed or stored needs a newer build: the member has stopped.
         Counter Health Count "relaymesh_control_halts_total" => Halted { index: u64 },
     }
 }

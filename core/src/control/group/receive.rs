@@ -114,6 +114,7 @@ impl<S: Replicated> Member<S> {
         out.push(Action::Restated);
         out.push(Action::Members);
         self.observe(GroupObservation::Installed { index, pieces: count }, out);
+        self.halt_if_too_old(out);
         Some(index)
     }
 }

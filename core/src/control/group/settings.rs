@@ -1,13 +1,17 @@
 //! Times and bounds of a group, with the defaults of each profile (SPEC 11).
 
+use crate::codec::BodyVersion;
+use crate::control::state::NEWEST;
 use crate::time::Duration;
 
 /// Ticks of the crate's logical clock in one heartbeat: fine enough that draws of election timeouts differ.
 const TICKS_PER_HEARTBEAT: u64 = 6;
 
-/// Times and bounds of a group. The same on all its members.
+/// Times and bounds of a group. The same on all its members, but for what each speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
+    /// The newest version of entries that this build understands.
+    pub speaks: BodyVersion,
     /// How often a leader speaks to each member.
     pub heartbeat: Duration,
     /// A follower hears nothing for this long before it may stand for election. At least three heartbeats.
@@ -96,7 +100,7 @@ impl Settings {
 
     fn of(heartbeat: Duration, election_min: Duration, election_max: Duration) -> Self {
         let catch_up = election_max.saturating_mul(50);
-        Self { heartbeat, election_min, election_max, catch_up, bounds: Bounds::default() }
+        Self { speaks: NEWEST, heartbeat, election_min, election_max, catch_up, bounds: Bounds::default() }
     }
 
     /// The length of one tick of the crate's logical clock.

@@ -103,7 +103,7 @@ pub enum Refusal {
     /// This node is a member of another group already.
     #[error("this node belongs to another control group")]
     OtherGroup,
-    /// This member stopped, since it could not apply an entry.
+    /// This member stopped, since what is committed or stored needs a newer build.
     #[error("this node cannot apply a committed entry; start a newer build")]
     Halted,
 }

@@ -6,6 +6,7 @@ use super::forward::Who;
 use super::machine::{Action, Control};
 use super::view::{Refusal, Reply};
 use super::wire::{Follow, Message};
+use crate::codec::BodyVersion;
 use crate::control::commands;
 use crate::control::group::{self, Ticket, Voter};
 use crate::control::state::{Entry, LeaderCommand, Name, Outcome};
@@ -34,6 +35,8 @@ pub(super) enum Purpose {
     Round(u64),
     /// A process wants an entry in the log, under this number of its own.
     Process(NodeId, u64),
+    /// A process wants an entry in the log that needs a version which is not activated.
+    NotActivated(NodeId, u64, BodyVersion),
     /// A node follows.
     Follow(NodeId, Follow),
     /// A leader tidies up.
@@ -68,7 +71,7 @@ impl Desk {
     }
 }
 
-type Answer = Result<group::Reply<Outcome>, group::Refusal>;
+pub(super) type Answer = Result<group::Reply<Outcome>, group::Refusal>;
 
 impl Control {
     pub(super) fn ask_group(&mut self, purpose: Purpose, request: group::Request) {
@@ -78,14 +81,21 @@ impl Control {
 
     /// Proposes a command of the leader's own. What becomes of it the log will say.
     pub(super) fn propose(&mut self, term: u64, command: LeaderCommand, ticket: Ticket) {
-        if let Ok(entry) = (Entry::Leader { term, command }).to_bytes() {
+        let entry = Entry::Leader { term, command };
+        let is_activated = self.is_activated(entry.version());
+        if let Some(entry) = entry.to_bytes().ok().filter(|_| is_activated) {
             let request = group::Request::Propose { entry: entry.into(), term: Some(term) };
             self.inbox.group(group::Event::Request(ticket, request));
         }
     }
 
-    /// A process wants an entry in the log. One that is none, or another's, is dropped.
+    /// A process wants an entry in the log. One that is none, or another's, is dropped; one that needs a version which is
+    /// not activated is refused, and not logged (rule V2).
     pub(super) fn take_entry(&mut self, from: Incarnation, number: u64, bytes: Box<[u8]>) {
+        let version = Entry::version_of(&bytes);
+        if !self.is_activated(version) {
+            return self.refuse_entry(from.node, number, version);
+        }
         if !Entry::from_bytes(&bytes).is_ok_and(|entry| entry.is_of(from)) {
             return;
         }
@@ -106,6 +116,7 @@ impl Control {
                     self.send(to, Message::Commands(message), out);
                 }
             }
+            Purpose::NotActivated(to, number, version) => self.entry_refused((to, number), version, answer, out),
             Purpose::Follow(to, follow) => self.may_serve(ctx.now, to, follow, answer.is_ok(), out),
             Purpose::Tend => self.tended(ctx.now, answer.is_ok()),
             Purpose::Recovery(who) => self.has_recovered(who, answer.map(drop), out),
@@ -120,7 +131,7 @@ impl Control {
 }
 
 /// What a process is told of its entry; nothing where it had better ask again.
-fn to_process(number: u64, answer: Answer) -> Option<commands::Message> {
+pub(super) fn to_process(number: u64, answer: Answer) -> Option<commands::Message> {
     use group::Refusal::{Halted, Lost, NotLeader, NotMember};
     match answer {
         Ok(group::Reply::Done { outcome, .. }) => Some(commands::Message::Done { number, outcome }),

@@ -6,7 +6,6 @@
 //! - A member that hears of no leader for a while follows, too: it may have been removed without being told.
 //! - Who leads is learned from whoever is asked, and from a leader that says so when it begins.
 
-use super::inbox::Local;
 use super::machine::{Action, Control};
 use super::observation::HistoryObservation;
 use super::wire::{Follow, Followed, Message};
@@ -14,7 +13,6 @@ use crate::control::commands::Way;
 use crate::control::group;
 use crate::control::state::{Conflict, Delta, DeltaRefused, Freshness, Lineage, SnapshotReader, State};
 use crate::identity::NodeId;
-use crate::lease::client;
 use crate::machine::Sink;
 use crate::time::{Duration, Time};
 use alloc::boxed::Box;
@@ -134,12 +132,13 @@ impl Control {
     fn follows(&self, now: Time) -> bool {
         let patience = self.settings.follow_patience();
         let is_alone = self.following.alone_since.is_some_and(|since| now >= since.saturating_add(patience));
-        self.life.is_some() && (!self.is_member || self.following.copy.is_some() || self.is_behind() || is_alone)
+        let can_follow = self.life.is_some() && !self.is_too_old;
+        can_follow && (!self.is_member || self.following.copy.is_some() || self.is_behind() || is_alone)
     }
 
     pub(super) fn follow_deadline(&self) -> Option<Time> {
         let it = &self.following;
-        self.life?;
+        self.life.filter(|_| !self.is_too_old)?;
         if !self.is_member || it.copy.is_some() || self.is_behind() {
             let knows_anybody = it.asked.is_some() || !it.contacts.is_empty() || it.way.knows_anybody();
             return knows_anybody.then(|| it.asked.map_or(it.ask_at, |asked| asked.until));
@@ -255,7 +254,7 @@ impl Control {
         let mut changes = Vec::new();
         let it = &mut self.following;
         let copy = it.copy.as_mut().filter(|_| !it.is_void)?;
-        match copy.follow(delta, &mut changes) {
+        match copy.follow(delta, self.settings.group.speaks, &mut changes) {
             Ok(()) => {
                 let applied = copy.applied();
                 let has_new_voters = !delta.entries.is_empty();
@@ -269,11 +268,7 @@ impl Control {
             Err(DeltaRefused::Known | DeltaRefused::Gap { .. } | DeltaRefused::TooLarge { .. }) => {}
             Err(DeltaRefused::OtherLog) => (it.is_void, it.reading) = (true, Reading::default()),
             Err(DeltaRefused::OtherHistory(conflict)) => self.meets_other_history(from, conflict, out),
-            // A newer build is needed. What is held is given up; asking on does no harm.
-            Err(DeltaRefused::CannotApply(_)) => {
-                (it.is_void, it.reading) = (true, Reading::default());
-                self.inbox.push(Local::Client(client::Event::Ask(client::Ask::Close)));
-            }
+            Err(DeltaRefused::CannotApply(_)) => self.stop_too_old(out),
         }
         None
     }
@@ -289,6 +284,7 @@ impl Control {
         match reading.reader.take(bytes) {
             Ok(None) => reading.next += 1,
             Err(_) => *reading = Reading::default(),
+            Ok(Some(state)) if state.activated() > self.settings.group.speaks => self.stop_too_old(out),
             Ok(Some(state)) => {
                 *reading = Reading::default();
                 let it = &mut self.following;
@@ -325,10 +321,10 @@ impl Control {
         }
     }
 
-    /// This node begins a history of its own: it goes by nothing else.
+    /// This node goes by nothing else than its own log from now on, if by anything.
     pub(super) fn stop_following(&mut self) {
         let it = &mut self.following;
-        (it.copy, it.is_void, it.asked) = (None, false, None);
+        (it.copy, it.is_void, it.asked, it.reading) = (None, false, None, Reading::default());
     }
 
     /// A leader says so.

@@ -69,6 +69,7 @@ fn is_for_the_leader(request: &Request) -> bool {
         | Request::Restore { .. }
         | Request::Recover(_)
         | Request::Write { .. }
+        | Request::Retire(_)
         | Request::CompareAndSet { .. } => false,
     }
 }

@@ -12,8 +12,10 @@ use super::recover::Recovering;
 use super::serve::Serving;
 use super::settings::Settings;
 use super::tend::Tending;
+use super::versions::Builds;
 use super::view::{Reply, Request};
 use super::wire::{Message, Record};
+use crate::codec::BodyVersion;
 use crate::control::commands::{self, Commands};
 use crate::control::group::{self, Group};
 use crate::control::state::{Scope, State};
@@ -41,6 +43,8 @@ pub enum Event {
     Message {
         /// Who, as its packet names it.
         from: Incarnation,
+        /// The newest version that its build understands, as its packet says.
+        speaks: BodyVersion,
         /// What.
         message: Message,
     },
@@ -113,6 +117,9 @@ pub struct Control {
     pub(super) waiting: Waiting,
     pub(super) forwarded: Forwarded,
     pub(super) tending: Tending,
+    pub(super) builds: Builds,
+    /// What the cluster uses needs a newer build: this process takes no part any more.
+    pub(super) is_too_old: bool,
     pub(super) inbox: Inbox,
     pub(super) own_gate: OwnGate,
     pub(super) backup: Backup,
@@ -147,6 +154,8 @@ impl Control {
             waiting: Waiting::default(),
             forwarded: Forwarded::default(),
             tending: Tending::default(),
+            builds: Builds::default(),
+            is_too_old: false,
             inbox: Inbox::default(),
             own_gate: OwnGate::default(),
             backup: Backup::default(),
@@ -193,7 +202,10 @@ impl Machine for Control {
                 // Last: what this node goes by is another log from here on.
                 self.end_survey(ctx, out);
             }
-            Event::Message { from, message } if self.life.is_some() => self.hear(ctx.now, from, message, out),
+            Event::Message { from, speaks, message } if self.life.is_some() => {
+                self.builds.hears(ctx.now, from.node, speaks);
+                self.hear(ctx.now, from, message, out);
+            }
             // Whoever does not speak yet need not listen.
             Event::Message { .. } => {}
             Event::Durable(upto) => {

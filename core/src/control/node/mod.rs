@@ -23,6 +23,7 @@
 //! | `tend` | what a leader does unasked: who votes is recorded, clients are forgotten |
 //! | `follow` | a node outside the group keeps a copy of the state |
 //! | `serve` | the leader keeps those up to date who follow |
+//! | `versions` | which versions of entries may be used, and who understands them |
 //! | `backup` | the state carried out of a node by an operator, and into one |
 //! | `recover` | another history begins: of what a lost quorum has left, or of a backup |
 //! | [`wire`] | what is said between nodes, and what of it waits at the gate |
@@ -51,6 +52,7 @@ mod recover;
 mod serve;
 mod settings;
 mod tend;
+mod versions;
 pub mod view;
 pub mod wire;
 mod wires;

@@ -6,7 +6,7 @@ use crate::lease::LeaseObservation;
 use crate::observe::{Descriptor, Observe, Value};
 
 crate::observations! {
-    /// What is seen of histories: which one this node goes by.
+    /// What is seen of histories: which one this node goes by, and whether it can.
     pub enum HistoryObservation {
         /// Another history has begun here.
         Counter State Count "relaymesh_control_recoveries_total" => Recovered { epoch: u64, recovery: u64, index: u64 },
@@ -14,6 +14,8 @@ crate::observations! {
         Counter Health Count "relaymesh_control_other_histories_total" => Other { node: NodeId, epoch: u64, own: u64, other: u64 },
         /// This node goes by a later history, and has given up its seat in the group of the one before.
         Counter State Count "relaymesh_control_seats_given_up_total" => GaveUpSeat { epoch: u64 },
+        /// The cluster uses commands that this build does not understand: this process takes no part any more.
+        Counter Health Count "relaymesh_control_builds_too_old_total" => BuildTooOld { speaks: u64 },
     }
 }
 

@@ -9,7 +9,7 @@ use crate::codec::BodyVersion;
 use crate::control::commands;
 use crate::control::group::{self, Voter};
 use crate::control::state::limits::SCOPES_MAX;
-use crate::control::state::{Answer, At, Command, Entry, Genesis, LeaderCommand, Lineage, Outcome, State};
+use crate::control::state::{Answer, At, Command, Entry, Genesis, LeaderCommand, Lineage, Outcome, Scope, State};
 use crate::epoch::ClusterEpoch;
 use crate::lease::client::{self, Ask};
 use crate::machine::Sink;
@@ -46,6 +46,7 @@ impl Control {
         if self.life.is_none() {
             return Err(Refusal::NotStarted);
         }
+        self.check_build()?;
         let Some(request) = self.pass_on(now, who, request, out)? else { return Ok(()) };
         let operator = Purpose::Operator(who);
         match request {
@@ -87,13 +88,18 @@ impl Control {
             Request::CompareAndSet { register, expected, value } => {
                 self.submit(Asker::Operator(who), Command::CompareAndSet { register, expected, value });
             }
-            Request::ChangeVoters { add, remove } => self.ask_group(operator, group::Request::Change { add, remove }),
+            Request::ChangeVoters { add, remove } => {
+                self.may_join(&add)?;
+                self.ask_group(operator, group::Request::Change { add, remove });
+            }
             Request::Lead(to) => self.ask_group(operator, group::Request::Transfer { to }),
             Request::Activate { version } => {
-                let term = self.leads()?;
+                let (term, version) = (self.leads()?, BodyVersion(version));
+                self.may_activate(now, version)?;
                 let ticket = self.desk.ticket(operator);
-                self.propose(term, LeaderCommand::Activate { version: BodyVersion(version) }, ticket);
+                self.propose(term, LeaderCommand::Activate { version }, ticket);
             }
+            Request::Retire(scope) => self.retire(who, scope)?,
         }
         Ok(())
     }
@@ -112,7 +118,7 @@ impl Control {
         let ticket = self.desk.ticket(Purpose::Operator(who));
         // Too many voters have no such entry; the group refuses them, too.
         let entry = record.to_bytes().unwrap_or_default();
-        if state.apply(FOUNDED, &entry, &mut Vec::new()).is_ok() {
+        if state.apply(FOUNDED, &entry, self.speaks(), &mut Vec::new()).is_ok() {
             self.inbox.group(group::Event::Found(
                 ticket,
                 Box::new(group::Founding { nonce, voters, state, at: FOUNDED, is_recovery: false }),
@@ -133,6 +139,19 @@ impl Control {
         self.open_session();
         self.inbox.client(client::Event::Ask(ask));
         self.reply(who, Reply::Taken, out);
+        Ok(())
+    }
+
+    /// Takes a scope out of the state. What the node does not speak itself it does not ask for.
+    fn retire(&mut self, who: Who, scope: Scope) -> Result<(), Refusal> {
+        let command = Command::Retire { scope };
+        if let Some(life) = self.life.filter(|_| self.speaks() < command.version()) {
+            return Err(Refusal::TooOld { node: life.node, needs: command.version().0 });
+        }
+        if self.state().is_none() {
+            return Err(Refusal::NotMember);
+        }
+        self.submit(Asker::Operator(who), command);
         Ok(())
     }
 

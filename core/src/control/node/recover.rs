@@ -158,7 +158,7 @@ impl Control {
         let voter = Voter { node: life.node, store: life.store };
         let record = LeaderCommand::RecordVoters { members: [(voter.node, voter.store)].into() };
         let entry = (Entry::Leader { term: at.term, command: record }).to_bytes().map_err(|_| Refusal::NotMember)?;
-        state.apply(at, &entry, &mut Vec::new()).map_err(|_| Refusal::Group(group::Refusal::Halted))?;
+        state.apply(at, &entry, self.speaks(), &mut Vec::new()).map_err(|_| Refusal::Group(group::Refusal::Halted))?;
 
         let lineage = state.lineage();
         let voters = BTreeSet::from([voter]);

@@ -8,7 +8,7 @@ use crate::time::Duration;
 /// The settings of all machines of the control group on one node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
-    /// Of the group. The same on all members.
+    /// Of the group. The same on all members, but for what each speaks.
     pub group: group::Settings,
     /// Of this node's session, and of all sessions while it leads.
     pub lease: lease::Settings,

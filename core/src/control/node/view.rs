@@ -106,7 +106,7 @@ pub enum Request {
     },
     /// Let another voter lead. Asked of the leader.
     Lead(NodeId),
-    /// From now on entries of the next version may be used: every voter understands them. Asked of the leader.
+    /// From now on entries of the next version may be used, which every member understands. Asked of the leader.
     Activate {
         /// The one after what is activated.
         version: u8,
@@ -125,6 +125,8 @@ pub enum Request {
     },
     /// Begin another history, with this node as the only voter.
     Recover(Recovery),
+    /// Take a named scope out of the state that nobody holds or waits for. Needs commands of version 2.
+    Retire(Scope),
 }
 
 /// What is answered.
@@ -223,6 +225,22 @@ pub enum Refusal {
     /// What the backup or another node says leaves no room.
     #[error("an epoch, a term or an index is so large that none is left above it; the backup or a node is broken")]
     NoNumberLeft,
+    /// A node's build does not understand what is to be used, or is in use.
+    #[error(
+        "the build of {node} does not understand commands of version {needs}; start a newer build there, or take it out"
+    )]
+    TooOld {
+        /// Which node.
+        node: NodeId,
+        /// What it would have to understand.
+        needs: u8,
+    },
+    /// A member of the group has not been heard of lately, so that nobody knows what its build understands.
+    #[error("{node} has not been heard of lately, and may run an older build; start it, or let it vote no more")]
+    Unheard {
+        /// Which.
+        node: NodeId,
+    },
 }
 
 /// What the cluster has agreed on, as one node knows it: committed, but perhaps not the newest.

@@ -103,7 +103,8 @@ impl Control {
         let is_first = !had_state && self.group.state().is_some();
         let returns = self.returns_to_its_log();
         let is_own = self.following.copy().is_none();
-        let is_new = returns || (is_own && (is_restated || is_first));
+        let halts = actions.iter().any(|action| matches!(action, group::Action::Halted));
+        let is_new = !halts && (returns || (is_own && (is_restated || is_first)));
         if is_new {
             self.restate(out);
         }
@@ -165,6 +166,7 @@ impl Control {
                 self.tell_leader(leader);
                 self.give_up_forwarded(ctx.now, out);
             }
+            group::Action::Halted => self.stop_too_old(out),
             group::Action::Observe(observation) => out.push(Action::Observe(ControlObservation::Group(observation))),
         }
     }

@@ -1,7 +1,7 @@
 //! The one dispatcher: every committed entry passes here, in log order, on every node.
 
 use super::clients::Turn;
-use super::command::{Command, Entry, LeaderCommand, NEWEST};
+use super::command::{Command, Entry, LeaderCommand};
 use super::lineage::Bump;
 use super::outcome::{Answer, Outcome, Refusal};
 use super::shared::Voters;
@@ -26,12 +26,12 @@ pub struct At {
 /// state differ from everybody's. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CannotApply {
-    /// It is of a version that is in use, but newer than this build.
-    #[error("entry {index} is {version}, this build knows up to {newest}; upgrade this node")]
+    /// Entries of a version that is newer than this build are in use from there on (rule V4).
+    #[error("entry {index} needs {version}, this build knows up to {newest}; upgrade this node")]
     BuildTooOld {
         /// The entry.
         index: u64,
-        /// Its version.
+        /// The version.
         version: BodyVersion,
         /// The newest this build knows.
         newest: BodyVersion,
@@ -47,31 +47,46 @@ pub enum CannotApply {
 }
 
 impl State {
-    /// Takes the next committed entry; an empty one stands for what the group keeps to itself.
+    /// Takes the next committed entry; an empty one stands for what the group keeps to itself. `speaks` is the newest
+    /// version that this build understands: a matter of the build, so that it is no part of the state.
     ///
     /// O(log n), but for the end of a session, O(its scopes), and for bumps and the lifting of a quarantine, O(scopes).
     ///
     /// # Errors
     /// [`CannotApply`] when this node must not go on. An entry that makes no sense is no error: it is refused, everywhere.
-    pub fn apply(&mut self, at: At, entry: &[u8], out: &mut impl Sink<Change>) -> Result<Outcome, CannotApply> {
+    pub fn apply(
+        &mut self,
+        at: At,
+        entry: &[u8],
+        speaks: BodyVersion,
+        out: &mut impl Sink<Change>,
+    ) -> Result<Outcome, CannotApply> {
         if Some(at.index) != self.applied.checked_add(1) {
             return Err(CannotApply::OutOfOrder { found: at.index, applied: self.applied });
         }
-        let version = BodyVersion(entry.first().copied().unwrap_or(0));
-        if version <= self.activated && version > NEWEST {
-            return Err(CannotApply::BuildTooOld { index: at.index, version, newest: NEWEST });
+        let version = Entry::version_of(entry);
+        let known = if version > self.activated { None } else { Some(Entry::from_bytes(entry)) };
+        let needs = match &known {
+            // Whoever stops here, and not at the first entry in it, acts under nothing that others may take away in it.
+            Some(Ok(Entry::Leader { term, command: LeaderCommand::Activate { version } }))
+                if *term == at.term && Some(*version) == self.next_version() =>
+            {
+                self.activated.max(*version)
+            }
+            _ => self.activated,
+        };
+        if needs > speaks {
+            return Err(CannotApply::BuildTooOld { index: at.index, version: needs, newest: speaks });
         }
         (self.applied, self.term) = (at.index, at.term);
         self.chain = self.chain.extend(at.index, at.term, entry);
         if entry.is_empty() {
             return Ok(Outcome::Done(Answer::Nothing));
         }
-        if version > self.activated {
-            return Ok(Outcome::Refused(Refusal::NotActivated { version, activated: self.activated }));
-        }
-        Ok(match Entry::from_bytes(entry) {
-            Err(_) => Outcome::Refused(Refusal::Malformed),
-            Ok(entry) => self.dispatch(at, entry, out),
+        Ok(match known {
+            None => Outcome::Refused(Refusal::NotActivated { version, activated: self.activated }),
+            Some(Err(_)) => Outcome::Refused(Refusal::Malformed),
+            Some(Ok(entry)) => self.dispatch(at, entry, out),
         })
     }
 
@@ -119,6 +134,7 @@ impl State {
             Command::Withdraw { scope } => self.withdraw(scope, session?, out),
             Command::Release { scope, granted } => self.release(scope, session?, granted, token, out),
             Command::Transfer { scope, granted, to } => self.transfer(scope, session?, granted, to, token, out),
+            Command::Forget { scope } => self.forget(scope),
             Command::Retire { scope } => self.retire(scope),
             Command::BumpEpoch { expected, reason, actor } => {
                 let found = self.lineage.epoch;
@@ -169,8 +185,7 @@ impl State {
                 Ok(Answer::Set)
             }
             LeaderCommand::Activate { version } => {
-                let next = self.activated.0.checked_add(1).map(BodyVersion);
-                if Some(version) != next {
+                if Some(version) != self.next_version() {
                     let (expected, found) = (u64::from(version.0), u64::from(self.activated.0));
                     return Err(Refusal::Outdated { expected, found });
                 }
@@ -178,6 +193,11 @@ impl State {
                 Ok(Answer::Set)
             }
         }
+    }
+
+    /// The version that may be activated.
+    fn next_version(&self) -> Option<BodyVersion> {
+        self.activated.0.checked_add(1).map(BodyVersion)
     }
 
     fn token(&self, at: At) -> FenceToken {

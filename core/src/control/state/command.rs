@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 /// The oldest version of entries that is still understood.
 pub const OLDEST: BodyVersion = BodyVersion(1);
-/// The newest one.
-pub const NEWEST: BodyVersion = BodyVersion(1);
+/// The newest one that this build can write. What a process understands it is told: an older build is simulated that way.
+pub const NEWEST: BodyVersion = BodyVersion(2);
 
 /// One entry of the control group's log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -89,8 +89,8 @@ pub enum Command {
         /// To whom.
         to: NodeId,
     },
-    /// Forget a scope that nobody holds or wants.
-    Retire {
+    /// Forget a scope that nobody holds or wants, whether it is known or not. Of version 1, and proposed by nobody any more.
+    Forget {
         /// Which.
         scope: Scope,
     },
@@ -154,6 +154,21 @@ pub enum Command {
         /// What to write.
         value: u64,
     },
+    /// An operator takes a named scope out of the state that nobody holds or waits for. Of version 2.
+    Retire {
+        /// Which.
+        scope: Scope,
+    },
+}
+
+impl Command {
+    /// The version of entries that it needs: builds that understand less must not meet it.
+    pub const fn version(&self) -> BodyVersion {
+        match self {
+            Self::Retire { .. } => BodyVersion(2),
+            _ => OLDEST,
+        }
+    }
 }
 
 /// What only the leader proposes.
@@ -202,6 +217,14 @@ pub enum EntryError {
     /// They do not decode.
     #[error("an entry with a {0}")]
     Malformed(#[from] DecodeError),
+    /// It is written in a version in which it cannot be: builds that take it for one of theirs do not know what it means.
+    #[error("an entry in {found} that needs {needs}")]
+    TooEarly {
+        /// The version that it is written in.
+        found: BodyVersion,
+        /// The one that it needs.
+        needs: BodyVersion,
+    },
     /// It names more voters than there may be.
     #[error("an entry with {count} voters, where {limit} are allowed")]
     Voters {
@@ -213,12 +236,25 @@ pub enum EntryError {
 }
 
 impl Entry {
+    /// The version that it needs, and is written in.
+    pub const fn version(&self) -> BodyVersion {
+        match self {
+            Self::Client { command, .. } => command.version(),
+            Self::Register { .. } | Self::Leader { .. } => OLDEST,
+        }
+    }
+
+    /// The version that `bytes` are written in; zero, which no entry has, where there are none.
+    pub fn version_of(bytes: &[u8]) -> BodyVersion {
+        BodyVersion(bytes.first().copied().unwrap_or(0))
+    }
+
     /// The entry as the log holds it: the version, then the body.
     ///
     /// # Errors
     /// [`EncodeError::TooLarge`] past [`ENTRY_BYTES`], which no entry with bounded texts reaches.
     pub fn to_bytes(&self) -> Result<Vec<u8>, EncodeError> {
-        let mut bytes = vec![NEWEST.0];
+        let mut bytes = vec![self.version().0];
         encode_value(self, ENTRY_BYTES - 1, &mut bytes)?;
         Ok(bytes)
     }
@@ -238,7 +274,9 @@ impl Entry {
             return Err(DecodeError::UnknownVersion { found, oldest: OLDEST, newest: NEWEST }.into());
         }
         let entry: Self = decode_value(body)?;
+        let needs = entry.version();
         match &entry {
+            _ if found < needs => Err(EntryError::TooEarly { found, needs }),
             Self::Leader { command: LeaderCommand::RecordVoters { members }, .. } if members.len() > VOTERS_MAX => {
                 Err(EntryError::Voters { count: members.len(), limit: VOTERS_MAX })
             }
@@ -254,8 +292,9 @@ impl Entry {
         }
     }
 
-    /// Whether this build can tell what `bytes` mean, be it that they mean nothing: what may enter the log.
-    pub fn is_understood(bytes: &[u8]) -> bool {
-        bytes.first().is_none_or(|version| (OLDEST.0..=NEWEST.0).contains(version))
+    /// Whether a build that understands entries up to `speaks` can tell what `bytes` mean, be it that they mean nothing:
+    /// what may enter the log.
+    pub fn is_understood(bytes: &[u8], speaks: BodyVersion) -> bool {
+        bytes.is_empty() || (OLDEST..=speaks).contains(&Self::version_of(bytes))
     }
 }

@@ -6,6 +6,7 @@ use super::apply::{At, CannotApply};
 use super::limits::{DELTA_ENTRIES, ENTRY_BYTES};
 use super::table::{Chain, State};
 use super::{Change, Conflict, Lineage};
+use crate::codec::BodyVersion;
 use crate::machine::Sink;
 use crate::time::{Duration, Time};
 use alloc::boxed::Box;
@@ -70,11 +71,16 @@ pub enum DeltaRefused {
 
 impl State {
     /// Applies the entries of a delta that fits exactly: with them the copy has the hash over all entries that their
-    /// sender has (rule F2).
+    /// sender has (rule F2). `speaks` as in [`State::apply`].
     ///
     /// # Errors
     /// [`DeltaRefused`]; the state is unchanged, but for [`DeltaRefused::CannotApply`].
-    pub fn follow(&mut self, delta: &Delta, out: &mut impl Sink<Change>) -> Result<(), DeltaRefused> {
+    pub fn follow(
+        &mut self,
+        delta: &Delta,
+        speaks: BodyVersion,
+        out: &mut impl Sink<Change>,
+    ) -> Result<(), DeltaRefused> {
         let longest = delta.entries.iter().map(|entry| entry.bytes.len()).max().unwrap_or(0);
         if delta.entries.len() > DELTA_ENTRIES || longest > ENTRY_BYTES {
             return Err(DeltaRefused::TooLarge { entries: delta.entries.len(), bytes: longest });
@@ -94,7 +100,7 @@ impl State {
         }
         for entry in &delta.entries {
             let at = At { index: self.applied + 1, term: entry.term };
-            self.apply(at, &entry.bytes, out)?;
+            self.apply(at, &entry.bytes, speaks, out)?;
         }
         Ok(())
     }

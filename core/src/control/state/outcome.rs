@@ -66,7 +66,9 @@ pub enum Refusal {
     #[error("malformed entry")]
     Malformed,
     /// Its version may not be used yet.
-    #[error("entry {version}, where up to {activated} is activated; upgrade every voter, then activate it")]
+    #[error(
+        "entry {version}, where up to {activated} is activated; upgrade every voter, then `relaymesh cluster-activate` it"
+    )]
     NotActivated {
         /// The entry's.
         version: BodyVersion,
@@ -144,6 +146,12 @@ pub enum Refusal {
         /// How many there may be.
         limit: u64,
     },
+    /// The scope is not in the state: nobody ever held it or waited for it, or it was retired. Of version 2.
+    #[error("no such scope; `mesh leaders status` shows all there are")]
+    UnknownScope,
+    /// Every cluster has this scope for ever. Of version 2.
+    #[error("the scope `global` is not retired: every cluster has it")]
+    NotRetirable,
 }
 
 /// A table with a bound.

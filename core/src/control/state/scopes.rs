@@ -35,6 +35,13 @@ pub struct Tenure {
     pub waiting: Vec<SessionId>,
 }
 
+impl Tenure {
+    /// Whether nobody holds the scope or waits for it.
+    fn is_idle(&self) -> bool {
+        self.lease.is_none() && self.waiting.is_empty()
+    }
+}
+
 impl State {
     pub(super) fn campaign(
         &mut self,
@@ -114,12 +121,27 @@ impl State {
         Ok(Answer::Withdrawn)
     }
 
-    /// Forgets a scope that nobody holds or wants.
-    pub(super) fn retire(&mut self, scope: Scope) -> Result<Answer, Refusal> {
-        let is_idle = |tenure: &Tenure| tenure.lease.is_none() && tenure.waiting.is_empty();
+    /// Forgets a scope that nobody holds or wants, as version 1 had it.
+    pub(super) fn forget(&mut self, scope: Scope) -> Result<Answer, Refusal> {
         match self.scopes.get(&scope) {
-            Some(tenure) if !is_idle(tenure) => Err(Refusal::InUse),
+            Some(tenure) if !tenure.is_idle() => Err(Refusal::InUse),
             _ => {
+                self.scopes.remove(&scope);
+                Ok(Answer::Set)
+            }
+        }
+    }
+
+    /// Takes a named scope out that nobody holds or waits for. Its next grant is that of another entry, so that its tokens
+    /// go on rising (rule V6); its term begins anew.
+    pub(super) fn retire(&mut self, scope: Scope) -> Result<Answer, Refusal> {
+        if scope == Scope::Global {
+            return Err(Refusal::NotRetirable);
+        }
+        match self.scopes.get(&scope) {
+            None => Err(Refusal::UnknownScope),
+            Some(tenure) if !tenure.is_idle() => Err(Refusal::InUse),
+            Some(_) => {
                 self.scopes.remove(&scope);
                 Ok(Answer::Set)
             }

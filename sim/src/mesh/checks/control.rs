@@ -4,8 +4,9 @@ use super::MeshChecks;
 use super::acceptors::Acceptors;
 use super::leases::Leases;
 use super::registers::Registers;
+use super::versions::Versions;
 use crate::check::Findings;
-use crate::scenario::ControlLoad;
+use crate::scenario::Scenario;
 use crate::time::TrueTime;
 use relaymesh_core::control::node as control;
 use relaymesh_core::control::state::Scope;
@@ -17,11 +18,17 @@ pub(super) struct Control {
     pub(super) leases: Leases,
     pub(super) acceptors: Acceptors,
     pub(super) registers: Registers,
+    pub(super) versions: Versions,
 }
 
 impl Control {
-    pub(super) fn new(nodes: u32, load: &ControlLoad) -> Self {
-        Self { leases: Leases::new(nodes, load), acceptors: Acceptors::new(nodes), registers: Registers::default() }
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self {
+            leases: Leases::new(scenario.nodes, &scenario.control),
+            acceptors: Acceptors::new(scenario.nodes),
+            registers: Registers::default(),
+            versions: Versions::new(scenario),
+        }
     }
 
     pub(super) fn booted(&mut self, host: u32, now: TrueTime) {
@@ -35,7 +42,10 @@ impl Control {
     pub(super) fn asked(&mut self, client: u32, host: u32, request: &Request) {
         match request {
             Request::Control(control::Request::Recover(_)) => self.registers.recovery(),
-            Request::Control(request) => self.registers.asked(client, request),
+            Request::Control(request) => {
+                self.registers.asked(client, request);
+                self.versions.asked(client, request);
+            }
             Request::Fence(_) => self.acceptors.asked(client, host),
             Request::Membership(_) => {}
         }
@@ -59,6 +69,12 @@ impl MeshChecks {
         reply: &Reply,
         found: &mut Findings,
     ) {
+        if let (Request::Control(request), Reply::Control(reply)) = (request, reply) {
+            self.version_answered((client, host), request, reply, found);
+        }
+        if let (Request::Fence(fence::Request::Act(_)), Reply::Fence(reply)) = (request, reply) {
+            self.version_asked_to_act(host, matches!(reply, fence::Reply::Acts(_)), found);
+        }
         match (request, reply) {
             (Request::Fence(fence::Request::Act(scope)), Reply::Fence(fence::Reply::Acts(token))) => {
                 if self.record.is_kept && *scope == Scope::Global {

@@ -18,6 +18,7 @@
 //! | `leases` | who acts for what: LEASE-1, LEASE-2, EPOC-1 |
 //! | `acceptors` | who accepts what: LEASE-3 |
 //! | `registers` | what is read and written: CTRL-1 |
+//! | `versions` | which versions of commands are logged and answered: VERS-1, VERS-2, VERS-3 |
 //! | `names` | all of them by name |
 //! | `record` | what happened, for figures |
 //!
@@ -40,6 +41,7 @@ mod record;
 mod registers;
 mod seen;
 mod suspicions;
+mod versions;
 mod words;
 
 pub use names::*;
@@ -140,7 +142,7 @@ impl MeshChecks {
             probes: Probes::new(nodes),
             duties: Duties::new(nodes),
             exchanges: Exchanges::new(nodes <= PROBES_WATCHED_MAX),
-            control: Control::new(nodes, &scenario.control),
+            control: Control::new(scenario),
             lives: vec![0; nodes as usize],
             seeds: scenario.mesh.seeds,
             expected: (0..nodes).filter(starts).count() as u32,
@@ -223,6 +225,7 @@ impl Checks<MeshNode> for MeshChecks {
     }
 
     fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
+        self.control_sent(host, &outgoing.message, found);
         let Message::Membership(said) = &outgoing.message else { return };
         self.own_words(host, said, found);
         self.check_traffic(host, said, found);
@@ -336,6 +339,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.truth.fault(fault, true, now);
         self.packets.touched(now);
         self.record.began(fault, self.truth.members(), now);
+        self.control.versions.fault(fault, true, now);
         if fault.kind == FaultKind::KeyInstall {
             fault.nodes.iter().for_each(|host| self.keys.installed(*host, fault.value, now));
         }
@@ -344,6 +348,7 @@ impl Checks<MeshNode> for MeshChecks {
     fn ended_fault(&mut self, fault: &PlannedFault, now: TrueTime) {
         self.truth.fault(fault, false, now);
         self.packets.touched(now);
+        self.control.versions.fault(fault, false, now);
         if fault.kind == FaultKind::Partition {
             self.record.first_across = None;
         }

@@ -74,6 +74,12 @@ pub const LEASE_3: &str = "LEASE-3";
 pub const EPOC_1: &str = "EPOC-1";
 /// Registers are linearizable.
 pub const CTRL_1: &str = "CTRL-1";
+/// No entry is in a log before its version is activated, nor is that done while a voter does not understand it.
+pub const VERS_1: &str = "VERS-1";
+/// A command of a newer version is refused by all before that is activated, and by nobody after.
+pub const VERS_2: &str = "VERS-2";
+/// Who runs an older build than what is in use acts for nothing.
+pub const VERS_3: &str = "VERS-3";
 
 macro_rules! exercised {
     ($($field:ident = $name:ident),+ $(,)?) => {
@@ -96,4 +102,5 @@ exercised! {
     susp_1 = SUSP_1, susp_2 = SUSP_2, paus_1 = PAUS_1, prob_2 = PROB_2, prob_3 = PROB_3, hlth_1 = HLTH_1,
     prob_4 = PROB_4, jury_1 = JURY_1, told_1 = TOLD_1, accu_1 = ACCU_1, hold_3 = HOLD_3, sync_1 = SYNC_1,
     lease_1 = LEASE_1, lease_2 = LEASE_2, lease_3 = LEASE_3, epoc_1 = EPOC_1, ctrl_1 = CTRL_1,
+    vers_1 = VERS_1, vers_2 = VERS_2, vers_3 = VERS_3,
 }

@@ -8,7 +8,7 @@ use super::super::{
     Role, Settings, Status, Ticket,
 };
 use super::watch::Watch;
-use crate::codec::{decode_value, encode_value};
+use crate::codec::{BodyVersion, decode_value, encode_value};
 use crate::identity::{BootIncarnation, Incarnation, NodeId, StoreIncarnation};
 use crate::machine::{CauseId, Chooser, Ctx, Machine, Seeded, Sink};
 use crate::record::Sequence;
@@ -44,7 +44,13 @@ impl Replicated for Register {
     type Writer = Writer;
     type Reader = (Register, u64);
 
-    fn apply(&mut self, at: At, entry: &[u8], out: &mut impl Sink<(At, u64)>) -> Result<u64, CannotApply> {
+    fn apply(
+        &mut self,
+        at: At,
+        entry: &[u8],
+        _: BodyVersion,
+        out: &mut impl Sink<(At, u64)>,
+    ) -> Result<u64, CannotApply> {
         if entry == HALT {
             return Err(CannotApply);
         }
@@ -59,8 +65,12 @@ impl Replicated for Register {
         Ok(self.values.len() as u64)
     }
 
-    fn understands(entry: &[u8]) -> bool {
+    fn understands(entry: &[u8], _: BodyVersion) -> bool {
         entry != UNKNOWN
+    }
+
+    fn needs(&self) -> BodyVersion {
+        BodyVersion(1)
     }
 
     fn writer(&self) -> Writer {
@@ -383,6 +393,8 @@ impl World {
                 self.watch.role(id, role, |index| group.log_term(index));
             }
             Action::Members | Action::Leader(_) => {}
+            // Observed, too.
+            Action::Halted => {}
             Action::Observe(observation) => self.observed.push((host, observation)),
         }
     }

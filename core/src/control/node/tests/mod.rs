@@ -3,5 +3,6 @@
 mod random;
 mod recovering;
 mod stories;
+mod versions;
 mod watch;
 mod world;

@@ -3,10 +3,10 @@
 use super::super::wire::{Followed, Record};
 use super::super::{Action, Control, Event, Founding, Message, Reply, Request, Settings};
 use super::watch::Watch;
-use crate::codec::{decode_value, encode_value};
+use crate::codec::{BodyVersion, decode_value, encode_value};
 use crate::control::group::{GroupObservation, Voter};
 use crate::control::node::ControlObservation;
-use crate::control::state::{Name, RecoveryId, Scope, State};
+use crate::control::state::{NEWEST, Name, OLDEST, RecoveryId, Scope, State};
 use crate::envelope::Class;
 use crate::epoch::{ClusterEpoch, FenceToken};
 use crate::identity::{BootIncarnation, Incarnation, NodeId, RequestId, StoreIncarnation};
@@ -47,6 +47,8 @@ pub(super) struct Host {
     boot: u64,
     clock: Clock,
     chooser: Seeded,
+    /// What the build that is started understands.
+    pub(super) speaks: BodyVersion,
     pub(super) control: Option<Control>,
     /// What the disk was asked to store, and how much of it is durable.
     journal: Vec<Vec<u8>>,
@@ -58,7 +60,7 @@ pub(super) struct Host {
 }
 
 enum Due {
-    Arrive { from: Incarnation, to: usize, bytes: Vec<u8> },
+    Arrive { from: Incarnation, speaks: BodyVersion, to: usize, bytes: Vec<u8> },
     Synced { host: usize, boot: u64, upto: usize },
 }
 
@@ -117,6 +119,24 @@ impl World {
         world
     }
 
+    /// Three voters and one node outside, of which those run the build before.
+    pub(super) fn mixed(seed: u64, old: &[usize]) -> Self {
+        let mut world = Self::new(seed, 4);
+        old.iter().for_each(|host| world.hosts[*host].speaks = OLDEST);
+        (0..4).for_each(|host| world.starts(host));
+        world.found(3);
+        world.elects();
+        world
+    }
+
+    /// A node is started again with another build.
+    pub(super) fn restarts_as(&mut self, host: usize, speaks: BodyVersion) {
+        self.crashes(host);
+        self.hosts[host].speaks = speaks;
+        self.runs_for(100);
+        self.starts(host);
+    }
+
     /// So many nodes without a group.
     pub(super) fn apart(seed: u64, nodes: usize) -> Self {
         let mut world = Self::new(seed, nodes);
@@ -168,6 +188,7 @@ impl World {
                 boot: 0,
                 clock: Clock { offset, rate },
                 chooser: Seeded::new(seed, number),
+                speaks: NEWEST,
                 control: None,
                 journal: vec![],
                 synced: 0,
@@ -208,7 +229,9 @@ impl World {
     // --- processes and disks --------------------------------------------------------------------------------------
 
     pub(super) fn starts(&mut self, host: usize) {
-        let mut control = Control::new(self.settings.clone());
+        let mut settings = self.settings.clone();
+        settings.group.speaks = self.hosts[host].speaks;
+        let mut control = Control::new(settings);
         let it = &mut self.hosts[host];
         it.boot += 1;
         for bytes in &it.journal {
@@ -349,13 +372,13 @@ impl World {
                 if self.cut.contains(&(host, to)) || self.chance.below(100) < self.weather.loss_percent {
                     return;
                 }
-                let from = self.life(host);
+                let (from, speaks) = (self.life(host), self.hosts[host].speaks);
                 if self.chance.below(100) < self.weather.duplicate_percent {
                     let after = self.between(self.weather.delay);
-                    self.later(after, Due::Arrive { from, to, bytes: bytes.clone() });
+                    self.later(after, Due::Arrive { from, speaks, to, bytes: bytes.clone() });
                 }
                 let after = self.between(self.weather.delay);
-                self.later(after, Due::Arrive { from, to, bytes });
+                self.later(after, Due::Arrive { from, speaks, to, bytes });
             }
             Action::Reply(id, reply) => {
                 if let Reply::EpochKnown(epoch) = reply {
@@ -436,8 +459,8 @@ impl World {
         }
         match due {
             Due::Synced { host, boot, upto } => self.synced(host, boot, upto),
-            Due::Arrive { from, to, bytes } => {
-                self.does(to, Event::Message { from, message: decode_value(&bytes).unwrap() });
+            Due::Arrive { from, speaks, to, bytes } => {
+                self.does(to, Event::Message { from, speaks, message: decode_value(&bytes).unwrap() });
             }
         }
         true
@@ -470,7 +493,8 @@ impl World {
     /// One node says something to another that no correct one would.
     pub(super) fn says(&mut self, host: usize, to: usize, message: Message) {
         let from = self.life(host);
-        self.does(to, Event::Message { from, message });
+        let speaks = self.hosts[host].speaks;
+        self.does(to, Event::Message { from, speaks, message });
     }
 
     // --- what is asked and seen -----------------------------------------------------------------------------------

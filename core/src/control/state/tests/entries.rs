@@ -23,28 +23,70 @@ fn the_groups_own_entries_change_nothing_but_the_index() {
 }
 
 #[test]
-fn a_version_is_refused_by_all_until_it_is_activated_and_then_stops_who_does_not_know_it() {
+fn a_version_is_refused_by_all_until_it_is_activated() {
     let mut log = Log::new();
-    let newer = [NEWEST.0 + 1, 0];
-    let (version, activated) = (BodyVersion(NEWEST.0 + 1), NEWEST);
-    assert!(!Entry::is_understood(&newer) && Entry::is_understood(&[]));
-    assert_eq!(log.append_bytes(&newer), Outcome::Refused(Refusal::NotActivated { version, activated }));
-    let too_far = log.leader(LeaderCommand::Activate { version: BodyVersion(NEWEST.0 + 2) });
-    assert!(matches!(too_far, Outcome::Refused(Refusal::Outdated { .. })));
-    log.leader(LeaderCommand::Activate { version });
+    let (client, _) = log.member(1);
+    let (version, activated) = (BodyVersion(2), OLDEST);
+    let retire = log.entry(client, Command::Retire { scope: named("s") });
     let before = log.state.clone();
-    let at = At { index: before.applied() + 1, term: 1 };
-    let stopped = log.state.apply(at, &newer, &mut vec![]);
-    assert_eq!(stopped, Err(CannotApply::BuildTooOld { index: at.index, version, newest: NEWEST }), "rule F4");
+    assert_eq!(log.append(&retire), Outcome::Refused(Refusal::NotActivated { version, activated }), "rule V1");
+    assert_eq!((log.state.clients, log.state.scopes), (before.clients, before.scopes), "nothing is remembered of it");
+}
+
+#[test]
+fn only_the_next_version_is_activated() {
+    let mut log = Log::new();
+    for version in [0, 1, 3, 255] {
+        let refused = log.leader(LeaderCommand::Activate { version: BodyVersion(version) });
+        assert_eq!(refused, Outcome::Refused(Refusal::Outdated { expected: version.into(), found: 1 }));
+    }
+    log.activate(2);
+    assert_eq!(log.state.activated(), BodyVersion(2));
+}
+
+#[test]
+fn a_build_stops_where_a_version_is_activated_that_it_does_not_understand() {
+    let mut log = Log::new();
+    let activate = Entry::Leader { term: 1, command: LeaderCommand::Activate { version: BodyVersion(2) } };
+    let activate = activate.to_bytes().unwrap();
+    assert!(Entry::is_understood(&activate, OLDEST) && !Entry::is_understood(&[2, 0], OLDEST));
+    let (before, at) = (log.state.clone(), At { index: 1, term: 1 });
+    let stopped = log.state.apply(at, &activate, OLDEST, &mut vec![]);
+    let too_old = |index| CannotApply::BuildTooOld { index, version: BodyVersion(2), newest: OLDEST };
+    assert_eq!(stopped, Err(too_old(1)), "rule V4");
     assert_eq!(log.state, before);
-    assert!(log.state.apply(at, &[], &mut vec![]).is_ok(), "the group's own entries have no version");
+    // Void in another term, and then nothing to stop for.
+    assert!(log.state.clone().apply(At { index: 1, term: 2 }, &activate, OLDEST, &mut vec![]).is_ok());
+    // Whoever was not there when it was activated stops at the next entry, whatever that is.
+    log.activate(2);
+    let stopped = log.state.apply(At { index: 2, term: 1 }, &[], OLDEST, &mut vec![]);
+    assert_eq!(stopped, Err(too_old(2)));
+}
+
+#[test]
+fn an_entry_is_written_in_the_version_that_it_needs_and_read_in_no_older_one() {
+    let mut log = Log::new();
+    let (client, _) = log.member(1);
+    let retire = log.entry(client, Command::Retire { scope: named("s") });
+    let campaign = log.entry(client, Command::Campaign { scope: named("s") });
+    assert_eq!((retire.version(), campaign.version()), (BodyVersion(2), BodyVersion(1)));
+    let mut bytes = retire.to_bytes().unwrap();
+    assert_eq!(Entry::version_of(&bytes), BodyVersion(2));
+    bytes[0] = 1;
+    let too_early = EntryError::TooEarly { found: BodyVersion(1), needs: BodyVersion(2) };
+    assert_eq!(Entry::from_bytes(&bytes), Err(too_early));
+    assert_eq!(
+        log.append_bytes(&bytes),
+        Outcome::Refused(Refusal::Malformed),
+        "as for a build that has no such command"
+    );
 }
 
 #[test]
 fn entries_come_in_order() {
     let mut state = Log::new().state;
     for found in [0, 2, u64::MAX] {
-        let refused = state.apply(At { index: found, term: 1 }, &[], &mut vec![]);
+        let refused = state.apply(At { index: found, term: 1 }, &[], NEWEST, &mut vec![]);
         assert_eq!(refused, Err(CannotApply::OutOfOrder { found, applied: 0 }));
     }
 }

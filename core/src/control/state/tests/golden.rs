@@ -1,12 +1,12 @@
-//! Entries as version 1 has written them: whoever reads a log must read these for ever.
+//! Entries as each version has written them: whoever reads a log must read these for ever.
 
 use super::*;
 use crate::codec::BodyVersion;
 use alloc::format;
 use alloc::string::String;
 
-/// One entry of each kind, in the order of the table below.
-fn samples() -> Vec<Entry> {
+/// One entry of each kind that version 1 has, in the order of its file.
+fn samples_of_version_1() -> Vec<Entry> {
     let (client, registered, name) = (life(1, 2), Registration(token(1, 9)), Name::new("n").unwrap());
     let (scope, granted, text) = (named("s"), token(3, 300), Text::new(b"why").unwrap());
     let commands = [
@@ -17,7 +17,7 @@ fn samples() -> Vec<Entry> {
         Command::Withdraw { scope },
         Command::Release { scope, granted },
         Command::Transfer { scope, granted, to: client.node },
-        Command::Retire { scope },
+        Command::Forget { scope },
         Command::BumpEpoch { expected: ClusterEpoch(4), reason: text, actor: text },
         Command::Cordon { node: client.node, cordon: Cordon::Draining },
         Command::SetFlag { name, on: true },
@@ -45,10 +45,24 @@ fn samples() -> Vec<Entry> {
     [Entry::Register { client }].into_iter().chain(of_client).chain(of_leader).collect()
 }
 
+/// One entry of each kind that version 2 has added.
+fn samples_of_version_2() -> Vec<Entry> {
+    let (client, registered, command) = (life(1, 2), Registration(token(1, 9)), Command::Retire { scope: named("s") });
+    vec![Entry::Client { client, registered, sequence: 3, unanswered: 2, command: command.into() }]
+}
+
 #[test]
 fn entries_of_version_1_are_written_and_read_as_ever() {
-    let golden: Vec<&str> = include_str!("entries_v1.txt").lines().collect();
-    let samples = samples();
+    are_as_ever(&samples_of_version_1(), include_str!("entries_v1.txt"));
+}
+
+#[test]
+fn entries_of_version_2_are_written_and_read_as_ever() {
+    are_as_ever(&samples_of_version_2(), include_str!("entries_v2.txt"));
+}
+
+fn are_as_ever(samples: &[Entry], golden: &str) {
+    let golden: Vec<&str> = golden.lines().collect();
     assert_eq!(golden.len(), samples.len());
     for (entry, golden) in samples.iter().zip(golden) {
         let bytes = entry.to_bytes().unwrap();

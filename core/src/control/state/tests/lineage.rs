@@ -76,5 +76,5 @@ fn two_recoveries_to_one_epoch_do_not_meet_unnoticed() {
     let (mut own, other) = (recovered(5), recovered(6));
     let delta = Delta { lineage: other.lineage(), applied: 0, chain: other.chain(), entries: vec![] };
     let conflict = Conflict { own: own.lineage(), other: other.lineage() };
-    assert_eq!(own.follow(&delta, &mut vec![]), Err(DeltaRefused::OtherHistory(conflict)), "rule C5");
+    assert_eq!(own.follow(&delta, NEWEST, &mut vec![]), Err(DeltaRefused::OtherHistory(conflict)), "rule C5");
 }

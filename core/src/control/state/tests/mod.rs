@@ -10,6 +10,7 @@ mod shared;
 mod snapshots;
 
 use super::*;
+use crate::codec::BodyVersion;
 use crate::epoch::{ClusterEpoch, FenceToken};
 use crate::identity::{BootIncarnation, Incarnation, NodeId, StoreIncarnation};
 use crate::time::Duration;
@@ -42,7 +43,7 @@ impl Log {
         let at = At { index: self.state.applied() + 1, term: self.term };
         self.changes.clear();
         self.entries.push(LoggedEntry { term: self.term, bytes: bytes.into() });
-        self.state.apply(at, bytes, &mut self.changes).unwrap()
+        self.state.apply(at, bytes, NEWEST, &mut self.changes).unwrap()
     }
 
     /// The next command of a client that has all answers so far.
@@ -61,6 +62,12 @@ impl Log {
 
     pub(crate) fn leader(&mut self, command: LeaderCommand) -> Outcome {
         self.append(&Entry::Leader { term: self.term, command })
+    }
+
+    /// Entries of that version may be used from now on.
+    pub(crate) fn activate(&mut self, version: u8) {
+        let outcome = self.leader(LeaderCommand::Activate { version: BodyVersion(version) });
+        assert_eq!(outcome, Outcome::Done(Answer::Set));
     }
 
     /// A registered client.

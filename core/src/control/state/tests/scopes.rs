@@ -110,14 +110,51 @@ fn a_cordoned_node_keeps_what_it_has_and_gets_nothing_new() {
 }
 
 #[test]
-fn only_an_idle_scope_is_retired_and_its_tokens_go_on_rising() {
+fn only_an_idle_scope_that_is_known_is_retired_and_its_tokens_go_on_rising() {
+    let mut log = Log::new();
+    log.activate(2);
+    let (client, _) = log.member(1);
+    let (scope, retire) = (named("s"), Command::Retire { scope: named("s") });
+    assert_eq!(log.command(client, retire.clone()), Outcome::Refused(Refusal::UnknownScope));
+    log.campaign(client, scope);
+    let first = log.lease(scope);
+    assert_eq!(log.command(client, retire.clone()), Outcome::Refused(Refusal::InUse), "held");
+    log.command(client, Command::Cordon { node: client.node, cordon: Cordon::Draining });
+    log.command(client, Command::Release { scope, granted: first.granted });
+    log.campaign(client, scope);
+    assert_eq!(log.command(client, retire.clone()), Outcome::Refused(Refusal::InUse), "waited for");
+    log.command(client, Command::Withdraw { scope });
+    assert_eq!(log.command(client, retire), Outcome::Done(Answer::Set));
+    assert_eq!(log.state.scopes().count(), 0);
+    log.command(client, Command::Cordon { node: client.node, cordon: Cordon::None });
+    log.campaign(client, scope);
+    let again = log.lease(scope);
+    assert!(again.token > first.token, "LEASE-2, rule V6");
+    let late = log.command(client, Command::Release { scope, granted: first.granted });
+    assert!(matches!(late, Outcome::Refused(Refusal::NotHolder { .. })), "a late release frees nothing: {late:?}");
+}
+
+#[test]
+fn the_global_scope_stays() {
+    let mut log = Log::new();
+    log.activate(2);
+    let (client, _) = log.member(1);
+    log.campaign(client, Scope::Global);
+    let granted = log.lease(Scope::Global).granted;
+    log.command(client, Command::Release { scope: Scope::Global, granted });
+    let refused = log.command(client, Command::Retire { scope: Scope::Global });
+    assert_eq!(refused, Outcome::Refused(Refusal::NotRetirable));
+}
+
+#[test]
+fn only_an_idle_scope_is_forgotten_and_its_tokens_go_on_rising() {
     let mut log = Log::new();
     let (client, _) = log.member(1);
     log.campaign(client, Scope::Global);
     let first = log.lease(Scope::Global);
-    assert_eq!(log.command(client, Command::Retire { scope: Scope::Global }), Outcome::Refused(Refusal::InUse));
+    assert_eq!(log.command(client, Command::Forget { scope: Scope::Global }), Outcome::Refused(Refusal::InUse));
     log.command(client, Command::Release { scope: Scope::Global, granted: first.granted });
-    assert_eq!(log.command(client, Command::Retire { scope: Scope::Global }), Outcome::Done(Answer::Set));
+    assert_eq!(log.command(client, Command::Forget { scope: Scope::Global }), Outcome::Done(Answer::Set));
     assert_eq!(log.state.scopes().count(), 0);
     log.campaign(client, Scope::Global);
     assert!(log.lease(Scope::Global).token > first.token);

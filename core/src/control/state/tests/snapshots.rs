@@ -62,9 +62,9 @@ proptest! {
         }
         let (lineage, applied, chain) = (log.state.lineage(), copy.state.applied(), log.state.chain());
         let delta = Delta { lineage, applied, chain, entries: log.entries[cut..].to_vec() };
-        prop_assert_eq!(copy.state.follow(&delta, &mut vec![]), Ok(()));
+        prop_assert_eq!(copy.state.follow(&delta, NEWEST, &mut vec![]), Ok(()));
         prop_assert_eq!(&copy.state, &log.state);
-        let known = copy.state.follow(&delta, &mut vec![]);
+        let known = copy.state.follow(&delta, NEWEST, &mut vec![]);
         prop_assert!(cut == log.entries.len() || known == Err(DeltaRefused::Known));
     }
 
@@ -76,7 +76,7 @@ proptest! {
         for entry in &log.entries {
             let mut changes = vec![];
             let at = At { index: state.applied() + 1, term: entry.term };
-            state.apply(at, &entry.bytes, &mut changes).unwrap();
+            state.apply(at, &entry.bytes, NEWEST, &mut changes).unwrap();
             for change in changes {
                 if let Change::Granted { scope, lease } | Change::Reissued { scope, lease } = change {
                     let before = tokens.insert(scope, lease.token);
@@ -115,12 +115,12 @@ fn a_delta_that_does_not_fit_is_refused() {
     let (mut log, other) = (Log::new(), play(&[(0, 1, 0)]));
     let (lineage, chain) = (log.state.lineage(), log.state.chain());
     let delta = |applied, chain, entries| Delta { lineage, applied, chain, entries };
-    let gap = log.state.follow(&delta(3, chain, vec![]), &mut vec![]);
+    let gap = log.state.follow(&delta(3, chain, vec![]), NEWEST, &mut vec![]);
     assert_eq!(gap, Err(DeltaRefused::Gap { found: 3, applied: 0 }));
-    let turn = log.state.follow(&delta(0, other.state.chain(), vec![]), &mut vec![]);
+    let turn = log.state.follow(&delta(0, other.state.chain(), vec![]), NEWEST, &mut vec![]);
     assert_eq!(turn, Err(DeltaRefused::OtherLog), "rule F2");
     let many = vec![LoggedEntry { term: 1, bytes: [].into() }; limits::DELTA_ENTRIES + 1];
-    let too_large = log.state.follow(&delta(0, chain, many), &mut vec![]);
+    let too_large = log.state.follow(&delta(0, chain, many), NEWEST, &mut vec![]);
     assert_eq!(too_large, Err(DeltaRefused::TooLarge { entries: 1_025, bytes: 0 }));
     assert_eq!(log.state, Log::new().state);
 }

@@ -10,12 +10,15 @@
 //! | `handovers` | has scopes handed over |
 //! | `seats` | replaces voters |
 //! | `recoveries` | begins another history where a quorum is lost, or from a backup |
+//! | `activator` | has the next version of commands activated, again and again until that is done |
+//! | `retirers` | have scopes held, dropped and retired |
 //! | `stage` | lets one node lead, and one hold every scope |
 //! | `watcher` | asks how the group looks |
 //! | `finale` | in the end wants every scope to be held, and every register to be written and read |
 //!
 //! What operators know of the group, all of them know.
 
+mod activator;
 mod actors;
 mod epochs;
 mod finale;
@@ -24,10 +27,13 @@ mod guess;
 mod handovers;
 mod holders;
 mod recoveries;
+mod retirers;
 mod seats;
 mod stage;
 mod watcher;
 mod writers;
+
+pub(in crate::mesh) use activator::is_activated;
 
 use super::super::settings;
 use crate::scenario::{ControlLoad, Scenario};
@@ -138,6 +144,12 @@ fn parts(shared: &Shared, streams: &mut Streams) -> Vec<Box<dyn Part>> {
     }
     for number in 0..load.writers {
         parts.push(Box::new(writers::Writer::new(number, stream("writer", number))));
+    }
+    for number in 0..load.retirers {
+        parts.extend(retirers::Retirer::new(number, stream("retirer", number)).map(|it| Box::new(it) as Box<dyn Part>));
+    }
+    if let Some(at) = load.activate_at {
+        parts.push(Box::new(activator::Activator::new(TrueTime(0) + at.0, stream("activator", 0))));
     }
     if let Some(every) = load.bump_every {
         parts.push(Box::new(epochs::Epochs::new(every.0, stream("epochs", 0))));
