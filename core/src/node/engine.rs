@@ -272,16 +272,17 @@ impl<A: Application> Node<A> {
         self.outbox.persisted(upto);
         if A::SEES_PERSISTED && matches!(self.phase, Phase::Running) {
             let upto = self.outbox.journal.known_synced();
-            self.step(ctx, Input::Persisted { upto }, scratch);
+            self.hand_over(ctx, Input::Persisted { upto }, scratch);
         }
         if matches!(self.phase, Phase::Founding(founded) if upto >= founded) {
             self.phase = Phase::Running;
             let (life, keys) = (self.life(), self.seat.keys);
-            self.step(ctx, Input::Start { life, keys }, scratch);
+            self.hand_over(ctx, Input::Start { life, keys }, scratch);
         }
         if matches!(self.phase, Phase::Running) {
             self.trim(ctx, scratch);
         }
+        self.outbox.gate.close_step();
     }
 
     /// A keyring that changes before the node speaks is told with its start.
@@ -312,8 +313,15 @@ impl<A: Application> Node<A> {
         self.step(ctx, Input::Loaded { sequence, record }, scratch);
     }
 
-    /// Hands one event to the application, and then everything its machines tell one another because of it.
-    pub(super) fn step(&mut self, ctx: &mut Ctx<'_>, input: Input<A>, scratch: &mut Scratch<A>) {
+    /// A step: what one event causes.
+    fn step(&mut self, ctx: &mut Ctx<'_>, input: Input<A>, scratch: &mut Scratch<A>) {
+        self.hand_over(ctx, input, scratch);
+        self.outbox.gate.close_step();
+    }
+
+    /// Hands one event to the application, and then everything its machines tell one another because of it. The caller
+    /// closes the step.
+    pub(super) fn hand_over(&mut self, ctx: &mut Ctx<'_>, input: Input<A>, scratch: &mut Scratch<A>) {
         let mut next = Some(input);
         let mut steps = 0;
         while let Some(input) = next {
@@ -327,7 +335,6 @@ impl<A: Application> Node<A> {
             self.application.handle(ctx, input, &mut sink);
             next = scratch.inbox.pop_front().map(Input::Local);
         }
-        self.outbox.gate.close_step();
     }
 
     /// Lets go what is done waiting. A machine whose action is late is told, which is a step of its own.

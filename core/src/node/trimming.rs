@@ -191,7 +191,8 @@ impl<A: Application> Outbox<A> {
 }
 
 impl<A: Application> Node<A> {
-    /// Takes the trim under way as far as the disk has come, or begins one. Called when the disk has.
+    /// Takes the trim under way as far as the disk has come, or begins one. Called when the disk has; what is written here
+    /// belongs to the same step as all else that follows from that.
     pub(super) fn trim(&mut self, ctx: &mut Ctx<'_>, scratch: &mut Scratch<A>) {
         if self.outbox.trimming.is_due() && !self.is_overloaded() {
             self.outbox.cut();
@@ -204,7 +205,7 @@ impl<A: Application> Node<A> {
                     if core::mem::replace(&mut was_asked, true) || self.is_overloaded() {
                         return;
                     }
-                    self.step(ctx, Input::Checkpoint { below }, scratch);
+                    self.hand_over(ctx, Input::Checkpoint { below }, scratch);
                 }
                 Turn::Anchor(cut) => {
                     let genesis = self.genesis();
