@@ -19,6 +19,8 @@ use relaymesh_core::time::Time;
 pub struct Journal {
     speaks: BodyVersion,
     pub(super) writes: BodyVersion,
+    /// Records from here on say where their entries stand.
+    pub(super) placed_from: Sequence,
     entries: u64,
     pub(super) logs: BTreeMap<LogName, Log>,
     last_append: BTreeMap<u64, Appended>,
@@ -68,6 +70,7 @@ impl Journal {
         Self {
             speaks,
             writes: UNACTIVATED,
+            placed_from: Sequence(0),
             entries: 0,
             logs: BTreeMap::new(),
             last_append: BTreeMap::new(),
@@ -90,7 +93,14 @@ impl Journal {
                 self.keep(sequence, log, position, entry);
             }
             Record::Placed { log, position, entry } => self.keep(sequence, log, position, entry),
-            Record::Activated => self.writes = NEWEST_VERSION,
+            Record::Activated => self.activate(sequence),
+        }
+    }
+
+    /// Version 2 is written from that record on.
+    fn activate(&mut self, record: Sequence) {
+        if self.writes < NEWEST_VERSION {
+            (self.writes, self.placed_from) = (NEWEST_VERSION, record);
         }
     }
 
@@ -110,7 +120,7 @@ impl Journal {
         self.entries += u64::from(before == Sequence(0));
         let appended = Appended { sequence: entry.sequence, position };
         let last = self.last_append.entry(entry.client).or_insert_with(|| appended.clone());
-        if last.sequence < appended.sequence {
+        if last.sequence <= appended.sequence {
             *last = appended;
         }
         log.recent.insert(position, entry);
@@ -135,7 +145,7 @@ impl Journal {
             }
             Request::Activate => {
                 if self.writes < NEWEST_VERSION {
-                    self.writes = NEWEST_VERSION;
+                    self.activate(ctx.next_record);
                     out.push(Action::Write(self.writes, Record::Activated));
                 }
                 out.push(Action::Reply(id, Reply::Activated));

@@ -41,13 +41,15 @@ impl Journal {
         if self.moving.is_stuck || !self.moving.awaited.is_empty() {
             return;
         }
+        // Records that do not say where their entries stand are older than it seems, if activation fell behind the cut.
+        let old = cut.max(self.placed_from);
         let mut moved = 0;
         for _ in 0..LOOKED_AT_MAX {
             let Some((name, position)) = self.moving.next else { break };
             let log = &self.logs[&name];
             self.moving.next = if position < log.records.len() as u64 {
                 let (record, recent) = (log.records[position as usize], log.recent.get(&position).cloned());
-                if record < cut {
+                if record < old {
                     moved += 1;
                     match recent {
                         Some(entry) => self.write_again(ctx, name, position, entry, out),
