@@ -131,7 +131,8 @@ impl Acceptor {
 
     /// All that has to be remembered, in an order that does not change: what is behind `after`, or everything.
     pub fn remembered(&self, after: Option<&Accepted>) -> impl Iterator<Item = Accepted> {
-        let cluster = (after.is_none() && self.floor > ClusterEpoch(0)).then_some(Accepted::Cluster { epoch: self.floor });
+        let cluster =
+            (after.is_none() && self.floor > ClusterEpoch(0)).then_some(Accepted::Cluster { epoch: self.floor });
         let from = match after {
             Some(Accepted::Scope { scope, .. }) => Bound::Excluded(*scope),
             Some(Accepted::Cluster { .. }) | None => Bound::Unbounded,

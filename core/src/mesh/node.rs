@@ -119,7 +119,12 @@ impl MeshNode {
         }
     }
 
-    pub(super) fn tell_membership(&mut self, ctx: &mut Ctx<'_>, event: membership::Event, out: &mut impl Sink<Output<Self>>) {
+    pub(super) fn tell_membership(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        event: membership::Event,
+        out: &mut impl Sink<Output<Self>>,
+    ) {
         let (control, now) = (&mut self.control, ctx.now);
         let lift = |action| {
             if let membership::Action::Locate(node, _) = action {

@@ -215,7 +215,9 @@ impl<A: Application> Node<A> {
             scratch.push(ctx.cause, Action::Load { ticket, sequence });
         }
         if startup.is_complete() {
-            let Phase::Reading { startup, lowest } = core::mem::replace(&mut self.phase, Phase::Stopped) else { return };
+            let Phase::Reading { startup, lowest } = core::mem::replace(&mut self.phase, Phase::Stopped) else {
+                return;
+            };
             match startup.finish() {
                 Ok(Read { recovered, given_up, sizes: Sizes { covered, grown } }) => {
                     self.outbox.trimming.recovered(recovered.anchor.as_ref(), lowest, (covered, grown));

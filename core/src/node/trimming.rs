@@ -156,7 +156,9 @@ impl Trimming {
     }
 
     fn is_due(&self) -> bool {
-        matches!(self.phase, Phase::Resting) && self.emptied >= self.first && self.grown.reaches(self.bound, self.covered)
+        matches!(self.phase, Phase::Resting)
+            && self.emptied >= self.first
+            && self.grown.reaches(self.bound, self.covered)
     }
 }
 

@@ -81,7 +81,9 @@ pub enum Damage {
         before: BootIncarnation,
     },
     /// The journal was trimmed once, and neither an anchor nor a genesis can be read.
-    #[error("where the journal starts cannot be read any more: the store is damaged; keep it for inspection and start the node on an empty one")]
+    #[error(
+        "where the journal starts cannot be read any more: the store is damaged; keep it for inspection and start the node on an empty one"
+    )]
     LostStart,
     /// The first record is not a genesis record, or a later one is.
     #[error("record {at} is out of place: the store was not written by this program; start the node on an empty one")]

@@ -86,13 +86,7 @@ impl Writer {
     ///
     /// # Panics
     /// When something that would be emptied is not known synced.
-    pub fn anchor(
-        &self,
-        place: Sequence,
-        anchor: &Anchor,
-        chain: Chain,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
+    pub fn anchor(&self, place: Sequence, anchor: &Anchor, chain: Chain, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         assert!(anchor.first.before() <= self.synced, "only what is durable can be trimmed");
         let header = Header {
             sequence: place,

@@ -3,7 +3,9 @@
 use super::{ALICE, BOB};
 use relaymesh_core::codec::{BodyVersion, decode_value, encode_value};
 use relaymesh_core::control::commands;
-use relaymesh_core::control::group::wire::{Ballot, Blob, Body, Candidacy, Change, Entry, Payload, SnapshotMeta, Standing};
+use relaymesh_core::control::group::wire::{
+    Ballot, Blob, Body, Candidacy, Change, Entry, Payload, SnapshotMeta, Standing,
+};
 use relaymesh_core::control::group::{self, GroupId, Members, Record, Voter, VoterId};
 use relaymesh_core::control::node::wire::{Follow, Followed};
 use relaymesh_core::control::node::{

@@ -50,7 +50,8 @@ impl Anchor {
         if checksum(first - 1) != Some(*previous) {
             return Some(format!("does not carry the checksum of record {}", first - 1));
         }
-        let is_durable = |at: &u64| ledger.get((*at - 1) as usize).is_some_and(|known| disk.holds(Sequence(*at), known));
+        let is_durable =
+            |at: &u64| ledger.get((*at - 1) as usize).is_some_and(|known| disk.holds(Sequence(*at), known));
         let lacking = (started..=*covers).find(|at| !is_durable(at));
         lacking.map(|at| format!("covers record {at}, which is not durable"))
     }

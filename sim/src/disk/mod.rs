@@ -106,7 +106,8 @@ impl Disk {
         below: Sequence,
     ) -> Result<(), StoreFailure> {
         self.admit(condition)?;
-        let seen: Vec<u64> = self.cache.bytes.range(from.next().0..below.0.max(from.next().0)).map(|(at, _)| *at).collect();
+        let seen: Vec<u64> =
+            self.cache.bytes.range(from.next().0..below.0.max(from.next().0)).map(|(at, _)| *at).collect();
         // The first one stands for the order as a whole, so that it is synced also when there is nothing to empty.
         self.write(write, Operation::Empty(from));
         seen.into_iter().for_each(|at| self.write(write, Operation::Empty(Sequence(at))));

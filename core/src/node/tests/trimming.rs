@@ -138,7 +138,9 @@ fn an_anchor_that_rots_is_not_missed_while_everything_is_still_there() {
 #[test]
 fn where_only_an_anchor_is_left_that_cannot_be_read_nothing_is_founded() {
     let mut disk = Disk::default();
-    [&mut disk.synced, &mut disk.cached].into_iter().for_each(|slots| drop(slots.insert(0, b"once an anchor".to_vec())));
+    [&mut disk.synced, &mut disk.cached]
+        .into_iter()
+        .for_each(|slots| drop(slots.insert(0, b"once an anchor".to_vec())));
     let mut host = Host::with(disk, small());
     assert_eq!(host.power_on().last(), Some(&Stopped(StopReason::Damaged(Damage::LostStart))));
 }
