@@ -37,7 +37,7 @@ pub struct Seat {
 
 /// One process of one node.
 pub struct Node<A: Application> {
-    seat: Seat,
+    pub(super) seat: Seat,
     phase: Phase,
     pub(super) outbox: Outbox<A>,
     application: A,
@@ -262,10 +262,6 @@ impl<A: Application> Node<A> {
         }
         self.outbox.frame(ctx.cause, scratch, |journal, out| journal.boot_record(out));
         self.phase = Phase::Founding(self.outbox.gate.written());
-    }
-
-    pub(super) fn genesis(&self) -> Genesis {
-        Genesis { cluster: self.seat.cluster, node: self.seat.node, store: self.seat.fresh_store }
     }
 
     // --- running ------------------------------------------------------------------------------------------------

@@ -193,6 +193,11 @@ impl<A: Application> Outbox<A> {
 }
 
 impl<A: Application> Node<A> {
+    /// Whose journal it is, if it is founded now.
+    pub(super) fn genesis(&self) -> Genesis {
+        Genesis { cluster: self.seat.cluster, node: self.seat.node, store: self.seat.fresh_store }
+    }
+
     /// Takes the trim under way as far as the disk has come, or begins one. Called when the disk has; what is written here
     /// belongs to the same step as all else that follows from that.
     pub(super) fn trim(&mut self, ctx: &mut Ctx<'_>, scratch: &mut Scratch<A>) {

@@ -3,7 +3,7 @@
 //! The ledger of a host holds what its processes have written to each slot, in the order in which they wrote. The disk
 //! tells what is truly on the platter. Both are facts of the world; nothing here relies on a node's own account.
 
-use super::trimming::{Anchor, start_of};
+use super::trimming::{Anchor, lacks_what_is_marked, start_of};
 use super::{DUR_1, DUR_2, Findings, INC_1, ORD_1, REC_1, TRIM_1, WIRE_1};
 use crate::disk::{Bytes, Disk};
 use alloc::collections::VecDeque;
@@ -15,7 +15,7 @@ use relaymesh_core::envelope::{KeyIds, OpenError};
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::identity::Incarnation;
 use relaymesh_core::machine::CauseId;
-use relaymesh_core::record::{Sequence, read_frame};
+use relaymesh_core::record::Sequence;
 use relaymesh_core::time::Time;
 
 /// What must become of a packet that arrives.
@@ -118,16 +118,7 @@ impl EngineChecks {
         watched.spoke = false;
         watched.written_to = 0;
         watched.last_gated = CauseId(0);
-        // What stands below the start is nobody's any more. Where the newest anchor is rotten, the start is an older one,
-        // from which on everything has to be there again.
-        let start = start_of(disk.cached_slots());
-        let is_part = |at: Sequence| at.0 >= start || at.0 <= 1;
-        let marks = disk.cached_slots().filter(|(at, _)| is_part(*at)).filter_map(|(_, bytes)| read_frame(bytes).ok());
-        let highest = marks.map(|frame| frame.synced).max().unwrap_or_default();
-        let is_marked = |at: Sequence| (start..=highest.0).contains(&at.0);
-        let present = disk.cached_slots().filter(|(at, _)| is_marked(*at)).count() as u64;
-        let is_lacking = disk.rotten_slots().next().is_some() && present < (highest.0 + 1).saturating_sub(start);
-        watched.must_not_speak = is_lacking || disk.rotten_slots().any(is_marked);
+        watched.must_not_speak = lacks_what_is_marked(disk);
     }
 
     /// The host's disk was replaced.

@@ -6,7 +6,7 @@ use super::engine::is_frame_of;
 use crate::disk::{Bytes, Disk};
 use alloc::format;
 use alloc::string::String;
-use relaymesh_core::record::Sequence;
+use relaymesh_core::record::{Sequence, read_frame};
 
 /// The byte that tells an anchor from records.
 const ANCHOR_KIND: u8 = 4;
@@ -74,4 +74,21 @@ fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
 pub(super) fn start_of<'a>(slots: impl Iterator<Item = (Sequence, &'a Bytes)>) -> u64 {
     let places = slots.take_while(|(at, _)| at.0 <= 1);
     places.filter_map(|(at, bytes)| Anchor::read(at, bytes)).map(|anchor| anchor.first).max().unwrap_or(1)
+}
+
+/// Whether something that a mark vouches for cannot be read any more.
+///
+/// What stands below the start is nobody's. Where the newest anchor is rotten, the start is an older one, from which on
+/// everything has to be there again.
+pub(super) fn lacks_what_is_marked(disk: &Disk) -> bool {
+    if disk.rotten_slots().next().is_none() {
+        return false;
+    }
+    let start = start_of(disk.cached_slots());
+    let is_part = |at: Sequence| at.0 >= start || at.0 <= 1;
+    let marks = disk.cached_slots().filter(|(at, _)| is_part(*at)).filter_map(|(_, bytes)| read_frame(bytes).ok());
+    let highest = marks.map(|frame| frame.synced.0).max().unwrap_or_default();
+    let is_marked = |at: Sequence| (start..=highest).contains(&at.0);
+    let present = disk.cached_slots().filter(|(at, _)| is_marked(*at)).count() as u64;
+    present < (highest + 1).saturating_sub(start) || disk.rotten_slots().any(is_marked)
 }
