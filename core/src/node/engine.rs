@@ -12,7 +12,7 @@ use crate::gate::{Release, WriteNumber};
 use crate::identity::{BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation};
 use crate::limits::Limits;
 use crate::machine::{CauseId, Ctx};
-use crate::record::{Frame, Genesis, Kind, Recovered, Sequence};
+use crate::record::{Frame, Kind, Recovered, Sequence};
 use crate::time::Time;
 use alloc::boxed::Box;
 
