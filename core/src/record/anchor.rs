@@ -23,6 +23,9 @@ pub const PLACES: [Sequence; 2] = [Sequence(0), Sequence(1)];
 /// The first slot that is emptied.
 pub const TRIMMED_FROM: Sequence = Sequence(2);
 
+/// No journal gets there: what claims to is not counted on from.
+const SEQUENCE_MAX: Sequence = Sequence(1 << 62);
+
 /// Whether a slot is a place of anchors.
 pub(super) fn is_place(slot: Sequence) -> bool {
     PLACES.contains(&slot)
@@ -72,6 +75,6 @@ impl Anchored {
 /// trimmed, and what is emptied was durable.
 fn read_anchor(frame: &Frame<'_>) -> Option<Anchor> {
     let anchor: Anchor = codec::decode_value(frame.body).ok()?;
-    let is_sound = anchor.first > TRIMMED_FROM && anchor.first.before() <= frame.synced;
+    let is_sound = anchor.first > TRIMMED_FROM && anchor.first.before() <= frame.synced && frame.synced < SEQUENCE_MAX;
     is_sound.then_some(anchor)
 }
