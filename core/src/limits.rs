@@ -15,6 +15,12 @@ pub struct Limits {
     pub unsynced_writes: u64,
     /// Bytes that may be waiting for the disk before the node refuses requests and sheds packets.
     pub unsynced_bytes: u64,
+    /// Records by which the journal grows before it is trimmed; or as many as it held when it last was, if that is more.
+    pub trim_records: u64,
+    /// Bytes by which it grows before it is trimmed, likewise.
+    pub trim_bytes: u64,
+    /// Slots emptied with one sync.
+    pub trim_slots: u64,
     /// Bytes of the encoded body of one journal record.
     pub record_bytes: usize,
     /// Bytes of one packet, header and authenticator included.
@@ -28,6 +34,9 @@ impl Default for Limits {
             gate_actions: 4_096,
             unsynced_writes: 4_096,
             unsynced_bytes: 64 << 20,
+            trim_records: 16_384,
+            trim_bytes: 64 << 20,
+            trim_slots: 1_024,
             record_bytes: 1 << 20,
             packet_bytes: 1 << 20,
         }

@@ -17,7 +17,8 @@ use relaymesh_core::identity::{
     BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, StoreIncarnation, Tenant,
 };
 use relaymesh_core::machine::CauseId;
-use relaymesh_core::record::{Genesis, Kind, Recovered, Recovery, Sequence, Writer, read_genesis};
+use relaymesh_core::record::anchor::PLACES;
+use relaymesh_core::record::{Anchor, Genesis, Kind, Recovered, Recovery, Sequence, Writer, read_genesis};
 use relaymesh_core::secret::SecretKey;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
@@ -46,7 +47,10 @@ const CONTROL_REQUEST_RETIRE_V1: Golden =
     Golden { name: "control-request-retire-v1.hex", text: include_str!("golden/control-request-retire-v1.hex") };
 const CONTROL_REPLY_RETIRE_V1: Golden =
     Golden { name: "control-reply-retire-v1.hex", text: include_str!("golden/control-reply-retire-v1.hex") };
-const ALL: [Golden; 12] = [
+const ANCHOR_V1: Golden = Golden { name: "journal-anchor-v1.hex", text: include_str!("golden/journal-anchor-v1.hex") };
+const CONTROL_STANDING_V1: Golden =
+    Golden { name: "control-record-standing-v1.hex", text: include_str!("golden/control-record-standing-v1.hex") };
+const ALL: [Golden; 14] = [
     PACKET_V1,
     JOURNAL_V1,
     MESSAGE_V1,
@@ -59,6 +63,8 @@ const ALL: [Golden; 12] = [
     CONTROL_REPLY_V1,
     CONTROL_REQUEST_RETIRE_V1,
     CONTROL_REPLY_RETIRE_V1,
+    ANCHOR_V1,
+    CONTROL_STANDING_V1,
 ];
 
 #[test]
@@ -98,6 +104,32 @@ fn a_journal_of_version_1_is_recovered_and_written_to_the_same_bytes() {
 }
 
 #[test]
+fn a_trimmed_journal_of_version_1_is_recovered_and_its_anchor_written_to_the_same_bytes() {
+    let mut writer = Recovered::empty().writer(BootIncarnation(1));
+    let genesis = Genesis { cluster: CLUSTER, node: ALICE, store: StoreIncarnation(0xD15C) };
+    frame(|out| writer.genesis(&genesis, out));
+    frame(|out| writer.boot_record(out));
+    let chain = writer.chain();
+    writer.synced(Sequence(2));
+    let first = frame(|out| write_parcel(&mut writer, out));
+    writer.synced(Sequence(3));
+    let anchor = Anchor { genesis, first: Sequence(3), boot: BootIncarnation(1) };
+    let anchored = frame(|out| writer.anchor(PLACES[0], &anchor, chain, out).map(|()| Sequence(0)));
+    ANCHOR_V1.is(&[anchored, first]);
+
+    let stored = ANCHOR_V1.blocks();
+    let mut recovery = Recovery::new();
+    assert_eq!(recovery.feed(PLACES[0], Some(&stored[0])), Ok(None));
+    assert_eq!(recovery.feed(PLACES[1], None), Ok(None));
+    assert_eq!(recovery.due(), Sequence(3));
+    let kept = recovery.feed(Sequence(3), Some(&stored[1])).unwrap().unwrap();
+    assert_eq!(Parcel::decode(kept.version, kept.body), Ok(parcel()));
+    let recovered = recovery.finish().unwrap();
+    assert_eq!((recovered.end, recovered.boot, recovered.synced), (Sequence(3), BootIncarnation(1), Sequence(3)));
+    assert_eq!(recovered.anchor.map(|it| it.anchor), Some(anchor));
+}
+
+#[test]
 fn a_message_of_version_1_is_read_and_written_as_the_same_bytes() {
     MESSAGE_V1.holds(BodyVersion(1), &mesh::messages());
 }
@@ -121,6 +153,7 @@ fn a_reply_of_version_1_is_read_and_written_as_the_same_bytes() {
 fn what_the_control_group_says_and_stores_in_version_1_is_read_and_written_as_the_same_bytes() {
     CONTROL_MESSAGE_V1.holds(BodyVersion(1), &control::messages());
     CONTROL_RECORD_V1.holds(BodyVersion(1), &control::records());
+    CONTROL_STANDING_V1.holds(BodyVersion(1), &control::standings());
     CONTROL_REQUEST_V1.holds(BodyVersion(1), &control::requests());
     CONTROL_REPLY_V1.holds(BodyVersion(1), &control::replies());
     // What was added together with commands of version 2: nothing that was there before has changed.

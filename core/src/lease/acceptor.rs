@@ -12,6 +12,7 @@ use crate::identity::NodeId;
 use crate::time::WallTime;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
+use core::ops::Bound;
 use serde::{Deserialize, Serialize};
 
 /// Conflicts on record, at most; the oldest go first.
@@ -126,6 +127,18 @@ impl Acceptor {
                 self.newest = self.newest.max(epoch);
             }
         }
+    }
+
+    /// All that has to be remembered, in an order that does not change: what is behind `after`, or everything.
+    pub fn remembered(&self, after: Option<&Accepted>) -> impl Iterator<Item = Accepted> {
+        let cluster =
+            (after.is_none() && self.floor > ClusterEpoch(0)).then_some(Accepted::Cluster { epoch: self.floor });
+        let from = match after {
+            Some(Accepted::Scope { scope, .. }) => Bound::Excluded(*scope),
+            Some(Accepted::Cluster { .. }) | None => Bound::Unbounded,
+        };
+        let scopes = self.scopes.range((from, Bound::Unbounded));
+        cluster.into_iter().chain(scopes.map(|(scope, epoch)| Accepted::Scope { scope: *scope, epoch: *epoch }))
     }
 
     /// The oldest epoch that is accepted for a scope.

@@ -48,6 +48,8 @@ pub enum Event {
     },
     /// Records up to this one are durable.
     Durable(Sequence),
+    /// What was written so far is to be given up, and what is needed of it to be written again.
+    Checkpoint,
     /// A node listens at the endpoint of a seed.
     Found {
         /// Who.
@@ -278,6 +280,7 @@ impl Machine for Membership {
             Event::Wake => {}
             Event::Message { envelope, message } => self.message(ctx, &envelope, message, out),
             Event::Durable(upto) => self.durable(ctx, upto, out),
+            Event::Checkpoint => self.remember(ctx, out),
             Event::Found { node, endpoint } => self.found(ctx, node, endpoint, out),
             Event::Keys(keys) => self.rekeyed(ctx, keys, out),
             Event::Request(id, request) => self.request(ctx, id, request, out),

@@ -160,6 +160,17 @@ impl Membership {
         out.push(Action::Write(Record::Reserved { upto }));
     }
 
+    /// Writes again up to where numbers may have been used.
+    pub(super) fn remember(&mut self, ctx: &mut Ctx<'_>, out: &mut impl Sink<Action>) {
+        let reserving = self.own.reserving.map_or(IncarnationNumber(0), |(_, upto)| upto);
+        let upto = self.own.reserved.max(reserving);
+        if upto > IncarnationNumber(0) {
+            // A reservation that follows in the same event stands behind this record.
+            ctx.next_record = ctx.next_record.next();
+            out.push(Action::Write(Record::Reserved { upto }));
+        }
+    }
+
     /// Numbers that were reserved may be used.
     pub(super) fn durable(&mut self, ctx: &mut Ctx<'_>, record: Sequence, out: &mut impl Sink<Action>) {
         let Some((_, upto)) = self.own.reserving.take_if(|(reserving, _)| *reserving <= record) else { return };

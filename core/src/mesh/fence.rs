@@ -86,6 +86,11 @@ impl Fence {
         self.acceptor.replay(accepted);
     }
 
+    /// What is remembered, behind `after`.
+    pub(super) fn remembered(&self, after: Option<&Accepted>) -> impl Iterator<Item = Accepted> {
+        self.acceptor.remembered(after)
+    }
+
     /// The cluster's epoch has come so far. What is returned is to be remembered.
     pub(super) fn raise(&mut self, epoch: ClusterEpoch) -> Option<Accepted> {
         self.acceptor.raise(epoch)

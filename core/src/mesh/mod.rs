@@ -16,6 +16,7 @@
 //! | `node` | the dispatcher |
 //! | `wire` | everything that is said, stored and answered, by machine |
 //! | [`fence`] | the fence for resources outside the mesh |
+//! | `checkpoint` | what the machines write again before the journal is trimmed |
 //! | `observation` | what operators see of any machine |
 //!
 //! Packets are admitted once, before any machine sees them: those that arrived before, those of another gossip domain
@@ -24,6 +25,7 @@
 //! Several machines may write in one event, always in this order: the control group, the fence, membership. Each counts
 //! its records from `ctx.next_record`, which goes on between them.
 
+mod checkpoint;
 pub mod fence;
 mod node;
 mod observation;

@@ -1,5 +1,6 @@
 //! The dispatcher: every wire of the production node on one page.
 
+use super::checkpoint::Checkpoint;
 use super::fence::{self, Fence};
 use super::observation::{AdmissionObservation, MeshObservation};
 use super::wire::{Message, OLDEST_VERSION, Record, Reply, Request};
@@ -36,8 +37,9 @@ pub struct MeshNode {
     node: NodeId,
     domain: GossipDomain,
     membership: Membership,
-    control: Control,
-    fence: Fence,
+    pub(super) control: Control,
+    pub(super) fence: Fence,
+    pub(super) checkpoint: Checkpoint,
 }
 
 /// Consensus cannot be printed; who is there can.
@@ -61,6 +63,7 @@ impl MeshNode {
             membership: Membership::new(settings.membership, identity),
             control: Control::new(settings.control),
             fence: Fence::default(),
+            checkpoint: Checkpoint::default(),
         }
     }
 
@@ -119,7 +122,12 @@ impl MeshNode {
         }
     }
 
-    fn tell_membership(&mut self, ctx: &mut Ctx<'_>, event: membership::Event, out: &mut impl Sink<Output<Self>>) {
+    pub(super) fn tell_membership(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        event: membership::Event,
+        out: &mut impl Sink<Output<Self>>,
+    ) {
         let (control, now) = (&mut self.control, ctx.now);
         let lift = |action| {
             if let membership::Action::Locate(node, _) = action {
@@ -130,7 +138,7 @@ impl MeshNode {
         self.membership.handle(ctx, event, &mut Lift::new(out, lift));
     }
 
-    fn tell_control(&mut self, ctx: &mut Ctx<'_>, event: control::Event, out: &mut impl Sink<Output<Self>>) {
+    pub(super) fn tell_control(&mut self, ctx: &mut Ctx<'_>, event: control::Event, out: &mut impl Sink<Output<Self>>) {
         let mut sink = ControlSink { out, epoch: None, announced: None };
         self.control.handle(ctx, event, &mut sink);
         let ControlSink { epoch, announced, .. } = sink;
@@ -179,6 +187,7 @@ impl Machine for MeshNode {
             Input::Persisted { upto } => {
                 self.tell_both(ctx, (control::Event::Durable(upto), membership::Event::Durable(upto)), out);
             }
+            Input::Checkpoint { below } => self.checkpoint(ctx, below, out),
             Input::Message(delivery) => self.delivered(ctx, delivery, out),
             Input::Request { id, request } => self.requested(ctx, id, request, out),
             Input::Found { node, endpoint } => {

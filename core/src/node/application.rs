@@ -36,7 +36,8 @@ pub trait Application: Machine<Event = Input<Self>, Action = Output<Self>> + Siz
     const SEES_PERSISTED: bool = false;
 
     /// Takes back one record of the journal after a restart, in the order in which it was written. No action may
-    /// follow from it.
+    /// follow from it. Of a journal that was trimmed the first record is the first one behind a checkpoint's beginning,
+    /// whatever it says; one that was not may hold checkpoints that came to nothing.
     fn replay(&mut self, sequence: Sequence, record: Self::Record);
 
     /// Does a piece of work. Pure: drivers may run it on any core, and the simulator may delay it.
@@ -131,6 +132,13 @@ pub enum Input<A: Application> {
         /// The last durable record.
         upto: Sequence,
     },
+    /// The journal has grown: write again what is still needed of the records before `below`, a bounded part of it, and
+    /// push [`Output::Checkpointed`] once nothing is left to write. Asked again, with the same `below`, whenever all that
+    /// was written is durable. Whoever needs every record for ever does nothing.
+    Checkpoint {
+        /// The first record that need not be written again.
+        below: Sequence,
+    },
     /// The gate dropped something because its `not_after` had passed.
     Late(Visible<A>),
     /// The driver's queue to `peer` in `class` is full: what is sent now is dropped.
@@ -198,6 +206,9 @@ pub enum Output<A: Application> {
         /// The record.
         record: A::Record,
     },
+    /// Everything needed of the records before this one was written again, so that [`Application::replay`] of this one
+    /// and those behind it, on a new process, leads to the state that a replay of all would have led to.
+    Checkpointed(Sequence),
     /// Let another party see something, at the latest at `not_after` (see [`gate`](crate::gate)).
     Show {
         /// What.

@@ -22,8 +22,11 @@ use core::ops::Range;
 pub enum Event<A: Application> {
     /// The first event of a process.
     Boot {
-        /// The last slot its store holds, zero for an empty store.
-        last: Sequence,
+        /// The lowest slot that is not empty, those below [`TRIMMED_FROM`](crate::record::anchor::TRIMMED_FROM) left out;
+        /// zero when there is none.
+        lowest: Sequence,
+        /// The last slot that is not empty; `None` for an empty store.
+        last: Option<Sequence>,
     },
     /// The deadline asked for, or any other instant.
     Wake,
@@ -125,6 +128,16 @@ pub enum Action<A: Application> {
         write: WriteNumber,
         /// The first slot to empty.
         from: Sequence,
+    },
+    /// Empty the slots from `from` to before `below`. A crash may lose this, or any part of it. There may be many slots
+    /// in between that are empty already; of others there are as many as `Limits::trim_slots` allows.
+    Trim {
+        /// The write's number.
+        write: WriteNumber,
+        /// The first slot to empty.
+        from: Sequence,
+        /// The first slot to keep.
+        below: Sequence,
     },
     /// Read a slot.
     Load {

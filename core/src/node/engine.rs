@@ -5,15 +5,16 @@ use super::contract::{Action, Effect, Event, Outgoing, Refusal, Scratch, StopRea
 use super::loads::{Reading, Ticket};
 use super::observation::NodeObservation;
 use super::outbox::{Outbox, StepSink, visible_again};
-use super::startup::{Fed, Startup};
+use super::startup::{Fed, Read, Sizes, Startup};
 use crate::codec::{Body, BodyVersion};
 use crate::envelope::{Class, Envelope, KeyIds};
 use crate::gate::{Release, WriteNumber};
 use crate::identity::{BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation};
 use crate::limits::Limits;
 use crate::machine::{CauseId, Ctx};
-use crate::record::{Frame, Genesis, Kind, Recovered, Sequence};
+use crate::record::{Frame, Kind, Recovered, Sequence};
 use crate::time::Time;
+use alloc::boxed::Box;
 
 /// Where a node sits and what it may use: everything that is settled before its process starts.
 #[derive(Clone, Debug)]
@@ -36,9 +37,9 @@ pub struct Seat {
 
 /// One process of one node.
 pub struct Node<A: Application> {
-    seat: Seat,
+    pub(super) seat: Seat,
     phase: Phase,
-    outbox: Outbox<A>,
+    pub(super) outbox: Outbox<A>,
     application: A,
 }
 
@@ -46,7 +47,7 @@ enum Phase {
     /// Before [`Event::Boot`].
     New,
     /// The journal is being read.
-    Reading(Startup),
+    Reading { startup: Box<Startup>, lowest: Sequence },
     /// Waiting for the boot record to become durable.
     Founding(WriteNumber),
     /// The node speaks.
@@ -69,7 +70,7 @@ impl<A: Application> Node<A> {
         match event {
             _ if matches!(self.phase, Phase::Stopped) => self.refuse_if_request(ctx, &event, Refusal::Stopped, scratch),
             Event::StoreFailed(failure) => self.stop(ctx, failure.into(), scratch),
-            Event::Boot { last } => self.boot(ctx, last, scratch),
+            Event::Boot { lowest, last } => self.boot(ctx, lowest, last, scratch),
             Event::Loaded { ticket, sequence, bytes } => self.loaded(ctx, ticket, sequence, bytes.as_deref(), scratch),
             Event::Persisted { upto } => self.persisted(ctx, upto, scratch),
             Event::Keys(keys) => self.rekeyed(ctx, keys, scratch),
@@ -138,10 +139,15 @@ impl<A: Application> Node<A> {
 
     // --- starting -----------------------------------------------------------------------------------------------
 
-    fn boot(&mut self, ctx: &Ctx<'_>, last: Sequence, scratch: &mut Scratch<A>) {
+    fn boot(&mut self, ctx: &Ctx<'_>, lowest: Sequence, last: Option<Sequence>, scratch: &mut Scratch<A>) {
         assert!(matches!(self.phase, Phase::New), "a process boots once");
-        self.phase = Phase::Reading(Startup::new(last));
-        self.read_on(ctx, scratch);
+        match last {
+            Some(last) => {
+                self.phase = Phase::Reading { startup: Box::new(Startup::new(last)), lowest };
+                self.read_on(ctx, scratch);
+            }
+            None => self.found(ctx, Recovered::empty(), 0, scratch),
+        }
     }
 
     fn loaded(
@@ -153,13 +159,17 @@ impl<A: Application> Node<A> {
         scratch: &mut Scratch<A>,
     ) {
         match &mut self.phase {
-            Phase::Reading(startup) => {
+            Phase::Reading { startup, .. } => {
                 let next = Ticket(self.outbox.loads.ticket().0 + 1);
                 let fed = startup.feed(ticket, slot, bytes, next).map_err(StopReason::from);
                 let taken = fed.and_then(|fed| match fed {
                     Fed::Skipped => Ok(()),
                     Fed::Reread => {
                         scratch.observe(ctx.cause, NodeObservation::SlotReread { sequence: slot.0 });
+                        Ok(())
+                    }
+                    Fed::Anchored(anchor) => {
+                        self.outbox.store = anchor.genesis.owned_by(&self.genesis())?.store;
                         Ok(())
                     }
                     Fed::Kept(frame) => self.take_back(&frame),
@@ -181,7 +191,7 @@ impl<A: Application> Node<A> {
                 self.outbox.store = Recovered::check_owner(frame, &self.genesis())?.store;
                 Ok(())
             }
-            Kind::Boot => Ok(()),
+            Kind::Boot | Kind::Anchor => Ok(()),
             Kind::Application => {
                 let record = self.read_record(frame)?;
                 self.application.replay(frame.sequence, record);
@@ -199,15 +209,20 @@ impl<A: Application> Node<A> {
     }
 
     fn read_on(&mut self, ctx: &Ctx<'_>, scratch: &mut Scratch<A>) {
-        let Phase::Reading(startup) = &mut self.phase else { return };
+        let Phase::Reading { startup, .. } = &mut self.phase else { return };
         while let Some(sequence) = startup.next_to_ask() {
             let ticket = self.outbox.loads.ticket();
             scratch.push(ctx.cause, Action::Load { ticket, sequence });
         }
         if startup.is_complete() {
-            let Phase::Reading(startup) = core::mem::replace(&mut self.phase, Phase::Stopped) else { return };
+            let Phase::Reading { startup, lowest } = core::mem::replace(&mut self.phase, Phase::Stopped) else {
+                return;
+            };
             match startup.finish() {
-                Ok((recovered, given_up)) => self.found(ctx, recovered, given_up, scratch),
+                Ok(Read { recovered, given_up, sizes: Sizes { covered, grown } }) => {
+                    self.outbox.trimming.recovered(recovered.anchor.as_ref(), lowest, (covered, grown));
+                    self.found(ctx, recovered, given_up, scratch);
+                }
                 Err(damage) => self.stop(ctx, damage.into(), scratch),
             }
         }
@@ -218,16 +233,19 @@ impl<A: Application> Node<A> {
         // A boot record that rotted away is among the slots given up; its number is not used again.
         let boot = BootIncarnation(recovered.boot.0 + 1 + given_up);
         let rewrite = core::mem::take(&mut recovered.rewrite);
+        let anchor = recovered.anchor.take();
+        let before = anchor.as_ref().map_or(0, |it| it.anchor.first.0 - 1);
+        let anchor = anchor.map(|it| (it.place, it.bytes));
         scratch.observe(
             ctx.cause,
             NodeObservation::JournalRecovered {
-                records: recovered.end.0,
+                records: recovered.end.0 - before,
                 rewritten: rewrite.len() as u64,
                 boot: boot.0,
             },
         );
         self.outbox.journal = recovered.writer(boot);
-        for (sequence, bytes) in rewrite {
+        for (sequence, bytes) in anchor.into_iter().chain(rewrite) {
             let start = scratch.frames.len();
             scratch.frames.extend_from_slice(&bytes);
             self.outbox.append(ctx.cause, sequence, start, scratch);
@@ -246,23 +264,23 @@ impl<A: Application> Node<A> {
         self.phase = Phase::Founding(self.outbox.gate.written());
     }
 
-    fn genesis(&self) -> Genesis {
-        Genesis { cluster: self.seat.cluster, node: self.seat.node, store: self.seat.fresh_store }
-    }
-
     // --- running ------------------------------------------------------------------------------------------------
 
     fn persisted(&mut self, ctx: &mut Ctx<'_>, upto: WriteNumber, scratch: &mut Scratch<A>) {
         self.outbox.persisted(upto);
         if A::SEES_PERSISTED && matches!(self.phase, Phase::Running) {
             let upto = self.outbox.journal.known_synced();
-            self.step(ctx, Input::Persisted { upto }, scratch);
+            self.hand_over(ctx, Input::Persisted { upto }, scratch);
         }
         if matches!(self.phase, Phase::Founding(founded) if upto >= founded) {
             self.phase = Phase::Running;
             let (life, keys) = (self.life(), self.seat.keys);
-            self.step(ctx, Input::Start { life, keys }, scratch);
+            self.hand_over(ctx, Input::Start { life, keys }, scratch);
         }
+        if matches!(self.phase, Phase::Running) {
+            self.trim(ctx, scratch);
+        }
+        self.outbox.gate.close_step();
     }
 
     /// A keyring that changes before the node speaks is told with its start.
@@ -293,8 +311,15 @@ impl<A: Application> Node<A> {
         self.step(ctx, Input::Loaded { sequence, record }, scratch);
     }
 
-    /// Hands one event to the application, and then everything its machines tell one another because of it.
+    /// A step: what one event causes.
     fn step(&mut self, ctx: &mut Ctx<'_>, input: Input<A>, scratch: &mut Scratch<A>) {
+        self.hand_over(ctx, input, scratch);
+        self.outbox.gate.close_step();
+    }
+
+    /// Hands one event to the application, and then everything its machines tell one another because of it. The caller
+    /// closes the step.
+    pub(super) fn hand_over(&mut self, ctx: &mut Ctx<'_>, input: Input<A>, scratch: &mut Scratch<A>) {
         let mut next = Some(input);
         let mut steps = 0;
         while let Some(input) = next {
@@ -308,7 +333,6 @@ impl<A: Application> Node<A> {
             self.application.handle(ctx, input, &mut sink);
             next = scratch.inbox.pop_front().map(Input::Local);
         }
-        self.outbox.gate.close_step();
     }
 
     /// Lets go what is done waiting. A machine whose action is late is told, which is a step of its own.
@@ -340,7 +364,7 @@ impl<A: Application> Node<A> {
 
     // --- bounds and ends ----------------------------------------------------------------------------------------
 
-    fn is_overloaded(&self) -> bool {
+    pub(super) fn is_overloaded(&self) -> bool {
         let limits = &self.seat.limits;
         self.outbox.gate.len() >= limits.gate_actions
             || self.outbox.unsynced_writes() >= limits.unsynced_writes

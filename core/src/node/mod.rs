@@ -1,7 +1,7 @@
 //! A node: the engine that every composition of machines runs on.
 //!
 //! The engine recovers the journal, numbers and frames writes, holds what is visible until it may leave, retries
-//! damaged reads, and passes events between sibling machines. The composition itself is an [`Application`]; it owns
+//! damaged reads, trims the journal, and passes events between sibling machines. The composition itself is an [`Application`]; it owns
 //! its machines as named fields, and its one dispatcher shows every wire.
 //!
 //! Life of a node: [`Event::Boot`] → the journal is read slot by slot → what must be rewritten or erased is, and the
@@ -18,6 +18,7 @@ mod loads;
 mod observation;
 mod outbox;
 mod startup;
+mod trimming;
 
 pub use application::{Application, Delivery, Gating, Input, LoadError, Message, Output, Route, Visible};
 pub use contract::{Action, Effect, Event, Observed, Outgoing, Refusal, Scratch, StopReason, StoreFailure};

@@ -7,6 +7,8 @@ crate::observations! {
         Counter Health Count "relaymesh_journal_recoveries_total" => JournalRecovered { records: u64, rewritten: u64, boot: u64 },
         /// Slots beyond the recovered journal were erased.
         Counter Health Count "relaymesh_journal_erasures_total" => JournalErased { from: u64 },
+        /// Slots were emptied, since nothing in them is needed any more: from the first one up to before the second. The journal starts at the second.
+        Counter Health Count "relaymesh_journal_trims_total" => JournalTrimmed { from: u64, below: u64 },
         /// A slot was read again because its bytes were wrong.
         Counter Health Count "relaymesh_journal_rereads_total" => SlotReread { sequence: u64 },
         /// A request was refused before anything looked at it, because too much waits for the disk.

@@ -7,6 +7,7 @@ use super::application::{Application, Gating, Message, Output, Route, Visible};
 use super::contract::{Action, Effect, Observed, Outgoing, Scratch};
 use super::loads::{LOADS_MAX, Loads};
 use super::observation::NodeObservation;
+use super::trimming::Trimming;
 use crate::codec::Body;
 use crate::gate::{Gate, WriteNumber};
 use crate::identity::{BootIncarnation, StoreIncarnation};
@@ -27,6 +28,7 @@ pub(super) struct Outbox<A: Application> {
     pub(super) gate: Gate<Effect<A>>,
     pub(super) loads: Loads,
     pub(super) store: StoreIncarnation,
+    pub(super) trimming: Trimming,
     /// Packets that have left in this boot.
     packets: u64,
     pub(super) record_bytes: usize,
@@ -46,6 +48,7 @@ impl<A: Application> Outbox<A> {
             gate: Gate::new(),
             loads: Loads::default(),
             store,
+            trimming: Trimming::new(limits),
             packets: 0,
             record_bytes: limits.record_bytes,
             held_max: limits.gate_actions * 2,
@@ -63,7 +66,10 @@ impl<A: Application> Outbox<A> {
     ) {
         let start = scratch.frames.len();
         match write(&mut self.journal, &mut scratch.frames) {
-            Ok(sequence) => self.append(cause, sequence, start, scratch),
+            Ok(sequence) => {
+                self.trimming.wrote((scratch.frames.len() - start) as u64);
+                self.append(cause, sequence, start, scratch);
+            }
             Err(error) => panic!("a machine wrote a record that cannot be stored: {error:?}"),
         }
     }
@@ -118,6 +124,7 @@ impl<A: Application> Sink<Output<A>> for StepSink<'_, A> {
                     journal.application(version, out, |body| record.encode(version, limit, body))
                 });
             }
+            Output::Checkpointed(below) => self.outbox.trimming.checkpointed(below),
             Output::Show { what, not_after } => self.show(what, not_after),
             Output::Local(local) => self.scratch.inbox.push_back(local),
             Output::Compute { id, work } => self.scratch.push(cause, Action::Compute { id, work }),

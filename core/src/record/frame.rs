@@ -16,8 +16,12 @@
 //!
 //! Integers are little-endian. The checksum covers the one before, so a frame vouches for the whole journal up to it;
 //! it also holds alone, so that the mark of a frame beyond a hole can be trusted.
+//!
+//! An [anchor](super::anchor) is a frame, too, but no record: its sequence is its place, its synced mark is what it
+//! covers, and the checksum it repeats is the one that the first record of the trimmed journal repeats.
 
-use super::Sequence;
+use super::anchor::is_place;
+use super::{Damage, Sequence};
 use crate::codec::{self, BodyVersion, DecodeError, EncodeError};
 use crate::identity::{BootIncarnation, ClusterId, NodeId, StoreIncarnation};
 use alloc::vec::Vec;
@@ -43,10 +47,12 @@ pub enum Kind {
     Boot,
     /// A record of the application.
     Application,
+    /// No record: says where a trimmed journal starts.
+    Anchor,
 }
 
 /// The body of a journal's first record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Genesis {
     /// The cluster the journal belongs to.
     pub cluster: ClusterId,
@@ -54,6 +60,17 @@ pub struct Genesis {
     pub node: NodeId,
     /// The store's incarnation.
     pub store: StoreIncarnation,
+}
+
+impl Genesis {
+    /// This genesis, if it names the cluster and node of `expected`. The store's incarnation is the journal's to say.
+    ///
+    /// # Errors
+    /// [`Damage::Foreign`] when it names others.
+    pub fn owned_by(self, expected: &Self) -> Result<Self, Damage> {
+        let is_own = self.cluster == expected.cluster && self.node == expected.node;
+        if is_own { Ok(self) } else { Err(Damage::Foreign) }
+    }
 }
 
 /// A frame whose own checksum holds. Whether it continues the journal is for [`Recovery`](super::Recovery) to say.
@@ -170,6 +187,9 @@ pub fn read_frame(bytes: &[u8]) -> Result<Frame<'_>, FrameError> {
         body: &covered[HEADER_BYTES..],
         chain,
     };
+    if frame.kind == Kind::Anchor {
+        return if is_place(frame.sequence) { Ok(frame) } else { Err(FrameError::Format) };
+    }
     if frame.synced >= frame.sequence {
         return Err(FrameError::Mark { synced: frame.synced, sequence: frame.sequence });
     }
@@ -200,6 +220,7 @@ const fn kind_byte(kind: Kind) -> u8 {
         Kind::Genesis => 1,
         Kind::Boot => 2,
         Kind::Application => 3,
+        Kind::Anchor => 4,
     }
 }
 
@@ -208,6 +229,7 @@ const fn kind_of(byte: u8) -> Option<Kind> {
         1 => Some(Kind::Genesis),
         2 => Some(Kind::Boot),
         3 => Some(Kind::Application),
+        4 => Some(Kind::Anchor),
         _ => None,
     }
 }

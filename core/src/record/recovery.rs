@@ -7,7 +7,12 @@
 //! 3. What lies beyond the last mark may stand in the page cache only: it is rewritten, the rest erased, and both
 //!    synced, before the node says a word. Otherwise a second crash could take back what a reader saw, or an old
 //!    record could come back behind a new one.
+//! 4. The prefix begins where the newest anchor says, with the genesis otherwise. What the anchor covers is marked. The
+//!    anchor itself may stand in the page cache only, too: it is rewritten with the rest.
+//!
+//! The places of anchors are fed first; [`Recovery::due`] then says where to go on.
 
+use super::anchor::{Anchored, is_place};
 use super::frame::{Chain, Frame, FrameError, Genesis, Kind, read_frame, read_genesis};
 use super::{Sequence, Writer};
 use crate::identity::BootIncarnation;
@@ -17,6 +22,9 @@ use alloc::vec::Vec;
 /// Reads a journal from its first slot to its last.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Recovery {
+    anchor: Option<Anchored>,
+    /// Whether something stands in the first place of anchors, whatever it is.
+    was_anchored: bool,
     end: Sequence,
     chain: Chain,
     boot: BootIncarnation,
@@ -24,13 +32,15 @@ pub struct Recovery {
     mark_beyond: Sequence,
     broken: bool,
     leftover: Option<Sequence>,
-    last_fed: Sequence,
+    due: Sequence,
     unmarked: VecDeque<(Sequence, Vec<u8>)>,
 }
 
 /// A journal that was found whole, and what has to be done before the node may speak.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
+    /// The anchor that it starts from, to be written again as it is; `None` where it starts with its genesis.
+    pub anchor: Option<Anchored>,
     /// Position of the last record kept; zero for an empty journal.
     pub end: Sequence,
     /// Its checksum.
@@ -70,6 +80,11 @@ pub enum Damage {
         /// The boot before it.
         before: BootIncarnation,
     },
+    /// The journal was trimmed once, and neither an anchor nor a genesis can be read.
+    #[error(
+        "where the journal starts cannot be read any more: the store is damaged; keep it for inspection and start the node on an empty one"
+    )]
+    LostStart,
     /// The first record is not a genesis record, or a later one is.
     #[error("record {at} is out of place: the store was not written by this program; start the node on an empty one")]
     Misplaced {
@@ -93,6 +108,8 @@ impl Recovery {
     /// Nothing read yet.
     pub const fn new() -> Self {
         Self {
+            anchor: None,
+            was_anchored: false,
             end: Sequence(0),
             chain: Chain([0; 16]),
             boot: BootIncarnation(0),
@@ -100,15 +117,31 @@ impl Recovery {
             mark_beyond: Sequence(0),
             broken: false,
             leftover: None,
-            last_fed: Sequence(0),
+            due: Sequence(0),
             unmarked: VecDeque::new(),
         }
     }
 
-    /// Whether a driver should read `slot` again before the bytes are believed: they do not hold by themselves, or
-    /// they would end the journal here. The fault may lie in the reading.
-    pub fn doubts(&self, slot: Sequence, bytes: &[u8]) -> bool {
-        !read_frame(bytes).is_ok_and(|frame| self.broken || self.continues(slot, &frame))
+    /// The next slot to be fed. Those before it need not be read: they are no part of the journal.
+    pub const fn due(&self) -> Sequence {
+        self.due
+    }
+
+    /// The anchor that the journal starts from, once the places of anchors were fed.
+    pub const fn anchor(&self) -> Option<&Anchored> {
+        self.anchor.as_ref()
+    }
+
+    /// Whether a driver should read `slot` again before what it found is believed: the bytes do not hold by themselves,
+    /// or the journal would end here. The fault may lie in the reading.
+    pub fn doubts(&self, slot: Sequence, bytes: Option<&[u8]>) -> bool {
+        let is_anchor = |bytes| is_place(slot) && Anchored::read(slot, bytes).is_some();
+        match bytes {
+            None => !is_place(slot) || slot == Sequence::FIRST && self.anchor.is_none(),
+            Some(bytes) if is_anchor(bytes) => false,
+            Some(_) if slot < Sequence::FIRST => true,
+            Some(bytes) => !read_frame(bytes).is_ok_and(|frame| self.broken || self.continues(slot, &frame)),
+        }
     }
 
     /// Takes the content of `slot`, `None` where the slot is empty. Returns the frame when it extends the prefix.
@@ -116,10 +149,13 @@ impl Recovery {
     /// # Errors
     /// [`Damage`] when the journal cannot have come about by a crash.
     pub fn feed<'a>(&mut self, slot: Sequence, bytes: Option<&'a [u8]>) -> Result<Option<Frame<'a>>, Damage> {
-        if slot <= self.last_fed {
-            return Err(Damage::OutOfOrder { at: slot, after: self.last_fed });
+        if slot < self.due {
+            return Err(Damage::OutOfOrder { at: slot, after: self.due.before() });
         }
-        self.last_fed = slot;
+        self.due = slot.next();
+        if is_place(slot) && self.seek_anchor(slot, bytes) {
+            return Ok(None);
+        }
         let Some(bytes) = bytes else {
             self.broken = true;
             return Ok(None);
@@ -141,15 +177,21 @@ impl Recovery {
     /// The verdict, once every slot was fed.
     ///
     /// # Errors
-    /// [`Damage::LostSynced`] when a mark outlived what it vouches for.
+    /// [`Damage::LostSynced`] when a mark outlived what it vouches for; [`Damage::LostStart`] when there is no journal
+    /// where one was trimmed.
     pub fn finish(self) -> Result<Recovered, Damage> {
-        if self.mark_beyond > self.end {
-            return Err(Damage::LostSynced { end: self.end, mark: self.mark_beyond });
-        }
         let synced = self.mark.max(self.mark_beyond);
+        if synced > self.end {
+            return Err(Damage::LostSynced { end: self.end, mark: synced });
+        }
+        // An anchor is written when there is a journal that was durable, and torn it leaves that untouched.
+        if self.was_anchored && self.end == Sequence(0) {
+            return Err(Damage::LostStart);
+        }
         let mut rewrite = self.unmarked;
         rewrite.retain(|(sequence, _)| *sequence > synced);
         Ok(Recovered {
+            anchor: self.anchor,
             end: self.end,
             chain: self.chain,
             boot: self.boot,
@@ -157,6 +199,23 @@ impl Recovery {
             rewrite,
             leftover: self.leftover.is_some(),
         })
+    }
+
+    /// Looks for an anchor in one of its places. Whether that is all the slot is there for.
+    fn seek_anchor(&mut self, place: Sequence, bytes: Option<&[u8]>) -> bool {
+        let found = bytes.and_then(|bytes| Anchored::read(place, bytes));
+        let known = self.anchor.as_ref().map(|it| it.anchor.first);
+        if found.as_ref().is_some_and(|it| Some(it.anchor.first) > known) {
+            self.anchor = found;
+        }
+        if place < Sequence::FIRST {
+            self.was_anchored = bytes.is_some();
+            return true;
+        }
+        let Some(Anchored { anchor, chain, covers, .. }) = &self.anchor else { return false };
+        (self.end, self.chain) = (anchor.first.before(), *chain);
+        (self.boot, self.mark, self.due) = (anchor.boot, *covers, anchor.first);
+        true
     }
 
     fn continues(&self, slot: Sequence, frame: &Frame<'_>) -> bool {
@@ -169,6 +228,8 @@ impl Recovery {
             return Err(Damage::Misplaced { at });
         }
         let boot_is_legal = match frame.kind {
+            // None has the sequence of a slot that is no place of anchors.
+            Kind::Anchor => return Err(Damage::Misplaced { at }),
             // The first boot is recorded right behind the genesis that it wrote.
             Kind::Boot => frame.boot > self.boot || at == Sequence(2) && frame.boot == self.boot,
             Kind::Genesis | Kind::Application => frame.boot == self.boot || at == Sequence::FIRST,
@@ -203,7 +264,7 @@ impl Recovered {
     /// A journal with nothing in it.
     pub const fn empty() -> Self {
         let (end, chain, boot, synced) = (Sequence(0), Chain([0; 16]), BootIncarnation(0), Sequence(0));
-        Self { end, chain, boot, synced, rewrite: VecDeque::new(), leftover: false }
+        Self { anchor: None, end, chain, boot, synced, rewrite: VecDeque::new(), leftover: false }
     }
 
     /// A writer that continues the journal under `boot`.
@@ -216,9 +277,6 @@ impl Recovered {
     /// # Errors
     /// [`Damage::Foreign`] when it names another one, or cannot be read.
     pub fn check_owner(frame: &Frame<'_>, expected: &Genesis) -> Result<Genesis, Damage> {
-        match read_genesis(frame) {
-            Ok(found) if found.cluster == expected.cluster && found.node == expected.node => Ok(found),
-            _ => Err(Damage::Foreign),
-        }
+        read_genesis(frame).map_err(|_| Damage::Foreign).and_then(|found| found.owned_by(expected))
     }
 }

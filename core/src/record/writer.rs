@@ -1,5 +1,6 @@
 //! The end of a journal, where records are added.
 
+use super::anchor::Anchor;
 use super::frame::{Chain, Header, Kind, write_frame};
 use super::{Genesis, Sequence};
 use crate::codec::{self, BodyVersion, EncodeError};
@@ -37,6 +38,11 @@ impl Writer {
         self.synced
     }
 
+    /// The checksum of the last record written, which the next one repeats.
+    pub const fn chain(&self) -> Chain {
+        self.chain
+    }
+
     /// Everything up to `upto` is durable: later frames say so.
     pub fn synced(&mut self, upto: Sequence) {
         assert!(upto <= self.end, "a record cannot be synced before it was written");
@@ -70,6 +76,27 @@ impl Writer {
         body: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<Sequence, EncodeError> {
         self.frame(Kind::Application, version, out, body)
+    }
+
+    /// Appends an anchor for `place` to `out`, which covers everything known synced. `chain` is the checksum that the
+    /// record at `anchor.first` repeats. It is no record: the journal goes on as if it had not been written.
+    ///
+    /// # Errors
+    /// [`EncodeError`]; nothing was written.
+    ///
+    /// # Panics
+    /// When something that would be emptied is not known synced.
+    pub fn anchor(&self, place: Sequence, anchor: &Anchor, chain: Chain, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        assert!(anchor.first.before() <= self.synced, "only what is durable can be trimmed");
+        let header = Header {
+            sequence: place,
+            kind: Kind::Anchor,
+            boot: self.boot,
+            synced: self.synced,
+            previous: chain,
+            version: BodyVersion(1),
+        };
+        write_frame(&header, out, |body| codec::encode_value(anchor, 256, body)).map(|_| ())
     }
 
     fn frame(

@@ -3,7 +3,9 @@
 use super::{ALICE, BOB};
 use relaymesh_core::codec::{BodyVersion, decode_value, encode_value};
 use relaymesh_core::control::commands;
-use relaymesh_core::control::group::wire::{Ballot, Blob, Body, Candidacy, Change, Entry, Payload, SnapshotMeta};
+use relaymesh_core::control::group::wire::{
+    Ballot, Blob, Body, Candidacy, Change, Entry, Payload, SnapshotMeta, Standing,
+};
 use relaymesh_core::control::group::{self, GroupId, Members, Record, Voter, VoterId};
 use relaymesh_core::control::node::wire::{Follow, Followed};
 use relaymesh_core::control::node::{
@@ -86,6 +88,24 @@ pub(crate) fn messages() -> Vec<mesh::Message> {
     let all = all.chain(leases.map(Message::Lease)).chain(commands.into_iter().chain(done).map(Message::Commands));
     let followed = followed.map(|what| Message::Followed { number: 6, what });
     all.chain(passed_on).chain(followed).map(mesh::Message::Control).collect()
+}
+
+/// What the group stores since journals are trimmed.
+pub(crate) fn standings() -> Vec<mesh::Record> {
+    let standing = Standing {
+        group: GROUP,
+        id: VoterId(2),
+        term: 70_000,
+        vote: Some(VoterId(3)),
+        commit: 300,
+        dropped: (290, 69_999),
+    };
+    let records = [
+        Record::Standing { seats: vec![(GroupId(1), VoterId(4)), (GROUP, VoterId(2))], member: Some(standing) },
+        Record::Standing { seats: vec![], member: Some(Standing { vote: None, dropped: (0, 0), ..standing }) },
+        Record::Standing { seats: vec![(GROUP, VoterId(2))], member: None },
+    ];
+    records.into_iter().map(mesh::Record::Control).collect()
 }
 
 pub(crate) fn records() -> Vec<mesh::Record> {

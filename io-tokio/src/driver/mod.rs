@@ -14,14 +14,13 @@ pub use start::{StartError, start};
 use crate::clock;
 use crate::handle::{DriverError, Ended, Noticed, RequestError, Stopped};
 use crate::keys::KeyOrder;
-use crate::store::{Order, Report};
+use crate::store::{Held, Order, Report};
 use crate::transport::{Common, Peers, Pressure};
 use relaymesh_core::codec::Body;
 use relaymesh_core::identity::RequestId;
 use relaymesh_core::machine::{CauseId, Ctx, Seeded};
 use relaymesh_core::node::{Application, Event, Node, Scratch};
 use relaymesh_core::observe::Observe;
-use relaymesh_core::record::Sequence;
 use relaymesh_core::time::Time;
 use sources::{Sources, Taken};
 use std::collections::{BTreeMap, VecDeque};
@@ -87,8 +86,9 @@ pub(crate) struct Driver<A: Runnable> {
 
 impl<A: Runnable> Driver<A> {
     /// Drives the node until its end.
-    pub(crate) async fn run(mut self, last: Sequence) -> Ended {
-        self.handle(Event::Boot { last }).await;
+    pub(crate) async fn run(mut self, held: Held) -> Ended {
+        let Held { lowest, last } = held;
+        self.handle(Event::Boot { lowest, last }).await;
         let ended = loop {
             if let Some(ended) = self.ended.take() {
                 break ended;

@@ -22,6 +22,7 @@ impl<A: Runnable> Driver<A> {
                 self.order(Order::Write { write, slot: sequence, frame }).await;
             }
             Action::Erase { write, from } => self.order(Order::Erase { write, from }).await,
+            Action::Trim { write, from, below } => self.order(Order::Trim { write, from, below }).await,
             Action::Load { ticket, sequence } => self.order(Order::Read { ticket, slot: sequence }).await,
             Action::Compute { id, work } => self.compute(id, work),
             Action::Send(outgoing) => self.send(cause, &outgoing),

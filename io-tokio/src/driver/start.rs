@@ -8,7 +8,7 @@ use crate::folder::Folder;
 use crate::handle::{DriverError, Ended, Handle, Shared};
 use crate::keys::{self, Keys};
 use crate::settings::Settings;
-use crate::store::{self, Keeper, StoreError};
+use crate::store::{self, Held, Keeper, StoreError};
 use crate::transport::{self, Bound, Common, Inbox, ListenError, Peers};
 use relaymesh_core::codec::{Body, BodyVersion};
 use relaymesh_core::endpoint::Endpoint;
@@ -16,7 +16,6 @@ use relaymesh_core::envelope::{Keyring, Party};
 use relaymesh_core::identity::{RequestId, StoreIncarnation};
 use relaymesh_core::machine::Seeded;
 use relaymesh_core::node::{Node, Scratch, Seat};
-use relaymesh_core::record::Sequence;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -79,7 +78,7 @@ pub async fn start<A: Runnable>(
     let common = Arc::new(common(&seat, &settings, keys));
     let (ended, has_ended) = watch::channel(None);
     let wires = Wires { seed, bound, keeper, ring, has_ended };
-    let last = wires.keeper.last;
+    let held = wires.keeper.held;
     let (driver, handle) = connect(Node::new(seat, application), &folder, settings, common, wires);
 
     let mut tasks = JoinSet::new();
@@ -87,7 +86,7 @@ pub async fn start<A: Runnable>(
         tasks.spawn(control::serve(listener, handle.clone()));
     }
     tokio::spawn(async move {
-        let result = run_to_the_end(driver, last, thread).await;
+        let result = run_to_the_end(driver, held, thread).await;
         tasks.shutdown().await;
         control::remove(folder.path());
         drop(folder);
@@ -225,8 +224,8 @@ fn connect<A: Runnable>(
 }
 
 /// Runs the driver and then waits for the disk: when this returns, nothing of the node is left.
-async fn run_to_the_end<A: Runnable>(driver: Driver<A>, last: Sequence, thread: JoinHandle<()>) -> Ended {
-    let result = tokio::spawn(driver.run(last)).await.unwrap_or(Err(DriverError::Panicked));
+async fn run_to_the_end<A: Runnable>(driver: Driver<A>, held: Held, thread: JoinHandle<()>) -> Ended {
+    let result = tokio::spawn(driver.run(held)).await.unwrap_or(Err(DriverError::Panicked));
     let store = spawn_blocking(move || thread.join()).await;
     match (result, store) {
         (Ok(stopped), Ok(Ok(()))) => Ok(stopped),

@@ -36,6 +36,12 @@ pub(crate) enum Order {
         write: WriteNumber,
         from: Sequence,
     },
+    /// Empty the slots from `from` to before `below`.
+    Trim {
+        write: WriteNumber,
+        from: Sequence,
+        below: Sequence,
+    },
     Read {
         ticket: Ticket,
         slot: Sequence,
@@ -58,20 +64,29 @@ pub(crate) struct Keeper {
     pub(crate) durable: watch::Receiver<WriteNumber>,
     /// Everything else.
     pub(crate) reports: mpsc::Receiver<Report>,
-    /// The last slot that was not empty when the store was opened.
-    pub(crate) last: Sequence,
+    /// The slots that were not empty when the store was opened.
+    pub(crate) held: Held,
+}
+
+/// Which slots of a store are not empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The lowest, those of anchors left out; zero for none.
+    pub(crate) lowest: Sequence,
+    /// The last; `None` for an empty store.
+    pub(crate) last: Option<Sequence>,
 }
 
 /// Opens the store at `path` and starts its thread. Blocks on the disk.
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<(Keeper, JoinHandle<()>), StoreError> {
     let store = SledStore::open(path)?;
-    let last = store.last();
+    let held = store.held();
     // The node refuses work long before this many writes wait; when they do, the driver waits for the disk.
     let orders_max = usize::try_from(limits.unsynced_writes).unwrap_or(usize::MAX).saturating_mul(2) + REPORTS_MAX;
     let (orders, taken) = mpsc::channel(orders_max.min(1 << 20));
     let (synced, durable) = watch::channel(WriteNumber(0));
     let (reporter, reports) = mpsc::channel(REPORTS_MAX);
-    let keeper = Keeper { orders, durable, reports, last };
+    let keeper = Keeper { orders, durable, reports, held };
     let worker = Worker { store, synced, reporter };
     let thread = thread::Builder::new().name("relaymesh-store".into()).spawn(move || worker.run(taken));
     let failed = |problem| StoreError::Open { path: path.to_owned(), problem: ::sled::Error::Io(problem) };
@@ -106,6 +121,10 @@ impl Worker {
                 }
                 Order::Erase { write, from } => {
                     self.store.stage_erase(from).map_err(Report::Failed)?;
+                    newest = Some(write);
+                }
+                Order::Trim { write, from, below } => {
+                    self.store.stage_removal(from, below).map_err(Report::Failed)?;
                     newest = Some(write);
                 }
                 Order::Read { ticket, slot } => {
@@ -189,6 +208,6 @@ mod tests {
                 done => break done.unwrap().0,
             }
         };
-        assert_eq!(again.last, Sequence(300));
+        assert_eq!(again.held, Held { lowest: Sequence(2), last: Some(Sequence(300)) });
     }
 }

@@ -9,9 +9,11 @@
 //! drive's cache and the file's length alone (spacejam/sled#1452). So [`SledStore::sync`] follows it with fdatasync of
 //! the log.
 
+use super::Held;
 use crate::folder::file::sync_folder;
 use relaymesh_core::node::StoreFailure;
 use relaymesh_core::record::Sequence;
+use relaymesh_core::record::anchor::TRIMMED_FROM;
 use sled::{Batch, Db, IVec, Tree};
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -72,7 +74,8 @@ pub(super) struct SledStore {
     log: File,
     staged: Batch,
     is_staged: bool,
-    last: Sequence,
+    lowest: Sequence,
+    last: Option<Sequence>,
 }
 
 impl SledStore {
@@ -88,26 +91,28 @@ impl SledStore {
         let tree = db.open_tree(SLOTS).map_err(failed)?;
         db.flush().map_err(failed)?;
         let log = made_durable(path).map_err(|problem| StoreError::Sync { path: path.to_owned(), problem })?;
-        let last = match tree.last().map_err(failed)? {
-            None => Sequence(0),
-            Some((key, _)) => slot_of(&key).ok_or_else(|| StoreError::Foreign(path.to_owned()))?,
+        let slot_at = |end: sled::Result<Option<(IVec, IVec)>>| match end.map_err(failed)? {
+            None => Ok(None),
+            Some((key, _)) => slot_of(&key).map(Some).ok_or_else(|| StoreError::Foreign(path.to_owned())),
         };
-        Ok(Self { tree, db, log, staged: Batch::default(), is_staged: false, last })
+        let last = slot_at(tree.last())?;
+        let lowest = slot_at(tree.range(key_of(TRIMMED_FROM)..).next().transpose())?.unwrap_or_default();
+        Ok(Self { tree, db, log, staged: Batch::default(), is_staged: false, lowest, last })
     }
 
-    /// The last slot that is not empty, zero when all are.
-    pub(super) const fn last(&self) -> Sequence {
-        self.last
+    /// The slots that were not empty when it was opened.
+    pub(super) const fn held(&self) -> Held {
+        Held { lowest: self.lowest, last: self.last }
     }
 
     /// Replaces what a slot holds. To be seen after [`apply`](Self::apply), durable after [`sync`](Self::sync).
     pub(super) fn stage(&mut self, slot: Sequence, frame: &[u8]) -> Result<(), StoreFailure> {
         assert!(frame.len() <= FRAME_BYTES_MAX, "a frame of {} bytes: lower `record_bytes`", frame.len());
-        if slot <= self.last {
+        if Some(slot) <= self.last {
             // Pieces of what stood there before must not stay behind the new ones.
             self.stage_removal(slot, slot.next())?;
         }
-        self.last = self.last.max(slot);
+        self.last = self.last.max(Some(slot));
         self.is_staged = true;
         let mut pieces = frame.chunks(PIECE_BYTES);
         self.staged.insert(&key_of(slot), pieces.next().unwrap_or_default());
@@ -120,12 +125,12 @@ impl SledStore {
     /// Empties every slot from `from` on.
     pub(super) fn stage_erase(&mut self, from: Sequence) -> Result<(), StoreFailure> {
         self.stage_removal(from, Sequence(u64::MAX))?;
-        self.last = self.last.min(Sequence(from.0.saturating_sub(1)));
+        self.last = self.last.min(from.0.checked_sub(1).map(Sequence));
         Ok(())
     }
 
     /// Stages the removal of the slots from `from` to before `to`, those staged but not applied included.
-    fn stage_removal(&mut self, from: Sequence, to: Sequence) -> Result<(), StoreFailure> {
+    pub(super) fn stage_removal(&mut self, from: Sequence, to: Sequence) -> Result<(), StoreFailure> {
         self.apply()?;
         for key in self.tree.range(key_of(from)..key_of(to)).keys() {
             self.staged.remove(key.map_err(|problem| failure_of(&problem))?);
@@ -238,7 +243,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let sizes = [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 5 * PIECE_BYTES, 1 << 20];
         let mut store = open(&place);
-        assert_eq!(store.last(), Sequence(0));
+        assert_eq!(store.last, None);
         for (slot, bytes) in (1..).zip(sizes) {
             store.stage(Sequence(slot), &frame(slot, bytes)).unwrap();
         }
@@ -246,7 +251,7 @@ mod tests {
         store.sync().unwrap();
         drop(store);
         let store = open(&place);
-        assert_eq!(store.last(), Sequence(sizes.len() as u64));
+        assert_eq!(store.last, Some(Sequence(sizes.len() as u64)));
         for (slot, bytes) in (1..).zip(sizes) {
             assert!(store.read(Sequence(slot)).unwrap() == Some(frame(slot, bytes)), "{bytes} bytes");
         }
@@ -263,7 +268,7 @@ mod tests {
         store.apply().unwrap();
         assert!(store.read(Sequence(1)).unwrap() == Some(frame(3, 2 * PIECE_BYTES)));
         assert_eq!(store.read(Sequence(2)).unwrap(), Some(frame(2, 10)));
-        assert_eq!(store.last(), Sequence(2));
+        assert_eq!(store.last, Some(Sequence(2)));
     }
 
     #[test]
@@ -274,15 +279,34 @@ mod tests {
             store.stage(Sequence(slot), &frame(slot, 2 * PIECE_BYTES)).unwrap();
         }
         store.stage_erase(Sequence(3)).unwrap();
-        assert_eq!(store.last(), Sequence(2));
+        assert_eq!(store.last, Some(Sequence(2)));
         store.stage(Sequence(3), &frame(9, 5)).unwrap();
         store.apply().unwrap();
         store.sync().unwrap();
         drop(store);
         let store = open(&place);
-        assert_eq!(store.last(), Sequence(3));
+        assert_eq!(store.last, Some(Sequence(3)));
         assert_eq!(store.read(Sequence(3)).unwrap(), Some(frame(9, 5)));
         assert_eq!(store.read(Sequence(4)).unwrap(), None);
+    }
+
+    #[test]
+    fn slots_below_are_emptied_whole_and_those_of_anchors_are_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let mut store = open(&place);
+        for slot in 0..=6 {
+            store.stage(Sequence(slot), &frame(slot, 2 * PIECE_BYTES)).unwrap();
+        }
+        store.stage_removal(Sequence(2), Sequence(4)).unwrap();
+        store.apply().unwrap();
+        store.sync().unwrap();
+        assert_eq!(store.held().lowest, Sequence(0), "as it was when the store was opened");
+        drop(store);
+        let store = open(&place);
+        assert_eq!(store.held(), Held { lowest: Sequence(4), last: Some(Sequence(6)) });
+        let left: Vec<u64> = (0..=6).filter(|slot| store.read(Sequence(*slot)).unwrap().is_some()).collect();
+        assert_eq!(left, [0, 1, 4, 5, 6]);
+        assert!(store.read(Sequence(0)).unwrap() == Some(frame(0, 2 * PIECE_BYTES)));
     }
 
     #[test]

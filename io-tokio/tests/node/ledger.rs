@@ -158,6 +158,8 @@ impl Machine for Ledger {
                 let sealing = ids.sealing().map_or(0, |id| u64::from(id.0));
                 out.push(Output::Observe(Seen::Rekeyed { sealing, keys: ids.iter().count() as u64 }));
             }
+            // Every entry may be asked for.
+            Input::Checkpoint { .. } => {}
             Input::Local(()) | Input::Persisted { .. } | Input::Late(_) => {}
         }
     }

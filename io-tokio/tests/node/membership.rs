@@ -2,12 +2,14 @@
 
 use crate::stage::{Machine, soon};
 use relaymesh_core::identity::NodeId;
+use relaymesh_core::limits::Limits;
 use relaymesh_core::membership::settings::Profile;
 use relaymesh_core::membership::{Identity, Reply as MembershipReply, Request as MembershipRequest, Status};
 use relaymesh_core::mesh::{MeshNode, NEWEST_VERSION, Reply, Request, Settings as MeshSettings};
+use relaymesh_core::node::{NodeObservation, Observed};
 use relaymesh_io_tokio::folder::Folder;
 use relaymesh_io_tokio::settings::{Seeds, Settings};
-use relaymesh_io_tokio::{Handle, Observations, start};
+use relaymesh_io_tokio::{Handle, Observations, Sighting, start};
 use std::collections::BTreeMap;
 
 struct Member {
@@ -18,6 +20,10 @@ struct Member {
 impl Member {
     async fn start(machine: &Machine, name: &str, seeds: Vec<String>) -> Self {
         let settings = Settings { seeds: Seeds { places: seeds, file: None }, ..Settings::default() };
+        Self::start_with(machine, name, settings).await
+    }
+
+    async fn start_with(machine: &Machine, name: &str, settings: Settings) -> Self {
         let folder = Folder::open(machine.path()).unwrap();
         let compose = |seat: &relaymesh_core::node::Seat, endpoint| {
             let mesh = MeshSettings::from(Profile::Local);
@@ -48,6 +54,31 @@ impl Member {
             }
         })
         .await;
+    }
+}
+
+#[tokio::test]
+async fn a_journal_is_trimmed_in_the_store_and_a_restart_reads_only_what_is_left() {
+    let machine = Machine::new();
+    let limits = Limits { trim_records: 2, trim_slots: 2, ..Limits::default() };
+    for _ in 0..8 {
+        let settings = Settings { limits: limits.clone(), ..Settings::default() };
+        let mut node = Member::start_with(&machine, "one", settings).await;
+        soon(async {
+            loop {
+                let Some(Sighting::Noticed(noticed)) = node.observations.next().await else {
+                    panic!("the node stopped")
+                };
+                match noticed.what {
+                    Observed::Node(NodeObservation::JournalRecovered { records, .. }) => assert!(records <= 6),
+                    Observed::Node(NodeObservation::JournalTrimmed { .. }) => return,
+                    _ => {}
+                }
+            }
+        })
+        .await;
+        node.handle.stop();
+        soon(node.handle.stopped()).await.unwrap();
     }
 }
 

@@ -1,9 +1,10 @@
-//! DUR-1, DUR-2, ORD-1, REC-1, INC-1 and WIRE-1, for any application.
+//! DUR-1, DUR-2, ORD-1, REC-1, TRIM-1, INC-1 and WIRE-1, for any application.
 //!
 //! The ledger of a host holds what its processes have written to each slot, in the order in which they wrote. The disk
 //! tells what is truly on the platter. Both are facts of the world; nothing here relies on a node's own account.
 
-use super::{DUR_1, DUR_2, Findings, INC_1, ORD_1, REC_1, WIRE_1};
+use super::trimming::{Anchor, lacks_what_is_marked, start_of};
+use super::{DUR_1, DUR_2, Findings, INC_1, ORD_1, REC_1, TRIM_1, WIRE_1};
 use crate::disk::{Bytes, Disk};
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -14,7 +15,7 @@ use relaymesh_core::envelope::{KeyIds, OpenError};
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::identity::Incarnation;
 use relaymesh_core::machine::CauseId;
-use relaymesh_core::record::{Sequence, read_frame};
+use relaymesh_core::record::Sequence;
 use relaymesh_core::time::Time;
 
 /// What must become of a packet that arrives.
@@ -60,6 +61,7 @@ struct Exercised {
     dur_2: u64,
     ord_1: u64,
     rec_1: u64,
+    trim_1: u64,
     inc_1: u64,
     wire_1: u64,
 }
@@ -116,9 +118,7 @@ impl EngineChecks {
         watched.spoke = false;
         watched.written_to = 0;
         watched.last_gated = CauseId(0);
-        let marks = disk.cached_slots().filter_map(|(_, bytes)| read_frame(bytes).ok());
-        let highest = marks.map(|frame| frame.synced).max().unwrap_or_default();
-        watched.must_not_speak = disk.rotten_slots().any(|rotten| rotten <= highest);
+        watched.must_not_speak = lacks_what_is_marked(disk);
     }
 
     /// The host's disk was replaced.
@@ -170,6 +170,17 @@ impl EngineChecks {
         let watched = &mut self.hosts[host as usize];
         watched.unsynced.push_back((cause, write));
         watched.wrote = true;
+        if let Some(anchor) = Anchor::read(at, bytes) {
+            let problem = anchor.problem(&watched.ledger, disk).filter(|_| !disk.is_rotten());
+            if let Some(problem) = problem {
+                found.fail(TRIM_1, &[host], format!("the anchor in slot {at} {problem}"));
+            }
+            return None;
+        }
+        if at.0 == 0 {
+            found.fail(REC_1, &[host], "what was written to slot 0 is no anchor".into());
+            return None;
+        }
         watched.written_to = at.0 as usize;
         let slot = (at.0 - 1) as usize;
         if watched.ledger.get(slot).is_none_or(|known| known != bytes) {
@@ -196,6 +207,27 @@ impl EngineChecks {
         let watched = &mut self.hosts[host as usize];
         watched.unsynced.push_back((cause, write));
         watched.cut(host, from, disk, found);
+    }
+
+    /// A node has asked for slots to be emptied since the journal starts behind them. `disk` is as it was before.
+    #[allow(clippy::too_many_arguments, reason = "the facts of one write, each of another kind")]
+    pub fn trimmed(
+        &mut self,
+        host: u32,
+        cause: CauseId,
+        write: WriteNumber,
+        from: Sequence,
+        below: Sequence,
+        disk: &Disk,
+        found: &mut Findings,
+    ) {
+        self.hosts[host as usize].unsynced.push_back((cause, write));
+        self.exercised.trim_1 += 1;
+        let start = start_of(disk.durable_slots());
+        if from.0 <= 1 || below.0 > start && !disk.is_rotten() {
+            let detail = format!("empties slots {from} to before {below}, where the journal durably starts at {start}");
+            found.fail(TRIM_1, &[host], detail);
+        }
     }
 
     /// Something that waits at the gate has left a node.
@@ -310,9 +342,17 @@ impl EngineChecks {
     }
 
     /// How often each invariant was put to the test.
-    pub fn exercised(&self) -> [(&'static str, u64); 6] {
-        let Exercised { dur_1, dur_2, ord_1, rec_1, inc_1, wire_1 } = self.exercised;
-        [(DUR_1, dur_1), (DUR_2, dur_2), (ORD_1, ord_1), (REC_1, rec_1), (INC_1, inc_1), (WIRE_1, wire_1)]
+    pub fn exercised(&self) -> [(&'static str, u64); 7] {
+        let Exercised { dur_1, dur_2, ord_1, rec_1, trim_1, inc_1, wire_1 } = self.exercised;
+        [
+            (DUR_1, dur_1),
+            (DUR_2, dur_2),
+            (ORD_1, ord_1),
+            (REC_1, rec_1),
+            (TRIM_1, trim_1),
+            (INC_1, inc_1),
+            (WIRE_1, wire_1),
+        ]
     }
 }
 
@@ -320,18 +360,20 @@ impl EngineChecks {
 const APPLICATION_KIND: u8 = 3;
 
 /// Whether the bytes are a frame for that slot, judged by the format's description and not by the code under test.
-fn is_frame_of(at: Sequence, bytes: &Bytes) -> bool {
+pub(super) fn is_frame_of(at: Sequence, bytes: &Bytes) -> bool {
     let Some((covered, checksum)) = bytes.split_at_checked(bytes.len().saturating_sub(16)) else { return false };
     bytes.len() >= 68 && bytes[8..16] == at.0.to_le_bytes() && blake3::hash(covered).as_bytes()[..16] == *checksum
 }
 
-/// The platter must hold the ledger, and nothing but the ledger; the first `founded` records of it without exception.
+/// From where the journal starts the platter must hold the ledger, and nothing but the ledger; the first `founded`
+/// records of it without exception. What stands below is not looked at.
 ///
 /// What a failed sync has kept from being erased is passed over: readers see an empty slot. Such a record does not
 /// chain to what is written in its place, so it cannot come back.
 fn compare(ledger: &[Bytes], founded: usize, disk: &Disk) -> Option<String> {
-    let mut expected = (1..).map(Sequence).zip(ledger).peekable();
-    for (at, bytes) in disk.durable_slots() {
+    let start = start_of(disk.durable_slots());
+    let mut expected = (1..).map(Sequence).zip(ledger).skip((start - 1) as usize).peekable();
+    for (at, bytes) in disk.durable_slots().filter(|(at, _)| at.0 >= start) {
         if disk.is_stuck(at) {
             expected.next_if(|(slot, _)| *slot == at);
             continue;

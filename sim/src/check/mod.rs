@@ -5,6 +5,7 @@
 
 pub mod engine;
 pub mod linearizable;
+mod trimming;
 
 use crate::time::TrueTime;
 use alloc::string::String;
@@ -21,6 +22,8 @@ pub const ORD_1: &str = "ORD-1";
 pub const INC_1: &str = "INC-1";
 /// A node that speaks stands on a durable journal that is whole and has nothing beyond its end.
 pub const REC_1: &str = "REC-1";
+/// Nothing is emptied before an anchor that says so is durable, and what an anchor covers is.
+pub const TRIM_1: &str = "TRIM-1";
 /// Only what a member sealed for this node with a key it holds is accepted, unchanged, and all of that is.
 pub const WIRE_1: &str = "WIRE-1";
 /// Each decision draws once, from its own stream.

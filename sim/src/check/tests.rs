@@ -7,8 +7,8 @@ use crate::streams::{MILLION, Streams};
 use relaymesh_core::codec::BodyVersion;
 use relaymesh_core::envelope::{KeyId, KeyIds, OpenError};
 use relaymesh_core::gate::WriteNumber;
-use relaymesh_core::identity::{BootIncarnation, ClusterId, Incarnation, StoreIncarnation};
-use relaymesh_core::record::{Chain, Sequence, Writer};
+use relaymesh_core::identity::{BootIncarnation, ClusterId, Incarnation, NodeId, StoreIncarnation};
+use relaymesh_core::record::{Anchor, Chain, Genesis, Sequence, Writer};
 use relaymesh_core::time::{Duration, Time};
 use std::string::String;
 use std::vec::Vec;
@@ -50,6 +50,17 @@ impl Watch {
         self
     }
 
+    fn anchor(&mut self, event: u64, place: u64, anchor: &[u8]) -> &mut Self {
+        self.append_frame(event, place, anchor)
+    }
+
+    fn trim(&mut self, event: u64, from: u64, below: u64) -> &mut Self {
+        let (cause, write, from, below) = (CauseId(event), WriteNumber(event), Sequence(from), Sequence(below));
+        self.checks.trimmed(0, cause, write, from, below, &self.disk, &mut self.found);
+        self.disk.trim(&self.condition, write, from, below).unwrap();
+        self
+    }
+
     fn sync(&mut self) -> &mut Self {
         self.disk.begin_sync(&self.condition);
         // A failed sync is what some of these stories are about.
@@ -83,6 +94,93 @@ fn frame(slot: u64, boot: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     writer.application(BodyVersion(1), &mut bytes, |_| Ok(())).unwrap();
     bytes
+}
+
+/// An anchor that says that the journal starts at `first`, where `before` is the frame before that.
+fn anchor(place: u64, first: u64, covers: u64, before: &[u8]) -> Vec<u8> {
+    let genesis = Genesis {
+        cluster: ClusterId::from_bytes([1; 16]),
+        node: NodeId::from_bytes([2; 16]),
+        store: StoreIncarnation(70_000),
+    };
+    let chain = Chain(*before.last_chunk().unwrap());
+    let writer = Writer::new(Sequence(covers), chain, BootIncarnation(1), Sequence(covers));
+    let mut bytes = Vec::new();
+    let anchor = Anchor { genesis, first: Sequence(first), boot: BootIncarnation(1) };
+    writer.anchor(Sequence(place), &anchor, chain, &mut bytes).unwrap();
+    bytes
+}
+
+/// Four durable records of a process, and the anchor that gives up the first two of them.
+fn with_four() -> Watch {
+    let mut watch = Watch::new();
+    watch.boot().append(1, 1).append(2, 2).append(3, 3).append(4, 4).sync();
+    watch
+}
+
+#[test]
+fn slots_below_a_durable_anchor_may_be_emptied_in_any_part() {
+    let mut watch = with_four();
+    watch.anchor(5, 0, &anchor(0, 4, 4, &frame(3, 3))).sync().trim(6, 2, 3).trim(7, 3, 4).sync().leaves(8);
+    assert_eq!(watch.verdict(), [""; 0], "{}", watch.detail());
+    watch.append(9, 5).append(10, 6).sync().anchor(11, 1, &anchor(1, 6, 6, &frame(5, 9))).sync().trim(12, 4, 6);
+    watch.sync().boot().leaves(13);
+    assert_eq!(watch.verdict(), [""; 0], "{}", watch.detail());
+}
+
+#[test]
+fn trim_1_fires_when_slots_are_emptied_before_the_anchor_is_durable() {
+    let mut watch = with_four();
+    watch.trim(5, 2, 4);
+    assert_eq!(watch.verdict(), [TRIM_1], "without any");
+    let mut watch = with_four();
+    watch.anchor(5, 0, &anchor(0, 4, 4, &frame(3, 3))).trim(6, 2, 4);
+    assert_eq!(watch.verdict(), [TRIM_1], "it is not on the platter");
+    let mut watch = with_four();
+    watch.anchor(5, 0, &anchor(0, 4, 4, &frame(3, 3))).sync().trim(6, 2, 5);
+    assert_eq!(watch.verdict(), [TRIM_1], "more than it gives up");
+    let mut watch = with_four();
+    watch.anchor(5, 0, &anchor(0, 4, 4, &frame(3, 3))).sync().trim(6, 1, 4);
+    assert_eq!(watch.verdict(), [TRIM_1], "a place of anchors");
+}
+
+#[test]
+fn trim_1_fires_when_an_anchor_says_what_is_not_so() {
+    let mut watch = with_four();
+    watch.append(5, 5).anchor(6, 0, &anchor(0, 4, 5, &frame(3, 3)));
+    assert_eq!(watch.verdict(), [TRIM_1], "it covers what is not durable");
+    let mut watch = with_four();
+    watch.anchor(5, 0, &anchor(0, 4, 4, &frame(2, 2)));
+    assert_eq!(watch.verdict(), [TRIM_1], "the checksum of another record");
+    let mut watch = with_four();
+    watch.anchor(5, 0, &anchor(0, 4, 4, &frame(3, 3))).sync().anchor(6, 1, &anchor(1, 3, 4, &frame(2, 2)));
+    assert_eq!(watch.verdict(), [TRIM_1], "it goes back");
+}
+
+#[test]
+fn rec_1_fires_when_a_trimmed_journal_lacks_a_record_or_has_one_too_many() {
+    let mut watch = with_four();
+    watch.anchor(5, 0, &anchor(0, 3, 4, &frame(2, 2))).sync().boot();
+    watch.checks.persisted(0, &watch.disk);
+    watch.disk.erase(&watch.condition, WriteNumber(6), Sequence(3)).unwrap();
+    watch.sync().leaves(7);
+    assert_eq!(watch.verdict(), [REC_1], "{}", watch.detail());
+    let mut watch = with_four();
+    watch.anchor(5, 0, &anchor(0, 3, 4, &frame(2, 2))).sync().boot();
+    watch.disk.store(&watch.condition, WriteNumber(6), Sequence(5), frame(5, 9).into()).unwrap();
+    watch.sync().leaves(7);
+    assert_eq!(watch.verdict(), [REC_1], "{}", watch.detail());
+}
+
+#[test]
+fn rec_1_fires_when_a_process_speaks_whose_anchor_is_rotten_and_whose_slots_are_gone() {
+    let mut watch = with_four();
+    watch.anchor(5, 0, &anchor(0, 4, 4, &frame(3, 3))).sync().trim(6, 2, 4).sync();
+    while watch.disk.rotten_slots().all(|slot| slot != Sequence(0)) {
+        watch.disk.rot().unwrap();
+    }
+    watch.boot().leaves(8);
+    assert_eq!(watch.verdict(), [REC_1], "{}", watch.detail());
 }
 
 #[test]

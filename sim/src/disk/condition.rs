@@ -30,6 +30,8 @@ pub struct DiskFaults {
     pub lost_unsynced: u64,
     /// Unsynced writes torn by a power loss.
     pub torn: u64,
+    /// Unsynced erasures torn by a power loss: the slot holds neither what it did nor nothing.
+    pub torn_erasures: u64,
     /// Writes that failed.
     pub failed_writes: u64,
     /// Syncs that failed.

@@ -14,6 +14,7 @@ pub(super) struct Draws {
     pub(super) shown_after_failed_sync: Stream,
     pub(super) lost_with_power: Stream,
     pub(super) torn: Stream,
+    pub(super) torn_erasures: Stream,
     pub(super) sectors: Stream,
     pub(super) read_corrupts: Stream,
     pub(super) read_bit: Stream,
@@ -33,6 +34,7 @@ impl Draws {
             shown_after_failed_sync: open("cache after failed syncs"),
             lost_with_power: open("writes lost with power"),
             torn: open("torn writes"),
+            torn_erasures: open("torn erasures"),
             sectors: open("torn sectors"),
             read_corrupts: open("corrupt reads"),
             read_bit: open("bits of corrupt reads"),
@@ -41,7 +43,7 @@ impl Draws {
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> [&Stream; 12] {
+    pub(super) fn all(&self) -> [&Stream; 13] {
         let it = &self;
         [
             &it.sync_time,
@@ -52,6 +54,7 @@ impl Draws {
             &it.shown_after_failed_sync,
             &it.lost_with_power,
             &it.torn,
+            &it.torn_erasures,
             &it.sectors,
             &it.read_corrupts,
             &it.read_bit,

@@ -23,6 +23,7 @@ use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::machine::Chooser;
 use relaymesh_core::node::StoreFailure;
 use relaymesh_core::record::Sequence;
+use relaymesh_core::record::anchor::TRIMMED_FROM;
 use relaymesh_core::time::Duration;
 
 const SECTOR_BYTES: usize = 64;
@@ -88,8 +89,28 @@ impl Disk {
     /// [`StoreFailure`] when the write fails; the slots are as they were.
     pub fn erase(&mut self, condition: &DiskCondition, write: WriteNumber, from: Sequence) -> Result<(), StoreFailure> {
         self.admit(condition)?;
-        let last = self.last_slot().max(from);
+        let last = self.last_slot().unwrap_or_default().max(from);
         (from.0..=last.0).for_each(|at| self.write(write, Operation::Empty(Sequence(at))));
+        Ok(())
+    }
+
+    /// Empties the slots from `from` to before `below`, in the cache. Those that a process cannot see are left alone.
+    ///
+    /// # Errors
+    /// [`StoreFailure`] when the write fails; the slots are as they were.
+    pub fn trim(
+        &mut self,
+        condition: &DiskCondition,
+        write: WriteNumber,
+        from: Sequence,
+        below: Sequence,
+    ) -> Result<(), StoreFailure> {
+        self.admit(condition)?;
+        let seen: Vec<u64> =
+            self.cache.bytes.range(from.next().0..below.0.max(from.next().0)).map(|(at, _)| *at).collect();
+        // The first one stands for the order as a whole, so that it is synced also when there is nothing to empty.
+        self.write(write, Operation::Empty(from));
+        seen.into_iter().for_each(|at| self.write(write, Operation::Empty(Sequence(at))));
         Ok(())
     }
 
@@ -192,6 +213,16 @@ impl Disk {
                     let torn = self.tear(at, &bytes);
                     self.platter.apply(Operation::Store(at, torn));
                 }
+                Operation::Empty(at)
+                    if condition.torn > 0
+                        && self.platter.bytes.contains_key(&at.0)
+                        && self.draws.torn_erasures.decide().happens(condition.torn) =>
+                {
+                    self.faults.torn_erasures += 1;
+                    let nothing = self.platter.bytes.get(&at.0).map_or(0, |bytes| bytes.len());
+                    let torn = self.tear(at, &alloc::vec![0; nothing]);
+                    self.platter.apply(Operation::Store(at, torn));
+                }
                 whole => self.platter.apply(whole),
             }
         }
@@ -269,8 +300,13 @@ impl Disk {
     }
 
     /// The last slot a process finds.
-    pub fn last_slot(&self) -> Sequence {
-        Sequence(self.cache.bytes.last_key_value().map_or(0, |(at, _)| *at))
+    pub fn last_slot(&self) -> Option<Sequence> {
+        self.cache.bytes.last_key_value().map(|(at, _)| Sequence(*at))
+    }
+
+    /// The lowest slot a process finds, places of anchors aside; zero for none.
+    pub fn lowest_slot(&self) -> Sequence {
+        Sequence(self.cache.bytes.range(TRIMMED_FROM.0..).next().map_or(0, |(at, _)| *at))
     }
 
     /// What is on the platter, for checkers: ascending slots with their bytes.
@@ -314,7 +350,7 @@ impl Disk {
     }
 
     /// The disk's streams, for DRAW-1.
-    pub fn streams(&self) -> [&Stream; 12] {
+    pub fn streams(&self) -> [&Stream; 13] {
         self.draws.all()
     }
 }

@@ -85,6 +85,9 @@ impl Machine for ExampleNode {
             Input::Computed { id, done } => {
                 journal.handle(ctx, journal::Event::Hashed(id, done), &mut Lift::new(out, from_journal));
             }
+            Input::Checkpoint { below } => {
+                journal.handle(ctx, journal::Event::Checkpoint(below), &mut Lift::new(out, from_journal));
+            }
             Input::Loaded { sequence, record } => {
                 journal.handle(ctx, journal::Event::Loaded(sequence, record), &mut Lift::new(out, from_journal));
             }
@@ -111,6 +114,7 @@ fn from_journal(action: journal::Action) -> Output<ExampleNode> {
         journal::Action::Reply(id, reply) => Output::reply(id, reply),
         journal::Action::Hash(id, work) => Output::Compute { id, work },
         journal::Action::Load(sequence) => Output::Load(sequence),
+        journal::Action::Checkpointed(below) => Output::Checkpointed(below),
         journal::Action::Grew(entries) => Output::Local(Local::Grew(entries)),
         journal::Action::Observe(observation) => Output::Observe(observation),
     }

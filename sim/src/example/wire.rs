@@ -1,6 +1,6 @@
 //! What the example stores and sends, and in which versions.
 //!
-//! Version 2 adds [`Message::Sorry`] and [`Record::Activated`]. A node sends a peer only what the peer has said it
+//! Version 2 adds [`Message::Sorry`], [`Record::Activated`] and [`Record::Placed`]. A node sends a peer only what the peer has said it
 //! understands, and writes records of version 2 only once an operator has activated it, so that a build that knows
 //! only version 1 can be started again until then.
 
@@ -91,6 +91,21 @@ pub enum Record {
     },
     /// Records may be written in version 2 from here on. Since version 2.
     Activated,
+    /// An entry of a log, and its position. Since version 2, which writes no other; and again when the journal is trimmed.
+    Placed {
+        /// The log.
+        log: LogName,
+        /// The position.
+        position: u64,
+        /// The entry.
+        entry: Entry,
+    },
+}
+
+impl Record {
+    const fn is_new(&self) -> bool {
+        matches!(self, Self::Activated | Self::Placed { .. })
+    }
 }
 
 impl Body for Record {
@@ -98,14 +113,14 @@ impl Body for Record {
     const NEWEST: BodyVersion = NEWEST_VERSION;
 
     fn encode(&self, version: BodyVersion, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        expressible(version, matches!(self, Self::Activated))?;
+        expressible(version, self.is_new())?;
         encode_value(self, limit, out)
     }
 
     fn decode(version: BodyVersion, bytes: &[u8]) -> Result<Self, DecodeError> {
         understood(version)?;
-        let record = decode_value(bytes)?;
-        in_version(version, matches!(record, Self::Activated), bytes.len())?;
+        let record: Self = decode_value(bytes)?;
+        in_version(version, record.is_new(), bytes.len())?;
         Ok(record)
     }
 }

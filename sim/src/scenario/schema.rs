@@ -8,6 +8,7 @@ use super::units::{Rate, Share, Span, SpanRange};
 use crate::subjects::SubjectName;
 use alloc::string::String;
 use alloc::vec::Vec;
+use relaymesh_core::limits::Limits;
 use relaymesh_core::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -130,11 +131,21 @@ pub struct DiskSettings {
     pub read: SpanRange,
     /// Share of unsynced writes that a power loss tears, of those it does not lose.
     pub torn: Share,
+    /// Records by which a node's journal grows before it is trimmed.
+    pub trim_records: u64,
+    /// Bytes by which it grows before it is trimmed.
+    pub trim_bytes: u64,
+    /// Slots that are emptied with one sync.
+    pub trim_slots: u64,
 }
 
 impl Default for DiskSettings {
     fn default() -> Self {
+        let Limits { trim_records, trim_bytes, trim_slots, .. } = Limits::default();
         Self {
+            trim_records,
+            trim_bytes,
+            trim_slots,
             sync: SpanRange { from: Duration::from_micros(100), to: Duration::from_millis(2) },
             read: SpanRange { from: Duration::from_micros(10), to: Duration::from_micros(100) },
             torn: Share(300_000),

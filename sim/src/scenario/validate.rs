@@ -74,6 +74,12 @@ pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
         "must be longer than nothing".to_string()
     })?;
     require(scenario.journal.entry_bytes <= 16 << 10, "journal.entry_bytes", || "at most 16384 bytes".to_string())?;
+    let trims = [
+        (scenario.disk.trim_records, "disk.trim_records"),
+        (scenario.disk.trim_bytes, "disk.trim_bytes"),
+        (scenario.disk.trim_slots, "disk.trim_slots"),
+    ];
+    trims.into_iter().try_for_each(|(bound, field)| require(bound > 0, field, || "must be at least 1".to_string()))?;
     require(scenario.network.delay.from > Duration::ZERO, "network.delay", || {
         "must be longer than nothing, or time would stand still".to_string()
     })?;

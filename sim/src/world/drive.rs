@@ -51,13 +51,14 @@ impl<S: Subject> World<S> {
         it.store_failed = false;
         it.written = (WriteNumber(0), cause);
         it.reads_done = self.now;
-        let last = it.disk.last_slot();
+        let (lowest, last) = (it.disk.lowest_slot(), it.disk.last_slot());
         self.engine_checks.booted(host, &self.hosts[host as usize].disk);
         self.checks.booted(host, self.now);
         let event = self.begin(EventKind::Boot, Some(host), cause);
-        self.trace.bytes(&last.0.to_le_bytes());
-        self.trace.note(|| format!("the process starts on a store of {last} slots"));
-        self.handle(host, event, Event::Boot { last });
+        self.trace.bytes(&lowest.0.to_le_bytes());
+        self.trace.bytes(&last.unwrap_or_default().0.to_le_bytes());
+        self.trace.note(|| format!("the process starts on a store of slots {lowest} to {}", last.unwrap_or_default()));
+        self.handle(host, event, Event::Boot { lowest, last });
     }
 
     /// Something reaches a process: now, or when it has time.

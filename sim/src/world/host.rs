@@ -92,6 +92,7 @@ pub(super) struct Host<A: Application> {
     pub(super) start_cause: CauseId,
     /// The rate of its clocks without faults, in parts per billion.
     pub(super) base_rate_ppb: i64,
+    limits: Limits,
 }
 
 impl<A: Application> Host<A> {
@@ -139,6 +140,7 @@ impl<A: Application> Host<A> {
             is_absent: scenario.mesh.is_late(scenario.nodes, number),
             store_failed: false,
             base_rate_ppb,
+            limits: limits_of(&scenario.disk),
         }
     }
 
@@ -151,7 +153,7 @@ impl<A: Application> Host<A> {
             fresh_store: StoreIncarnation(self.founding.below(u64::MAX)),
             speaks: self.version,
             keys: self.keys.ring.ids(),
-            limits: Limits::default(),
+            limits: self.limits.clone(),
         }
     }
 
@@ -200,6 +202,12 @@ impl<A: Application> Host<A> {
 /// The body version of the builds that a scenario starts with.
 pub(super) fn first_version<A: Application>(scenario: &Scenario) -> BodyVersion {
     scenario.version.map_or(<A::Message as Body>::NEWEST, BodyVersion)
+}
+
+/// The bounds of every node of a scenario.
+fn limits_of(settings: &DiskSettings) -> Limits {
+    let DiskSettings { trim_records, trim_bytes, trim_slots, .. } = *settings;
+    Limits { trim_records, trim_bytes, trim_slots, ..Limits::default() }
 }
 
 /// The disk as the scenario has it without faults.

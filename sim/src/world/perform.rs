@@ -60,6 +60,18 @@ impl<S: Subject> World<S> {
                     self.written(host, event, result);
                 }
             }
+            Action::Trim { write, from, below } => {
+                self.trace.bytes(&from.0.to_le_bytes());
+                self.trace.bytes(&below.0.to_le_bytes());
+                self.trace.note(|| format!("write {write}: empty slots {from} to before {below}"));
+                let it = &mut self.hosts[host as usize];
+                it.written = (write, event);
+                self.engine_checks.trimmed(host, event, write, from, below, &it.disk, &mut self.found);
+                if !it.store_failed {
+                    let result = it.disk.trim(&it.disk_condition, write, from, below);
+                    self.written(host, event, result);
+                }
+            }
             Action::Load { ticket, sequence } => self.load(host, event, ticket, sequence),
             Action::Compute { id, work } => {
                 self.trace.printed(format_args!("{id:?}"));
@@ -264,6 +276,7 @@ const fn tag_of_action<A: Application>(action: &Action<A>) -> u8 {
         Action::Locate { .. } => 11,
         Action::Forget(_) => 12,
         Action::Keyring(_) => 13,
+        Action::Trim { .. } => 14,
     }
 }
 

@@ -122,6 +122,7 @@ impl<S: Subject> World<S> {
         for disk in self.hosts.iter().map(|host| host.disk.faults()) {
             add("lost_unsynced", disk.lost_unsynced);
             add("torn_write", disk.torn);
+            add("torn_erasure", disk.torn_erasures);
             add(FaultKind::FailingWrites.name(), disk.failed_writes);
             add(FaultKind::FailingSyncs.name(), disk.failed_syncs);
             add(FaultKind::DiskFull.name(), disk.full);

@@ -2,6 +2,7 @@
 
 use super::change::may_be_voters;
 use super::check::Fault;
+use super::checkpoint::standing_record;
 use super::member::{Member, founded};
 use super::members::Voter;
 use super::observation::GroupObservation;
@@ -38,6 +39,8 @@ pub enum Event<S> {
     },
     /// Records up to this one are durable.
     Durable(Sequence),
+    /// The records before this one are to be given up: what is needed of them is to be written again.
+    Checkpoint(Sequence),
     /// A sibling or an operator asks.
     Request(Ticket, Request),
     /// An operator founds a group, on each of its voters.
@@ -101,6 +104,8 @@ pub struct Group<S: Replicated> {
     replay: Replay<S>,
     member: Option<Box<Member<S>>>,
     seats: Seats,
+    /// The last cut for which everything was written again.
+    checkpointed: Option<Sequence>,
 }
 
 /// Groups that a store can have been a member of: each but the first came of a recovery.
@@ -109,7 +114,7 @@ const SEATS_MAX: usize = 64;
 impl<S: Replicated> Group<S> {
     /// A process that has not read its journal yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, life: None, replay: Replay::new(), member: None, seats: Seats::new() }
+        Self { settings, life: None, replay: Replay::new(), member: None, seats: Seats::new(), checkpointed: None }
     }
 
     /// Takes a record back after a restart.
@@ -153,6 +158,11 @@ impl<S: Replicated> Group<S> {
         let member = self.member.as_ref()?;
         let index = member.last_index();
         Some(At { index, term: member.term_of(index)? })
+    }
+
+    /// Whether everything that is needed of the records before `cut` was written again.
+    pub fn has_checkpoint(&self, cut: Sequence) -> bool {
+        self.checkpointed == Some(cut)
     }
 
     /// The group this node is a member of.
@@ -246,7 +256,8 @@ impl<S: Replicated> Group<S> {
         self.begin(ctx, life, alloc::vec![Record::Joined { group: message.group, id: message.to }], out);
     }
 
-    /// Is a member no more, until it is made one of another group. What it has promised stays in the journal.
+    /// Is a member no more, until it is made one of another group. What it has promised stays in the journal; once
+    /// that is trimmed, that it was that member does.
     fn leave(&mut self, out: &mut impl Sink<Action<S>>) {
         let Some(mut member) = self.member.take() else { return };
         member.asks.drop_all(Refusal::NotMember, out);
@@ -256,6 +267,21 @@ impl<S: Replicated> Group<S> {
         }
         out.push(Action::Leader(None));
         out.push(Action::Members);
+    }
+
+    fn checkpoint(&mut self, cut: Sequence, out: &mut impl Sink<Action<S>>) {
+        if self.has_checkpoint(cut) {
+            return;
+        }
+        match &mut self.member {
+            Some(member) => member.begin_checkpoint(cut),
+            None => {
+                if !self.seats.is_empty() {
+                    out.push(Action::Write(standing_record(&self.seats, None)));
+                }
+                self.checkpointed = Some(cut);
+            }
+        }
     }
 
     fn message(&mut self, ctx: &mut Ctx<'_>, from: &Incarnation, message: Message, out: &mut impl Sink<Action<S>>) {
@@ -308,6 +334,7 @@ impl<S: Replicated> Machine for Group<S> {
                     member.durable(ctx, upto, out);
                 }
             }
+            Event::Checkpoint(cut) => self.checkpoint(cut, out),
             Event::Request(ticket, request) => self.request(ticket, request, out),
             Event::Found(ticket, founding) => {
                 let answer = match self.life {
@@ -320,6 +347,9 @@ impl<S: Replicated> Machine for Group<S> {
         }
         if let Some(member) = &mut self.member {
             member.go_on(ctx, out);
+            if let Some(cut) = member.end_checkpoint(&self.seats, out) {
+                self.checkpointed = Some(cut);
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use super::ask::Asks;
 use super::change::Procedure;
 use super::check::Fault;
+use super::checkpoint::Checkpoint;
 use super::clock::Clock;
 use super::compact::Build;
 use super::convert::message_in;
@@ -48,6 +49,7 @@ pub(super) struct Member<S: Replicated> {
     /// The change of voters that this leader carries out.
     pub(super) procedure: Option<Procedure>,
     pub(super) build: Option<Build<S>>,
+    pub(super) checkpoint: Option<Checkpoint>,
     pub(super) incoming: Option<Incoming<S>>,
     pub(super) transfers: BTreeMap<VoterId, Transfer>,
     strangers: BTreeMap<VoterId, Voter>,
@@ -101,6 +103,7 @@ impl<S: Replicated> Member<S> {
             asks: Asks::default(),
             procedure: None,
             build: None,
+            checkpoint: None,
             incoming: None,
             transfers: BTreeMap::new(),
             strangers: BTreeMap::new(),
@@ -132,6 +135,7 @@ impl<S: Replicated> Member<S> {
         self.tick(ctx, out);
         self.advance_transfers(out);
         self.follow(ctx, out);
+        self.give_up_stale_snapshot();
         self.begin_build();
         if self.advance_build(out) {
             self.clock.has_work = Some(ctx.now);

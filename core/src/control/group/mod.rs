@@ -18,6 +18,7 @@
 //! | `ask` | proposals and confirmations of leadership, bounded |
 //! | `change` | voters added, replaced and removed, by joint consensus |
 //! | `compact`, `transfer`, `receive` | snapshots: made, sent and taken in pieces |
+//! | `checkpoint` | what is written again before the journal is trimmed |
 //! | `replay` | from the journal back to a member |
 //! | [`view`] | what is asked and answered |
 //!
@@ -40,6 +41,7 @@ mod apply;
 mod ask;
 mod change;
 mod check;
+mod checkpoint;
 mod clock;
 mod compact;
 mod convert;

@@ -152,6 +152,7 @@ impl<S: Replicated> Member<S> {
         while let Some(first) = rest.first() {
             let (chunk, later) = rest.split_at(self.fits_one_record(rest));
             let entries = chunk.iter().map(entry_out).collect();
+            self.overwrites(first.index);
             self.write(Record::Entries { first: first.index, commit, entries }, out);
             rest = later;
         }

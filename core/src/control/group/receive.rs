@@ -9,6 +9,7 @@ use super::observation::GroupObservation;
 use super::wire::{Blob, Body, Record, SnapshotMeta};
 use super::{At, Replicated, convert};
 use crate::machine::Sink;
+use crate::time::Time;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use raft::Ready;
@@ -22,9 +23,15 @@ pub(super) struct Incoming<S: Replicated> {
     pieces: Vec<Blob>,
     /// Once it is whole.
     state: Option<S>,
+    /// When something of it came last.
+    heard: Time,
 }
 
 impl<S: Replicated> Incoming<S> {
+    pub(super) const fn heard(&self) -> Time {
+        self.heard
+    }
+
     fn next(&self) -> u32 {
         self.pieces.len() as u32
     }
@@ -50,11 +57,13 @@ impl<S: Replicated> Member<S> {
         }
         if self.incoming.as_ref().is_none_or(|incoming| incoming.meta != meta) && number == 0 {
             let (reader, pieces) = (S::Reader::default(), Vec::new());
-            self.incoming = Some(Incoming { meta: meta.clone(), reader, pieces, state: None });
+            let heard = self.clock.now;
+            self.incoming = Some(Incoming { meta: meta.clone(), reader, pieces, state: None, heard });
         }
         let mut wanted = 0;
         if let Some(mut incoming) = self.incoming.take_if(|incoming| incoming.meta == meta) {
             if number == incoming.next() {
+                incoming.heard = self.clock.now;
                 self.take_next(&mut incoming, bytes, out)?;
             }
             wanted = incoming.next();

@@ -1,10 +1,14 @@
 //! From the journal back to a member.
+//!
+//! A journal that was trimmed begins anywhere in the story: with entries whose predecessors are gone, or pieces without
+//! the first. What it lacks comes again before the checkpoint's end, which says what the store is; until then, or until
+//! it becomes a member anew, what does not fit is passed over.
 
 use super::Replicated;
 use super::convert::entry_in;
 use super::log::Log;
 use super::members::VoterId;
-use super::wire::{Blob, GroupId, Record, SnapshotMeta};
+use super::wire::{Blob, GroupId, Record, SnapshotMeta, Standing};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -87,6 +91,10 @@ impl<S: Replicated> Replay<S> {
                 self.commit = self.commit.max(commit);
             }
             Record::Entries { first, commit, entries } => {
+                if self.joined.is_none() && (self.entries.is_empty() || first <= self.dropped.0) {
+                    self.entries.clear();
+                    self.dropped = (first.saturating_sub(1), 0);
+                }
                 let kept = first.checked_sub(self.dropped.0 + 1).filter(|kept| *kept <= self.entries.len() as u64);
                 let Some(kept) = kept else { panic!("entries from {first} on do not follow what was stored") };
                 self.entries.truncate(kept as usize);
@@ -95,7 +103,26 @@ impl<S: Replicated> Replay<S> {
             }
             Record::Piece { index, number, bytes, is_installed } => self.stage(index, number, bytes, is_installed),
             Record::Base { meta, dropped, is_installed } => self.stand_on(meta, dropped, is_installed),
+            Record::Standing { seats, member } => self.stand(seats, member),
         }
+    }
+
+    /// It is what it was when the checkpoint ended.
+    fn stand(&mut self, seats: Vec<(GroupId, VoterId)>, member: Option<Standing>) {
+        self.seats.extend(seats);
+        let Some(Standing { group, id, term, vote, commit, dropped }) = member else {
+            let seats = core::mem::take(&mut self.seats);
+            *self = Self { seats, ..Self::new() };
+            return;
+        };
+        assert!(self.base.is_some() || dropped == (0, 0), "a checkpoint has ended without the snapshot it stands on");
+        self.joined = Some((group, id));
+        (self.term, self.vote) = (term, vote);
+        self.commit = self.commit.max(commit);
+        while self.entries.pop_front_if(|entry| entry.index <= dropped.0).is_some() {}
+        let follows = self.entries.front().is_none_or(|entry| entry.index == dropped.0 + 1);
+        assert!(follows, "a checkpoint has ended without the entries behind {}", dropped.0);
+        self.dropped = dropped;
     }
 
     /// It begins as another member.
@@ -121,7 +148,8 @@ impl<S: Replicated> Replay<S> {
             *slot = Some(Staged { index, reader: S::Reader::default(), pieces: Vec::new(), state: None });
         }
         let Some(staged) = slot.as_mut().filter(|it| it.index == index && it.pieces.len() == number as usize) else {
-            panic!("a piece of the snapshot up to {index} is missing");
+            assert!(self.joined.is_none(), "a piece of the snapshot up to {index} is missing");
+            return;
         };
         match S::take_piece(&mut staged.reader, &bytes.0) {
             Ok(state) => staged.state = state,
@@ -132,10 +160,12 @@ impl<S: Replicated> Replay<S> {
 
     fn stand_on(&mut self, meta: SnapshotMeta, dropped: u64, is_installed: bool) {
         let slot = if is_installed { &mut self.incoming } else { &mut self.own };
-        let Some(Staged { pieces, state: Some(state), .. }) = slot.take_if(|it| it.index == meta.index) else {
-            panic!("the snapshot up to {} is not whole", meta.index);
-        };
-        (self.state, self.pieces) = (Some(state), Arc::new(pieces));
+        let staged = slot.take_if(|it| it.index == meta.index);
+        let is_whole = staged.as_ref().is_some_and(|it| it.state.is_some());
+        assert!(is_whole || self.joined.is_none(), "the snapshot up to {} is not whole", meta.index);
+        if let Some(Staged { pieces, state: Some(state), .. }) = staged {
+            (self.state, self.pieces) = (Some(state), Arc::new(pieces));
+        }
         self.commit = self.commit.max(meta.index);
         if is_installed {
             self.entries.clear();
@@ -145,7 +175,7 @@ impl<S: Replicated> Replay<S> {
                 self.dropped = (entry.index, entry.term);
             }
         }
-        self.base = Some(meta);
+        self.base = Some(meta).filter(|_| is_whole);
     }
 
     /// The term of an entry, if it is there or in the snapshot.

@@ -325,4 +325,29 @@ pub enum Record {
         /// What the pieces are.
         meta: SnapshotMeta,
     },
+    /// What this store is and was, written again at the end of a checkpoint. Voids nothing; of what came before the
+    /// checkpoint nothing is needed any more.
+    Standing {
+        /// The last member that it has been of each group.
+        seats: Vec<(GroupId, VoterId)>,
+        /// The member that it is.
+        member: Option<Standing>,
+    },
+}
+
+/// A member without its log and state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Of which group.
+    pub group: GroupId,
+    /// Under which id.
+    pub id: VoterId,
+    /// Its term.
+    pub term: u64,
+    /// Who has its vote in it.
+    pub vote: Option<VoterId>,
+    /// The last entry known to be committed.
+    pub commit: u64,
+    /// The entry before the first one of its log: index and term. Those up to there are not among the records kept.
+    pub dropped: (u64, u64),
 }

@@ -50,6 +50,9 @@ pub enum Event {
     },
     /// Records up to this one are durable.
     Durable(Sequence),
+    /// The records before this one are to be given up: what is needed of them is to be written again. Told as often as it
+    /// takes.
+    Checkpoint(Sequence),
     /// An operator or a sibling asks.
     Request(RequestId, Request),
 }
@@ -170,6 +173,11 @@ impl Control {
         self.group.replay(record);
     }
 
+    /// Whether everything that is needed of the records before `cut` was written again.
+    pub fn has_checkpoint(&self, cut: Sequence) -> bool {
+        self.group.has_checkpoint(cut)
+    }
+
     /// What is committed, as far as this node knows. `None` where it knows of no group.
     pub fn state(&self) -> Option<&State> {
         self.following.copy().or(self.group.state())
@@ -213,6 +221,7 @@ impl Machine for Control {
                 self.inbox.group(group::Event::Durable(upto));
                 self.let_own_through();
             }
+            Event::Checkpoint(cut) => self.inbox.group(group::Event::Checkpoint(cut)),
             Event::Request(id, request) => self.request(ctx.now, Who::Here(id), request, out),
         }
         while let Some(local) = self.inbox.next() {

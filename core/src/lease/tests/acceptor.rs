@@ -50,6 +50,25 @@ fn a_restart_forgets_nothing_that_was_written_down() {
 }
 
 #[test]
+fn what_is_written_again_is_all_that_was_remembered_in_parts_of_any_size() {
+    let mut acceptor = Acceptor::default();
+    acceptor.raise(ClusterEpoch(2));
+    for n in 0..10 {
+        accept(&mut acceptor, named(&n.to_string()), under(2, 5 + n)).unwrap();
+    }
+    for part in 1..=12 {
+        let (mut restarted, mut after) = (Acceptor::default(), None);
+        loop {
+            let again: Vec<_> = acceptor.remembered(after.as_ref()).take(part).collect();
+            let Some(last) = again.last() else { break };
+            after = Some(*last);
+            again.into_iter().for_each(|accepted| restarted.replay(accepted));
+        }
+        assert_eq!(restarted, acceptor);
+    }
+}
+
+#[test]
 fn a_full_memory_refuses_new_scopes_and_forgets_none() {
     let mut acceptor = Acceptor::default();
     for n in 0..4_096 {

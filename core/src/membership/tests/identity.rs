@@ -123,6 +123,18 @@ fn a_number_is_free_only_once_its_own_record_is_durable() {
     }
 }
 
+#[test]
+fn what_is_written_again_covers_every_number_that_may_have_been_used() {
+    let mut solo = Solo::among(3);
+    for _ in 0..100 {
+        let own = solo.incarnation(ME);
+        solo.hears(1, gossip([opinion(ME, Status::Suspect, own, 1)]));
+        let again = reservations(&solo.checkpoint());
+        assert!(again.first().is_some_and(|upto| *upto >= solo.incarnation(ME)), "{again:?}");
+        solo.sync();
+    }
+}
+
 fn reservations(actions: &[Action]) -> Vec<u64> {
     let writes = actions.iter().filter_map(|action| match action {
         Action::Write(Record::Reserved { upto }) => Some(upto.0),

@@ -70,6 +70,11 @@ impl Solo {
         self.handle(Event::Start { life, keys: keys(&[1]) })
     }
 
+    /// What was written so far is to be given up.
+    pub(super) fn checkpoint(&mut self) -> Vec<Action> {
+        self.handle(Event::Checkpoint)
+    }
+
     /// Everything written is durable.
     pub(super) fn sync(&mut self) -> Vec<Action> {
         self.sync_upto(self.written)

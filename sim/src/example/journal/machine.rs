@@ -3,6 +3,7 @@
 use super::super::NEWEST_VERSION;
 use super::super::node::{ExampleObservation, UNACTIVATED};
 use super::super::wire::Record;
+use super::moving::Moving;
 use super::{Action, Entry, Event, LogName, Refusal, Reply, Request, Work, limits};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -17,22 +18,25 @@ use relaymesh_core::time::Time;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Journal {
     speaks: BodyVersion,
-    writes: BodyVersion,
+    pub(super) writes: BodyVersion,
+    /// Records from here on say where their entries stand.
+    pub(super) placed_from: Sequence,
     entries: u64,
-    logs: BTreeMap<LogName, Log>,
+    pub(super) logs: BTreeMap<LogName, Log>,
     last_append: BTreeMap<u64, Appended>,
     /// Appends whose hash is being checked.
     checking: BTreeMap<RequestId, Pending>,
     /// Reads that wait for records.
     reading: BTreeMap<RequestId, Reading>,
+    pub(super) moving: Moving,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Log {
-    /// Where each entry stands in the node's journal.
-    records: Vec<Sequence>,
-    /// The newest entries.
-    recent: VecDeque<Entry>,
+pub(super) struct Log {
+    /// Where each entry stands in the node's journal; zero where that is not known yet, while the journal is read back.
+    pub(super) records: Vec<Sequence>,
+    /// The newest entries, by their positions.
+    pub(super) recent: BTreeMap<u64, Entry>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,6 +54,7 @@ struct Pending {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Reading {
+    log: LogName,
     from: u64,
     end: u64,
     /// `None` until the record was read back.
@@ -61,15 +66,17 @@ struct Reading {
 
 impl Journal {
     /// No logs yet. The build understands versions up to `speaks`.
-    pub const fn new(speaks: BodyVersion) -> Self {
+    pub fn new(speaks: BodyVersion) -> Self {
         Self {
             speaks,
             writes: UNACTIVATED,
+            placed_from: Sequence(0),
             entries: 0,
             logs: BTreeMap::new(),
             last_append: BTreeMap::new(),
             checking: BTreeMap::new(),
             reading: BTreeMap::new(),
+            moving: Moving::default(),
         }
     }
 
@@ -82,25 +89,44 @@ impl Journal {
     pub fn replay(&mut self, sequence: Sequence, record: Record) {
         match record {
             Record::Appended { log, entry } => {
-                self.keep(sequence, log, entry);
+                let position = self.end_of(&log);
+                self.keep(sequence, log, position, entry);
             }
-            Record::Activated => self.writes = NEWEST_VERSION,
+            Record::Placed { log, position, entry } => self.keep(sequence, log, position, entry),
+            Record::Activated => self.activate(sequence),
         }
     }
 
-    /// Adds an entry whose record stands at `sequence`; returns its position.
-    fn keep(&mut self, sequence: Sequence, name: LogName, entry: Entry) -> u64 {
-        let log = self.logs.entry(name).or_default();
-        let position = log.records.len() as u64;
-        assert!(log.records.last().is_none_or(|last| *last < sequence), "records of a log come in order");
-        log.records.push(sequence);
-        self.entries += 1;
-        self.last_append.insert(entry.client, Appended { sequence: entry.sequence, position });
-        if log.recent.len() == limits::RECENT {
-            log.recent.pop_front();
+    /// Version 2 is written from that record on.
+    fn activate(&mut self, record: Sequence) {
+        if self.writes < NEWEST_VERSION {
+            (self.writes, self.placed_from) = (NEWEST_VERSION, record);
         }
-        log.recent.push_back(entry);
-        position
+    }
+
+    fn end_of(&self, name: &LogName) -> u64 {
+        self.logs.get(name).map_or(0, |log| log.records.len() as u64)
+    }
+
+    /// The entry at `position` of a log stands in the record at `sequence` from now on.
+    pub(super) fn keep(&mut self, sequence: Sequence, name: LogName, position: u64, entry: Entry) {
+        let log = self.logs.entry(name).or_default();
+        let place = position as usize;
+        if log.records.len() <= place {
+            log.records.resize(place + 1, Sequence(0));
+        }
+        let before = core::mem::replace(&mut log.records[place], sequence);
+        assert!(before < sequence, "records come in order");
+        self.entries += u64::from(before == Sequence(0));
+        let appended = Appended { sequence: entry.sequence, position };
+        let last = self.last_append.entry(entry.client).or_insert_with(|| appended.clone());
+        if last.sequence <= appended.sequence {
+            *last = appended;
+        }
+        log.recent.insert(position, entry);
+        if log.recent.len() > limits::RECENT {
+            log.recent.pop_first();
+        }
     }
 
     fn request(&mut self, ctx: &Ctx<'_>, id: RequestId, request: Request, out: &mut impl Sink<Action>) {
@@ -119,7 +145,7 @@ impl Journal {
             }
             Request::Activate => {
                 if self.writes < NEWEST_VERSION {
-                    self.writes = NEWEST_VERSION;
+                    self.activate(ctx.next_record);
                     out.push(Action::Write(self.writes, Record::Activated));
                 }
                 out.push(Action::Reply(id, Reply::Activated));
@@ -154,8 +180,13 @@ impl Journal {
             Some(last) if last.sequence == offered => Reply::Appended { position: last.position },
             Some(last) if last.sequence > offered => Reply::Refused(Refusal::Stale { offered, last: last.sequence }),
             _ => {
-                out.push(Action::Write(self.writes, Record::Appended { log, entry: entry.clone() }));
-                let position = self.keep(ctx.next_record, log, entry);
+                let position = self.end_of(&log);
+                let record = match self.writes < NEWEST_VERSION {
+                    true => Record::Appended { log, entry: entry.clone() },
+                    false => Record::Placed { log, position, entry: entry.clone() },
+                };
+                out.push(Action::Write(self.writes, record));
+                self.keep(ctx.next_record, log, position, entry);
                 out.push(Action::Grew(self.entries));
                 out.push(Action::Observe(ExampleObservation::Appended { position }));
                 Reply::Appended { position }
@@ -179,15 +210,10 @@ impl Journal {
         let end = log.records.len() as u64;
         let from = from.min(end);
         let until = end.min(from + u64::from(limit.min(limits::READ)));
-        let first_recent = end - log.recent.len() as u64;
-        let in_memory = |position: u64| {
-            let place = usize::try_from(position.checked_sub(first_recent)?).ok()?;
-            log.recent.get(place).cloned()
-        };
-        let entries: Vec<Option<Entry>> = (from..until).map(in_memory).collect();
+        let entries: Vec<Option<Entry>> = (from..until).map(|position| log.recent.get(&position).cloned()).collect();
         let missing = (0..).zip(&entries).filter(|(_, entry)| entry.is_none());
         let waits_for: VecDeque<_> = missing.map(|(at, _)| (log.records[from as usize + at], at)).collect();
-        let mut reading = Reading { from, end, entries, waits_for, damaged: None };
+        let mut reading = Reading { log: *name, from, end, entries, waits_for, damaged: None };
         if reading.waits_for.is_empty() {
             out.push(Action::Reply(id, reading.reply()));
         } else if self.reading.len() >= limits::WAITING {
@@ -199,9 +225,15 @@ impl Journal {
     }
 
     /// Gives a record to the reads that wait for it.
-    fn loaded(&mut self, sequence: Sequence, record: Result<Record, LoadError>, out: &mut impl Sink<Action>) {
+    fn loaded(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sequence: Sequence,
+        record: Result<Record, LoadError>,
+        out: &mut impl Sink<Action>,
+    ) {
         let entry = match record {
-            Ok(Record::Appended { entry, .. }) => Some(entry),
+            Ok(Record::Appended { entry, .. } | Record::Placed { entry, .. }) => Some(entry),
             Ok(Record::Activated) | Err(_) => None,
         };
         // A record may be asked for by several reads, each with a load of its own: the oldest read takes it.
@@ -210,8 +242,14 @@ impl Journal {
             let (_, at) = reading.waits_for.remove(place)?;
             Some((*id, reading, at))
         });
-        let Some((id, reading, at)) = waiting else { return };
+        let Some((id, reading, at)) = waiting else { return self.read_to_move(ctx, sequence, entry, out) };
+        let stands_at = self.logs[&reading.log].records[reading.from as usize + at];
         match entry {
+            // It was written again, and its old place emptied, before a reading of that one went well.
+            None if stands_at != sequence => {
+                reading.waits_for.push_back((stands_at, at));
+                out.push(Action::Load(stands_at));
+            }
             Some(entry) => reading.entries[at] = Some(entry),
             None => reading.damaged = reading.damaged.or(Some(reading.from + at as u64)),
         }
@@ -241,7 +279,8 @@ impl Machine for Journal {
         match event {
             Event::Request(id, request) => self.request(ctx, id, request, out),
             Event::Hashed(id, hash) => self.hashed(ctx, id, hash, out),
-            Event::Loaded(sequence, record) => self.loaded(sequence, record, out),
+            Event::Loaded(sequence, record) => self.loaded(ctx, sequence, record, out),
+            Event::Checkpoint(cut) => self.checkpoint(ctx, cut, out),
         }
     }
 

@@ -6,9 +6,11 @@
 //! the reply.
 //!
 //! Memory is bounded: of each log only the newest entries stay in memory, older ones are read back when asked for.
-//! What is absent: replication, deletion and compaction.
+//! All entries are kept, so they are written again when the node's journal is trimmed.
+//! What is absent: replication and deletion.
 
 mod machine;
+mod moving;
 
 pub use machine::Journal;
 
@@ -154,6 +156,8 @@ pub enum Event {
     Request(RequestId, Request),
     /// The hash of an entry that was to be checked.
     Hashed(RequestId, [u8; 32]),
+    /// What stands before that record has to be written again, as far as it is needed.
+    Checkpoint(Sequence),
     /// A record was read back.
     Loaded(Sequence, Result<Record, LoadError>),
 }
@@ -169,6 +173,8 @@ pub enum Action {
     Hash(RequestId, Work),
     /// Read a record back.
     Load(Sequence),
+    /// Nothing before that record is needed any more.
+    Checkpointed(Sequence),
     /// Tell siblings how many entries there are.
     Grew(u64),
     /// Let operators see something.

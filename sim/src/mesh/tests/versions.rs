@@ -7,7 +7,6 @@ use crate::scenario::{FaultKind, PlannedFault, parse};
 use crate::subject::Checks;
 use crate::time::TrueTime;
 use crate::world::node_id;
-use alloc::format;
 use alloc::vec::Vec;
 use relaymesh_core::codec::BodyVersion;
 use relaymesh_core::control::group::wire::{Blob, Body, Entry as Logged, Message as Says, Payload};

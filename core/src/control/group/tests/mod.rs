@@ -3,6 +3,7 @@
 //! What must never happen is checked all the time (`watch`); the stories say what must happen.
 
 mod changing;
+mod checkpoints;
 mod crashing;
 mod electing;
 mod hostile;

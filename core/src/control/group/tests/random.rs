@@ -44,6 +44,9 @@ impl Client {
 fn one_thing(world: &mut World, client: &mut Client, values: &mut u32) {
     let host = world.below(NODES as u64) as usize;
     let other = world.below(NODES as u64) as usize;
+    if world.below(25) == 0 {
+        world.trims(host);
+    }
     match world.below(100) {
         0..=3 if world.hosts[host].group.is_some() => world.crashes(host),
         4..=11 if world.hosts[host].group.is_none() => world.starts(host),
@@ -141,11 +144,12 @@ fn a_life(seed: u64, things: u32) -> World {
 
 #[test]
 fn whatever_happens_nothing_committed_is_lost_and_no_term_has_two_leaders() {
-    let mut counts = [0; 5];
+    let mut counts = [0; 6];
     for seed in 0..60 {
         let world = a_life(seed, 600);
         let checks = world.watch.checks;
-        let new = [checks.applied, checks.leaders, checks.votes, checks.acknowledged, checks.committed];
+        let trimmed = world.hosts.iter().filter(|host| host.first > 0).count() as u64;
+        let new = [checks.applied, checks.leaders, checks.votes, checks.acknowledged, checks.committed, trimmed];
         counts.iter_mut().zip(new).for_each(|(count, new)| *count += new);
     }
     assert!(counts.iter().all(|count| *count > 100), "too little was put to the test: {counts:?}");

@@ -111,6 +111,10 @@ pub(super) struct Host {
     /// What the disk was asked to store, and how much of it is durable.
     pub(super) journal: Vec<Vec<u8>>,
     pub(super) synced: usize,
+    /// The first of them that is still there.
+    pub(super) first: usize,
+    /// The first record that a checkpoint under way does not give up, and where it ended.
+    checkpoint: Option<(usize, Option<usize>)>,
     /// What a replay of the durable part would make.
     pub(super) disk: Replay<Register>,
     is_syncing: bool,
@@ -197,6 +201,8 @@ impl World {
                 group: None,
                 journal: vec![],
                 synced: 0,
+                first: 0,
+                checkpoint: None,
                 disk: Replay::new(),
                 is_syncing: false,
                 disk_stalled: false,
@@ -250,7 +256,7 @@ impl World {
         let mut group = Group::new(self.settings.clone());
         let it = &mut self.hosts[host];
         it.boot += 1;
-        for bytes in &it.journal {
+        for bytes in &it.journal[it.first..] {
             group.replay(decode_value(bytes).unwrap());
         }
         it.group = Some(group);
@@ -271,6 +277,41 @@ impl World {
         }
         it.synced = it.journal.len();
         it.group = None;
+        it.checkpoint = None;
+    }
+
+    /// The journal is to be trimmed: what was written so far goes, once what is needed of it was written again.
+    pub(super) fn trims(&mut self, host: usize) {
+        let it = &mut self.hosts[host];
+        if it.group.is_some() {
+            let cut = it.journal.len();
+            let (cut, _) = *it.checkpoint.get_or_insert((cut, None));
+            self.does(host, Event::Checkpoint(Sequence(cut as u64 + 1)));
+        }
+    }
+
+    /// Whether no checkpoint is under way.
+    pub(super) fn is_trimmed(&self, host: usize) -> bool {
+        self.hosts[host].checkpoint.is_none()
+    }
+
+    /// Drops what a checkpoint gave up that has ended, durably. What is left must say the same as everything did.
+    fn drops(&mut self, host: usize) {
+        let it = &mut self.hosts[host];
+        let Some((cut, end)) = it.checkpoint else { return };
+        if end.is_none() && it.group.as_ref().is_some_and(|group| group.has_checkpoint(Sequence(cut as u64 + 1))) {
+            it.checkpoint = Some((cut, Some(it.journal.len())));
+        }
+        if it.checkpoint.is_some_and(|(_, end)| end.is_some_and(|end| end <= it.synced)) {
+            it.checkpoint = None;
+            it.first = cut;
+            let before = core::mem::replace(&mut it.disk, Replay::new());
+            for bytes in &it.journal[it.first..it.synced] {
+                it.disk.take(decode_value(bytes).unwrap());
+            }
+            assert_eq!(before.seats(), it.disk.seats(), "what the store was is not forgotten");
+            assert_eq!(before.promised(), it.disk.promised(), "nor what it promised");
+        }
     }
 
     /// A disk is lost: the node is another voter.
@@ -279,6 +320,7 @@ impl World {
         it.group = None;
         it.journal.clear();
         (it.synced, it.disk, it.voter) = (0, Replay::new(), None);
+        (it.first, it.checkpoint) = (0, None);
         it.store = StoreIncarnation(it.store.0 + 1_000);
     }
 
@@ -304,6 +346,9 @@ impl World {
         }
         it.synced = upto;
         self.does(host, Event::Durable(Sequence(upto as u64)));
+        if self.hosts[host].checkpoint.is_some() {
+            self.trims(host);
+        }
     }
 
     // --- events ---------------------------------------------------------------------------------------------------
@@ -333,6 +378,7 @@ impl World {
             self.trace.update(format!("{} {host} {action:?}\n", self.now).as_bytes());
             self.carries_out(host, from, before.as_ref(), action);
         }
+        self.drops(host);
         self.syncs(host);
     }
 

@@ -19,6 +19,8 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
+mod trimming;
+
 use NodeObservation::*;
 use Order::*;
 use Seen::*;
@@ -87,6 +89,8 @@ fn a_long_journal_is_read_a_bounded_number_of_slots_ahead() {
     (0..100).for_each(|n| drop(host.asks([Add(n)])));
     let mut again = Host::new(host.syncs_and_stops());
     again.begins();
+    assert_eq!(again.asked.len(), 2, "where anchors would stand");
+    (0..2).for_each(|_| drop(again.reads_one()));
     assert_eq!(again.asked.len(), 64);
     again.reads();
     again.syncs();
@@ -551,6 +555,10 @@ struct Register {
     late: Vec<Total>,
     read_back: Vec<(u64, Result<u64, LoadError>)>,
     instead: Option<u64>,
+    /// The checkpoints that it was asked for.
+    asked_for: Vec<u64>,
+    /// Steps that the next one takes more.
+    detours: u64,
 }
 
 /// What a client can tell the register to do.
@@ -578,6 +586,8 @@ enum Order {
     Square(u64),
     /// Load.
     ReadBack(u64),
+    /// Take so many steps more for each checkpoint.
+    Detour(u64),
 }
 
 /// What registers say to one another.
@@ -613,6 +623,8 @@ crate::observations! {
 }
 
 const RALLY_PRIZE: u64 = 100;
+/// Says of a record that it is what all records so far come to.
+const SUM: u64 = 1 << 63;
 const DEADLINE: Time = Time::from_nanos(77);
 
 macro_rules! bodies {
@@ -658,6 +670,7 @@ impl Machine for Register {
             Input::Late(what) => self.excuse(what, &mut next, out),
             Input::Wake | Input::Full { .. } | Input::Room { .. } | Input::Persisted { .. } => {}
             Input::Found { .. } | Input::Keys(_) => {}
+            Input::Checkpoint { below } => self.sum_up(below, &mut next, out),
         }
     }
 
@@ -678,7 +691,7 @@ impl Application for Register {
     type Observation = Gauge;
 
     fn replay(&mut self, sequence: Sequence, record: Entry) {
-        self.entries.push((sequence.0, record.0));
+        self.keep(sequence, record.0);
     }
 
     fn compute(work: u64) -> u64 {
@@ -687,6 +700,30 @@ impl Application for Register {
 }
 
 impl Register {
+    fn keep(&mut self, at: Sequence, amount: u64) {
+        if amount & SUM != 0 {
+            self.entries.clear();
+        }
+        self.entries.push((at.0, amount & !SUM));
+    }
+
+    /// Writes what it all comes to, after as many steps as it was told to take.
+    fn sum_up(&mut self, below: Sequence, next: &mut Sequence, out: &mut impl Sink<Output<Self>>) {
+        self.asked_for.push(below.0);
+        match self.detours.checked_sub(1) {
+            Some(left) => {
+                self.detours = left;
+                self.add(0, BodyVersion(1), next, out);
+            }
+            None => {
+                let record = Entry(SUM | self.total());
+                self.keep(*next, record.0);
+                out.push(Output::Write { version: BodyVersion(1), record });
+                out.push(Output::Checkpointed(below));
+            }
+        }
+    }
+
     fn total(&self) -> u64 {
         self.entries.iter().map(|(_, amount)| amount).sum()
     }
@@ -718,6 +755,7 @@ impl Register {
             ShowHealth => out.push(Output::Observe(Gauge::Waiting { entries: self.entries.len() as u64 })),
             Rally(passes_left) => out.push(Output::Local(Ball { passes_left })),
             Square(work) => out.push(Output::Compute { id: work, work }),
+            Detour(steps) => self.detours = steps,
             ReadBack(slot) => out.push(Output::Load(Sequence(slot))),
         }
     }
@@ -755,6 +793,7 @@ struct Disk {
 enum Write {
     Append(u64, Vec<u8>),
     Erase(u64),
+    Trim(u64, u64),
 }
 
 /// A driver without time, threads or chance.
@@ -785,6 +824,7 @@ struct Host {
 enum Seen {
     Wrote(u64),
     Erased(u64),
+    Trimmed(u64, u64),
     Answered(u64),
     Refused(Refusal),
     Sent(Say),
@@ -874,23 +914,30 @@ impl Host {
 /// When: what happens to it. Each returns what is seen because of that.
 impl Host {
     fn begins(&mut self) -> Vec<Seen> {
-        let last = self.disk.cached.keys().next_back().map_or(Sequence(0), |slot| Sequence(*slot));
-        self.does(Event::Boot { last })
+        let last = self.disk.cached.keys().next_back().map(|slot| Sequence(*slot));
+        let lowest = self.disk.cached.range(2..).next().map_or(Sequence(0), |(slot, _)| Sequence(*slot));
+        self.does(Event::Boot { lowest, last })
     }
 
     /// Answers every load, also those that follow.
     fn reads(&mut self) -> Vec<Seen> {
         let mut seen = Vec::new();
-        while let Some((ticket, sequence)) = self.asked.pop_front() {
-            self.readings += 1;
-            let mut bytes = self.disk.cached.get(&sequence.0).cloned();
-            if let (Some(times @ 1..), Some(bytes)) = (self.bad.get_mut(&sequence.0), &mut bytes) {
-                *times -= 1;
-                bytes[0] ^= 0xFF;
-            }
-            seen.extend(self.does(Event::Loaded { ticket, sequence, bytes }));
+        while let Some(more) = self.reads_one() {
+            seen.extend(more);
         }
         seen
+    }
+
+    /// Answers one load.
+    fn reads_one(&mut self) -> Option<Vec<Seen>> {
+        let (ticket, sequence) = self.asked.pop_front()?;
+        self.readings += 1;
+        let mut bytes = self.disk.cached.get(&sequence.0).cloned();
+        if let (Some(times @ 1..), Some(bytes)) = (self.bad.get_mut(&sequence.0), &mut bytes) {
+            *times -= 1;
+            bytes[0] ^= 0xFF;
+        }
+        Some(self.does(Event::Loaded { ticket, sequence, bytes }))
     }
 
     fn power_on(&mut self) -> Vec<Seen> {
@@ -978,6 +1025,10 @@ impl Host {
                 self.queues(write, Write::Erase(from.0));
                 Erased(from.0)
             }
+            Action::Trim { write, from, below } => {
+                self.queues(write, Write::Trim(from.0, below.0));
+                Trimmed(from.0, below.0)
+            }
             Action::Load { ticket, sequence } => {
                 self.asked.push_back((ticket, sequence));
                 return None;
@@ -1063,6 +1114,7 @@ impl Write {
         match self {
             Self::Append(slot, bytes) => drop(slots.insert(*slot, bytes.clone())),
             Self::Erase(from) => drop(slots.split_off(from)),
+            Self::Trim(from, below) => slots.retain(|slot, _| !(*from..*below).contains(slot)),
         }
     }
 
@@ -1075,6 +1127,7 @@ impl Write {
                 there.splice(..half.min(there.len()), bytes[..half].iter().copied());
             }
             Self::Erase(from) => slots.retain(|slot, _| slot < from || slot % 2 == 0),
+            Self::Trim(from, below) => slots.retain(|slot, _| !(*from..*below).contains(slot) || slot % 2 == 0),
         }
     }
 }
