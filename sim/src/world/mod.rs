@@ -78,8 +78,8 @@ enum Inbound {
     Keys { keys: KeyIds, cause: CauseId },
 }
 
-/// The bound between a client and a node, one way.
-const CLIENT_DELAY: relaymesh_core::time::Duration = relaymesh_core::time::Duration::from_micros(150);
+/// How long a request, or an answer, is on its way between a client and a node.
+pub const CLIENT_DELAY: relaymesh_core::time::Duration = relaymesh_core::time::Duration::from_micros(150);
 
 /// When everything is healed and when the run ends.
 #[derive(Clone, Copy, Debug)]

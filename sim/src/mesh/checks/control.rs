@@ -43,6 +43,9 @@ impl Control {
         match request {
             Request::Control(control::Request::Recover(_)) => self.registers.recovery(),
             Request::Control(request) => {
+                if let control::Request::Retire(scope) = request {
+                    self.leases.retiring(*scope);
+                }
                 self.registers.asked(client, request);
                 self.versions.asked(client, request);
             }

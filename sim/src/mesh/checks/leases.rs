@@ -7,7 +7,7 @@ use super::{EPOC_1, LEASE_1, LEASE_2, MeshChecks};
 use crate::check::Findings;
 use crate::scenario::ControlLoad;
 use crate::time::TrueTime;
-use crate::world::node_id;
+use crate::world::{CLIENT_DELAY, node_id};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec;
@@ -34,6 +34,8 @@ struct Shown {
     tokens: BTreeMap<FenceToken, Known>,
     /// The newest of them, and each newest one since when.
     history: Vec<(TrueTime, FenceToken)>,
+    /// Somebody wants it retired: then its grants are counted from one again, at an instant nobody is told.
+    may_restart: bool,
 }
 
 /// Who acted, and what was shown.
@@ -71,6 +73,16 @@ impl Leases {
         self.seen_by[host as usize].clear();
     }
 
+    /// Whether what a client is told by `host` now was said by an earlier process of it.
+    fn is_of_former(&self, host: u32, now: TrueTime) -> bool {
+        now.since(self.booted[host as usize]) < CLIENT_DELAY
+    }
+
+    /// Somebody asks for a scope to be taken out of the state.
+    pub(super) fn retiring(&mut self, scope: Scope) {
+        self.scopes.entry(scope).or_default().may_restart = true;
+    }
+
     /// Nobody writes under an older epoch any more: so an operator was told.
     pub(super) fn epoch_known(&mut self, epoch: ClusterEpoch) {
         self.known = self.known.max(epoch);
@@ -90,7 +102,7 @@ impl Shown {
         if self.history.last().is_none_or(|(_, newest)| *newest < token) {
             self.history.push((now, token));
         }
-        let Some((recovery, term)) = term else { return Ok(()) };
+        let Some((recovery, term)) = term.filter(|_| !self.may_restart) else { return Ok(()) };
         // A backup counts grants from where it was taken.
         let of_this = |(other, it): (&FenceToken, &Known)| {
             it.term.filter(|(of, _)| *of == recovery).map(|(_, term)| (*other, term))
@@ -117,6 +129,7 @@ impl MeshChecks {
     pub(super) fn acts(&mut self, host: u32, scope: Scope, token: FenceToken, found: &mut Findings) {
         self.exercised.lease_1 += 1;
         let leases = &mut self.control.leases;
+        let is_of_former = leases.is_of_former(host, found.now);
         let shown = leases.scopes.entry(scope).or_default();
         let (newest, by) = *shown.newest.get_or_insert((token, host));
         if newest < token {
@@ -134,7 +147,7 @@ impl MeshChecks {
         self.exercised.lease_2 += 1;
         // A process holds nothing that was granted before it began.
         let before = shown.newest_before(leases.booted[host as usize]).filter(|before| *before >= token);
-        if let Some(before) = before.filter(|_| !leases.is_split) {
+        if let Some(before) = before.filter(|_| !leases.is_split && !is_of_former) {
             let detail = format!("n{host} acts for {scope} under {token}, but {before} was shown before it started");
             found.fail(LEASE_2, &[host], detail);
         }
@@ -146,12 +159,16 @@ impl MeshChecks {
     /// A node has shown who holds what, as far as it knows.
     pub(super) fn status_shown(&mut self, host: u32, status: &Status, found: &mut Findings) {
         let leases = &mut self.control.leases;
+        let is_of_former = leases.is_of_former(host, found.now);
         for (scope, lease) in status.scopes.iter().filter_map(|it| Some((it.scope, it.lease?))) {
             self.exercised.lease_2 += 1;
             let shown = leases.scopes.entry(scope).or_default();
             let known = Known { holder: lease.holder, term: Some((status.lineage.recovery, lease.term)) };
             if let Err(what) = shown.token(found.now, lease.token, known) {
                 found.fail(LEASE_2, &[host], format!("of {scope} {what}"));
+            }
+            if is_of_former {
+                continue;
             }
             let seen = leases.seen_by[host as usize].entry(scope).or_insert(lease.token);
             if *seen > lease.token {
