@@ -48,7 +48,7 @@ impl Watch {
         self.checks.began_fault(&fault, self.found.now);
     }
 
-    fn is_set_back(mut self, host: u32) -> Self {
+    fn goes_back(mut self, host: u32) -> Self {
         self.runs(host, 1);
         self
     }
@@ -157,8 +157,8 @@ fn vers_1_lets_a_later_leader_know_less_and_forgets_what_was_replaced() {
 fn vers_1_finds_an_activation_that_a_voter_does_not_understand() {
     let sends = |watch: Watch| watch.sends(1, (4, 4), &[(1, &activate(1))]);
     sends(Watch::new(&[0, 1])).finds(&[VERS_1]);
-    sends(Watch::new(&[0, 1, 2]).is_set_back(1).at(22)).finds(&[]);
-    sends(Watch::new(&[0, 1, 2]).is_set_back(1).at(30)).finds(&[VERS_1]);
+    sends(Watch::new(&[0, 1, 2]).goes_back(1).at(22)).finds(&[]);
+    sends(Watch::new(&[0, 1, 2]).goes_back(1).at(30)).finds(&[VERS_1]);
     // Only who logs it is asked why: whoever sends it later has it.
     Watch::new(&[0, 1]).sends(2, (4, 4), &[(1, &activate(1))]).finds(&[]);
 }
