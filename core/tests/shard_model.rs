@@ -36,19 +36,15 @@ fn a_crash_that_loses_unsynced_writes_breaks_no_promise() {
 #[ignore = "scratch"]
 fn scratch() {
     let base = Shard::small();
+    let rep = Shard { is_repeated: true, ..base };
+    let prompt = Shard { is_prompt: true, ..rep };
     let all = [
-        ("1 grant 1 append", Shard { grants: 1, appends: 1, ..base }),
-        ("1g 2a", Shard { grants: 1, appends: 2, ..base }),
-        ("1g 1a 1w", Shard { grants: 1, appends: 1, wakes: 1, ..base }),
-        ("1g 1a 2w", Shard { grants: 1, appends: 1, wakes: 2, ..base }),
-        ("1g 1a rep", Shard { grants: 1, appends: 1, is_repeated: true, ..base }),
-        ("1g 1a slow", Shard { grants: 1, appends: 1, is_slow: true, ..base }),
-        ("1g 1a lag", Shard { grants: 1, appends: 1, is_lagging: true, ..base }),
         ("1g 1a slow 1c", Shard { grants: 1, appends: 1, is_slow: true, crashes: 1, ..base }),
-        ("2g 1a", Shard { grants: 2, appends: 1, ..base }),
+        ("1g 1a slow 1c prompt", Shard { grants: 1, appends: 1, is_slow: true, crashes: 1, ..prompt }),
+        ("2g 3a prompt", Shard { grants: 2, appends: 3, ..prompt }),
         ("2g 2a", Shard { grants: 2, appends: 2, ..base }),
-        ("2g 1a 1w", Shard { grants: 2, appends: 1, wakes: 1, ..base }),
         ("2g 3a", Shard { grants: 2, appends: 3, ..base }),
+        ("2g 3a 1c slow", Shard { grants: 2, appends: 3, is_slow: true, crashes: 1, ..base }),
     ];
     for (name, shard) in all {
         let began = std::time::Instant::now();

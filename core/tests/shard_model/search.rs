@@ -42,7 +42,8 @@ impl Model for Shard {
             if own.known < world.records.len() {
                 steps.push(Step::Learn { node });
             }
-            if own.has_view && world.truth().owner == Some(process(node, own.boot)) && used.grants < self.grants {
+            let is_owner = world.truth().owner == Some(process(node, own.boot));
+            if own.has_view && is_owner && used.grants < self.grants && self.reads > 0 {
                 steps.push(Step::Lapse { node });
             }
             if used.crashes < self.crashes && self.frail.contains(&node) {
@@ -52,7 +53,7 @@ impl Model for Shard {
                 steps.push(Step::Wake { node });
             }
         }
-        if used.grants < self.grants && self.is_session_over(world) {
+        if used.grants < self.grants {
             let is_member = |node: &usize| world.truth().in_sync.contains(&replica(*node));
             let heirs = self.heirs.iter().copied().filter(is_member);
             let is_new = |node: &usize| world.truth().owner.map(|owner| node_of(owner.into())) != Some(*node);
@@ -90,6 +91,7 @@ impl Model for Shard {
                 self.tell(&mut world, node, relaymesh_core::replication::Event::HandOver { to: None });
             }
         }
+        world.tidy(&before.nodes);
         Some(world)
     }
 

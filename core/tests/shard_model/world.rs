@@ -14,6 +14,7 @@ use relaymesh_core::time::{Duration, Time, WallTime};
 use stateright::semantics::register::{Register, RegisterOp, RegisterRet};
 use stateright::semantics::{ConsistencyTester, LinearizabilityTester};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 pub(crate) const NODES: usize = 3;
@@ -43,6 +44,8 @@ pub(crate) struct Shard {
     pub(crate) bumps: u8,
     /// Requests to hand the shard over.
     pub(crate) hand_overs: u8,
+    /// Answers arrive at once; what is asked and appended may still be under way for any time.
+    pub(crate) is_prompt: bool,
     /// Packets may arrive any number of times.
     pub(crate) is_repeated: bool,
     /// Syncs take their time: between a write and its sync anything may happen.
@@ -146,9 +149,11 @@ pub(crate) struct Node {
     pub(crate) faked: Option<usize>,
 }
 
-#[derive(Clone, Debug, PartialEq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct World {
     pub(crate) nodes: Vec<Arc<Node>>,
+    /// The hash of each node, which changes with one or two of them in a step.
+    prints: [u64; NODES],
     pub(crate) records: Vec<Arc<ShardRecord>>,
     pub(crate) net: BTreeSet<Packet>,
     pub(crate) proposals: BTreeSet<Proposal>,
@@ -198,6 +203,27 @@ pub(crate) fn node_of(replica: ReplicaId) -> usize {
     replica.store.0 as usize - 1
 }
 
+impl Node {
+    /// Whether a message can have no more effect here, now and ever, than one that was lost.
+    fn has_done_with(&self, message: &Message) -> bool {
+        let promised = self.disk.iter().find_map(|record| match record {
+            Record::Promised(epoch) => Some(*epoch),
+            _ => None,
+        });
+        let promised = promised.unwrap_or_default();
+        let tenure = match self.replica.standing() {
+            Standing::Follower => None,
+            Standing::TakingOver(epoch) | Standing::Serving(epoch) => Some(epoch),
+        };
+        match message {
+            Message::Promise { epoch } | Message::Append { epoch, .. } | Message::Fetch { epoch, .. } => {
+                *epoch < promised && self.replica.promised() == promised
+            }
+            answer => Some(answer.epoch()) != tenure && answer.epoch() <= promised,
+        }
+    }
+}
+
 /// Deadlines of take-over and patience may pass at any time; what is sent again would be what is under way already.
 fn settings() -> Settings {
     Settings {
@@ -211,7 +237,50 @@ fn settings() -> Settings {
     }
 }
 
+impl Hash for World {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        (self.prints, &self.net, &self.proposals, &self.used, &self.seen).hash(hasher);
+        // Those before it follow from what happened to it.
+        (self.records.len(), self.truth()).hash(hasher);
+    }
+}
+
+/// Mixes words; good enough to tell states apart, and the same on every machine of one width.
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 29)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        let mixed = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
 impl World {
+    /// After a step: hashes, and packets that nobody looks at any more.
+    pub(crate) fn tidy(&mut self, before: &[Arc<Node>]) {
+        for (node, own) in self.nodes.iter().enumerate() {
+            if !before.get(node).is_some_and(|before| Arc::ptr_eq(before, own)) {
+                let mut mixer = Mixer(node as u64);
+                own.hash(&mut mixer);
+                self.prints[node] = mixer.finish();
+            }
+        }
+        let nodes = &self.nodes;
+        self.net.retain(|packet| !nodes[packet.to].has_done_with(&packet.message));
+    }
+
     pub(crate) fn node(&mut self, node: usize) -> &mut Node {
         Arc::make_mut(&mut self.nodes[node])
     }
@@ -238,6 +307,7 @@ impl Shard {
             reachable: &[],
             bumps: 0,
             hand_overs: 0,
+            is_prompt: false,
             is_repeated: false,
             is_slow: false,
             is_lagging: false,
@@ -277,6 +347,7 @@ impl Shard {
         };
         let mut world = World {
             nodes: (0..NODES).map(node).collect(),
+            prints: [0; NODES],
             records: vec![Arc::new(record)],
             net: BTreeSet::new(),
             proposals: BTreeSet::new(),
@@ -291,6 +362,7 @@ impl Shard {
         while let Some(packet) = world.net.first().cloned() {
             sound.deliver(&mut world, packet);
         }
+        world.tidy(&[]);
         world
     }
 
@@ -334,7 +406,11 @@ impl Shard {
                 Action::Reply { ticket, reply: Reply::Done(answer), .. } => Held::Done { ticket, answer },
                 Action::Reply { .. } | Action::Observe(_) => continue,
             };
-            world.node(node).held.push(held);
+            // What is said twice at one gate is said once: a network may repeat it.
+            let waiting = &mut world.node(node).held;
+            if !waiting.contains(&held) {
+                waiting.push(held);
+            }
         }
         self.watch(world, node);
         self.fake_own(world, node);
@@ -369,7 +445,11 @@ impl Shard {
                     *told = epoch.max(*told);
                 }
                 let is_deaf = self.deaf == Some(to) && node == self.members[0];
-                if !(is_deaf && matches!(message, Message::Append { .. })) {
+                let is_answer = message.gating() == Gating::Gated
+                    && !matches!(message, Message::Promise { .. } | Message::Fetch { .. });
+                if self.is_prompt && is_answer {
+                    self.deliver(world, Packet { from: node, to, message });
+                } else if !(is_deaf && matches!(message, Message::Append { .. })) {
                     world.net.insert(Packet { from: node, to, message });
                 }
             }
@@ -489,18 +569,16 @@ impl Shard {
         self.tell(world, node, Event::View(None));
     }
 
-    /// Whether nobody acts under the record's epoch any more, by the rules of sessions.
-    pub(crate) fn is_session_over(&self, world: &World) -> bool {
-        let Some(owner) = world.truth().owner else { return true };
-        let own = &world.nodes[node_of(owner.into())];
-        owner.boot.0 != own.boot || !own.has_view || self.is_astray
-    }
-
+    /// The owner's session ends, if it has not: its process has crashed, or its view lapses in this very moment.
     pub(crate) fn grant(&self, world: &mut World, node: usize) {
         world.used.grants += 1;
         let (mut record, version) = (world.truth().clone(), world.records.len() as u64 + 2);
         if let Some(owner) = record.owner {
             record.vacate(version, owner);
+            let own = node_of(owner.into());
+            if world.nodes[own].boot == owner.boot.0 && world.nodes[own].has_view && !self.is_astray {
+                self.lapse(world, own);
+            }
         }
         record.grant(version, process(node, world.nodes[node].boot)).expect("nobody owns it, and it is a member");
         if !world.nodes[node].has_view {
