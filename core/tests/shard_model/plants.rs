@@ -117,7 +117,7 @@ impl Shard {
         own.replica = Replica::new(process(node, own.boot), settings);
         own.disk.clone().into_iter().for_each(|record| own.replica.replay(record));
         let sound = Self { plant: None, ..*self };
-        sound.tell(world, node, Event::Placed((0..NODES).map(replica).collect()));
+        sound.tell(world, node, Event::Placed(self.placed.iter().map(|node| replica(*node)).collect()));
         sound.tell(world, node, Event::View(Some(Time::MAX)));
     }
 }

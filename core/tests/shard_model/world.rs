@@ -54,8 +54,14 @@ pub(crate) struct Shard {
     pub(crate) is_lagging: bool,
     /// Owners act on after their sessions have ended: clocks that stray beyond ε.
     pub(crate) is_astray: bool,
-    /// Who never hears the first owner's entries.
-    pub(crate) deaf: Option<usize>,
+    /// What has happened before the search begins.
+    pub(crate) prelude: &'static [Act],
+    /// Who never hears what the first owner appends under its first epoch.
+    pub(crate) deaf: &'static [usize],
+    /// Who ought to have a copy.
+    pub(crate) placed: &'static [usize],
+    /// The promise that is not looked at.
+    pub(crate) except: Option<&'static str>,
     /// The only promise looked at, if not all.
     pub(crate) only: Option<&'static str>,
     pub(crate) plant: Option<Plant>,
@@ -92,6 +98,17 @@ pub(crate) enum Plant {
     OwnerRestarts,
     /// Y1: a recovery believes the record of a backup.
     BackupBelieved,
+}
+
+/// A step of a prelude.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    Submit(usize),
+    Grant(usize),
+    Learn(usize),
+    Wake(usize),
+    /// All that is under way between two nodes arrives, and all that follows from it.
+    Talk(usize, usize),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -312,7 +329,10 @@ impl Shard {
             is_slow: false,
             is_lagging: false,
             is_astray: false,
-            deaf: None,
+            prelude: &[],
+            deaf: &[],
+            placed: &[0, 1, 2],
+            except: None,
             only: None,
             plant: None,
         }
@@ -354,7 +374,8 @@ impl Shard {
             used: Used::default(),
             seen,
         };
-        let sound = Self { plant: None, is_slow: false, is_repeated: false, deaf: None, ..*self };
+        let hears_all: &[usize] = if self.deaf.iter().any(|deaf| self.members.contains(deaf)) { &[] } else { self.deaf };
+        let sound = Self { plant: None, is_slow: false, is_repeated: false, deaf: hears_all, ..*self };
         for node in 0..NODES {
             sound.begin(&mut world, node);
             sound.learn(&mut world, node);
@@ -362,15 +383,33 @@ impl Shard {
         while let Some(packet) = world.net.first().cloned() {
             sound.deliver(&mut world, packet);
         }
+        for act in self.prelude {
+            self.act(&mut world, *act);
+        }
         world.tidy(&[]);
         world
+    }
+
+    fn act(&self, world: &mut World, act: Act) {
+        match act {
+            Act::Submit(node) => self.submit(world, node),
+            Act::Grant(node) => self.grant(world, node),
+            Act::Learn(node) => self.learn(world, node),
+            Act::Wake(node) => self.tell(world, node, Event::Wake),
+            Act::Talk(a, b) => {
+                let is_between = |packet: &&Packet| [(a, b), (b, a)].contains(&(packet.from, packet.to));
+                while let Some(packet) = world.net.iter().find(is_between).cloned() {
+                    self.deliver(world, packet);
+                }
+            }
+        }
     }
 
     // --- one node ---------------------------------------------------------------------------------------------------
 
     /// What a process is told when it starts.
     fn begin(&self, world: &mut World, node: usize) {
-        self.tell(world, node, Event::Placed((0..NODES).map(replica).collect()));
+        self.tell(world, node, Event::Placed(self.placed.iter().map(|node| replica(*node)).collect()));
         world.node(node).has_view = true;
         self.tell(world, node, Event::View(Some(Time::MAX)));
     }
@@ -444,7 +483,7 @@ impl Shard {
                     world.seen.is_older_accepted |= epoch < *told;
                     *told = epoch.max(*told);
                 }
-                let is_deaf = self.deaf == Some(to) && node == self.members[0];
+                let is_deaf = self.deaf.contains(&to) && message.epoch() == world.records[0].epoch;
                 let is_answer = message.gating() == Gating::Gated
                     && !matches!(message, Message::Promise { .. } | Message::Fetch { .. });
                 if self.is_prompt && is_answer {
