@@ -17,6 +17,8 @@ mod search;
 #[path = "shard_model/world.rs"]
 mod world;
 
+use proptest::collection::vec;
+use proptest::prelude::{ProptestConfig, any, proptest};
 use search::{LINEARIZABLE, NAMES, NO_OLDER, PREFIX, TASK_1};
 use world::{Act, Plant, Shard};
 
@@ -79,9 +81,27 @@ fn a_recovery_without_one_member_breaks_no_promise() {
 #[test]
 #[ignore = "takes minutes and gigabytes: run it by name, in release, one at a time, after a change of the protocol"]
 fn more_steps_and_more_faults_break_no_promise_in_over_1_000_000_states() {
-    let searches = [Shard { grants: 2, appends: 3, ..Shard::small() }];
+    let prompt = Shard { is_prompt: true, ..Shard::small() };
+    let searches = [
+        Shard { grants: 2, appends: 3, ..Shard::small() },
+        Shard { grants: 2, appends: 3, crashes: 1, is_slow: true, depth: Some(11), ..prompt },
+        Shard { grants: 2, appends: 1, wakes: 2, depth: Some(11), ..prompt },
+        Shard { grants: 1, appends: 2, crashes: 1, is_slow: true, depth: Some(11), ..Shard::small() },
+    ];
     let explored: usize = searches.into_iter().map(Shard::explore).sum();
     assert!(explored >= 1_000_000, "{explored}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Far deeper than any search, and with everything at once.
+    #[test]
+    fn random_lives_break_no_promise(draws in vec(any::<u16>(), 100..400), is_repeated: bool, minimum in 1u8..=2) {
+        let all = Shard { is_slow: true, is_lagging: true, heirs: &[0, 1, 2], is_repeated, minimum, ..Shard::small() };
+        let often = Shard { grants: 6, appends: 6, reads: 3, crashes: 5, wakes: 12, ..all };
+        Shard { bumps: 1, hand_overs: 2, ..often }.live(&draws);
+    }
 }
 
 // --- each rule has been seen to matter ------------------------------------------------------------------------------
@@ -186,23 +206,4 @@ fn clocks_beyond_epsilon_break_reads_and_nothing_else() {
     let astray = Shard { is_astray: true, is_lagging: true, is_prompt: true, ..Shard::small() };
     let astray = Shard { prelude, appends: 1, reads: 1, wakes: 0, ..astray };
     astray.breaks_only(LINEARIZABLE);
-}
-
-#[test]
-#[ignore = "scratch"]
-fn scratch() {
-    let base = Shard::small();
-    let all = [
-        ("2g 3a 1c slow prompt heirs 1,2 frail 1", Shard { grants: 2, appends: 3, is_slow: true, crashes: 1, is_prompt: true, frail: &[1], ..base }),
-        ("1g 2a 1c slow", Shard { grants: 1, appends: 2, is_slow: true, crashes: 1, ..base }),
-        ("1g 1a 2w", Shard { grants: 1, appends: 1, wakes: 2, ..base }),
-        ("2g 1a 2w prompt", Shard { grants: 2, appends: 1, wakes: 2, is_prompt: true, ..base }),
-        ("2g 2a 1c slow prompt", Shard { grants: 2, appends: 2, is_slow: true, crashes: 1, is_prompt: true, ..base }),
-        ("2g 3a 1c slow prompt rep", Shard { grants: 2, appends: 3, is_slow: true, crashes: 1, is_prompt: true, is_repeated: true, frail: &[1], ..base }),
-    ];
-    for (name, shard) in all {
-        let began = std::time::Instant::now();
-        let states = shard.explore();
-        eprintln!("{name}: {states} states in {:?}", began.elapsed());
-    }
 }

@@ -18,12 +18,7 @@ pub(super) const COMMAND_BYTES_MAX: usize = BLOCK_BYTES_MAX / 4;
 
 impl<S: Service> Replica<S> {
     /// A client's command: into the next block, if this replica serves.
-    pub(super) fn submit(
-        &mut self,
-        step: &mut Step<'_, impl Sink<Action<S::Answer>>>,
-        ticket: Ticket,
-        command: &[u8],
-    ) {
+    pub(super) fn submit(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, ticket: Ticket, command: &[u8]) {
         if let Err(reply) = self.take_command(step, ticket, command) {
             return step.push(Action::Reply { ticket, reply, not_after: None });
         }
@@ -100,11 +95,12 @@ impl<S: Service> Replica<S> {
     ) {
         let is_sound = |block: &Arc<Block>| {
             block.is_sound()
-                && block.first().sequence == before.sequence.next()
+                && block.first().sequence.before() == before.sequence
                 && (before.epoch..=epoch).contains(&block.first().epoch)
         };
         if before.epoch > epoch || !block.as_ref().is_none_or(is_sound) {
-            return step.observe(ReplicationObservation::Rejected { from: from.node, reason: "entries that cannot be" });
+            return step
+                .observe(ReplicationObservation::Rejected { from: from.node, reason: "entries that cannot be" });
         }
         if !self.accepts(step, from, epoch) {
             return;

@@ -118,10 +118,6 @@ impl Open {
         self.ends.len()
     }
 
-    pub(super) fn size(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// Whether an entry of so many bytes still fits.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.ends.len() < BLOCK_ENTRIES_MAX && self.bytes.len() + bytes <= BLOCK_BYTES_MAX

@@ -30,11 +30,7 @@ impl<S: Service> Replica<S> {
     }
 
     /// Who ought to have a copy: whoever is new is sent the log.
-    pub(super) fn place(
-        &mut self,
-        step: &mut Step<'_, impl Sink<Action<S::Answer>>>,
-        replicas: BTreeSet<ReplicaId>,
-    ) {
+    pub(super) fn place(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, replicas: BTreeSet<ReplicaId>) {
         self.placed = replicas;
         self.meet_peers(step);
         self.consider_change(step);

@@ -97,6 +97,7 @@ impl<S: Service> Replica<S> {
 
     /// What was not answered is sent again; what is acknowledged and was not told is told.
     pub(super) fn wake_peers(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
+        self.ask_again(step);
         let (log, mark) = (&self.log, self.mark);
         let Some(tenure) = &mut self.tenure else { return };
         let epoch = tenure.epoch;
@@ -106,8 +107,7 @@ impl<S: Service> Replica<S> {
                 let before = if log.epoch_at(peer.held).is_some() { log.before(peer.held.next()) } else { log.base() };
                 step.send(*id, Message::Append { epoch, before, mark, block: None });
             }
-            if peer.retry_at.is_some_and(|at| at <= step.now) {
-                peer.retry_at = None;
+            if peer.retry_at.take_if(|at| *at <= step.now).is_some() {
                 if let Some(lost) = peer.under_way.front().map(|sent| sent.first) {
                     peer.restart_at(lost.max(log.base().sequence.next()));
                 }

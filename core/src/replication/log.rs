@@ -24,11 +24,6 @@ pub(super) enum Fit {
 }
 
 impl Log {
-    /// A log that begins behind a snapshot.
-    pub(super) fn behind(base: Position) -> Self {
-        Self { base, blocks: VecDeque::new() }
-    }
-
     /// What stands before the first entry.
     pub fn base(&self) -> Position {
         self.base
@@ -73,9 +68,9 @@ impl Log {
     /// The last entry at or before a place that is no younger than that: where a log that has `limit` there may agree
     /// with this one at most (Raft §5.3). O(log n).
     pub(super) fn at_most(&self, limit: Position) -> Position {
-        let older = self.blocks.partition_point(|block| {
-            block.first().sequence <= limit.sequence && block.first().epoch <= limit.epoch
-        });
+        let older = self
+            .blocks
+            .partition_point(|block| block.first().sequence <= limit.sequence && block.first().epoch <= limit.epoch);
         match older.checked_sub(1).and_then(|at| self.blocks.get(at)) {
             None => self.base,
             Some(block) => {
@@ -112,15 +107,5 @@ impl Log {
                 self.blocks.push_back(Arc::new(block.up_to(at.before())));
             }
         }
-    }
-
-    /// Drops all entries up to that one, which a snapshot stands for.
-    pub(super) fn compact(&mut self, base: Position) {
-        while let Some(block) = self.blocks.pop_front_if(|block| block.first().sequence <= base.sequence) {
-            if block.last().sequence > base.sequence {
-                self.blocks.push_front(Arc::new(block.from(base.sequence.next())));
-            }
-        }
-        self.base = base;
     }
 }

@@ -13,12 +13,7 @@ use crate::shards::ReplicaId;
 
 impl<S: Service> Replica<S> {
     /// Somebody takes over, or says so once more.
-    pub(super) fn promise(
-        &mut self,
-        step: &mut Step<'_, impl Sink<Action<S::Answer>>>,
-        from: ReplicaId,
-        epoch: Epoch,
-    ) {
+    pub(super) fn promise(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, from: ReplicaId, epoch: Epoch) {
         if !self.accepts(step, from, epoch) {
             return;
         }
@@ -34,7 +29,11 @@ impl<S: Service> Replica<S> {
         epoch: Epoch,
     ) -> bool {
         if epoch < self.promised {
-            step.observe(ReplicationObservation::Stale { from: from.node, cluster: epoch.cluster.0, epoch: epoch.lease });
+            step.observe(ReplicationObservation::Stale {
+                from: from.node,
+                cluster: epoch.cluster.0,
+                epoch: epoch.lease,
+            });
             step.send(from, Message::Fenced { epoch, promised: self.promised });
             return false;
         }

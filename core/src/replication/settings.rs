@@ -27,6 +27,13 @@ pub struct Settings {
     pub tail_entries: u64,
 }
 
+impl Settings {
+    /// How long a new owner waits before it asks for a promise again.
+    pub(super) fn promise_retry(&self) -> Duration {
+        Duration::from_nanos(self.takeover_wait.as_nanos() / 4)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

@@ -63,6 +63,25 @@ impl<S: Service> Replica<S> {
         for member in self.required() {
             step.send(member, Message::Promise { epoch });
         }
+        let again_at = Some(step.now.saturating_add(self.settings.promise_retry()));
+        if let Some(tenure) = &mut self.tenure {
+            tenure.peers.values_mut().for_each(|peer| peer.retry_at = again_at);
+        }
+    }
+
+    /// Those that have not promised are asked once more.
+    pub(super) fn ask_again(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
+        let again_at = step.now.saturating_add(self.settings.promise_retry());
+        let members: alloc::vec::Vec<ReplicaId> = self.required().collect();
+        let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.phase == Phase::Promising) else { return };
+        let epoch = tenure.epoch;
+        for (id, peer) in &mut tenure.peers {
+            let is_due = peer.retry_at.take_if(|at| *at <= step.now).is_some();
+            if is_due && peer.promised.is_none() && members.contains(id) {
+                peer.retry_at = Some(again_at);
+                step.send(*id, Message::Promise { epoch });
+            }
+        }
     }
 
     /// All of the set have promised, this replica durably, too.
@@ -107,7 +126,7 @@ impl<S: Service> Replica<S> {
         if !self.accepts(step, from, epoch) {
             return;
         }
-        let block = self.log.block_of(after.next()).cloned();
+        let block = after.0.checked_add(1).and_then(|next| self.log.block_of(LogSequence(next))).cloned();
         let before = match &block {
             Some(block) => self.log.before(block.first().sequence),
             None => self.log.last(),
@@ -127,7 +146,7 @@ impl<S: Service> Replica<S> {
         let Phase::Fetching { from: source, upto } = tenure.phase else { return };
         let is_sound = |block: &Arc<Block>| {
             block.is_sound()
-                && block.first().sequence == before.sequence.next()
+                && block.first().sequence.before() == before.sequence
                 && block.first().epoch >= before.epoch
                 && block.last() <= upto
         };
@@ -135,6 +154,7 @@ impl<S: Service> Replica<S> {
             return;
         };
         tenure.phase_ends = step.now.saturating_add(self.settings.takeover_wait);
+        let (epoch, after) = (tenure.epoch, block.last().sequence);
         if let Err(reason) = self.take_block(step, block) {
             step.observe(ReplicationObservation::Rejected { from: from.node, reason });
             return;
@@ -142,8 +162,7 @@ impl<S: Service> Replica<S> {
         if self.log.has(upto) {
             return self.start(step);
         }
-        let epoch = self.promised;
-        step.send(from, Message::Fetch { epoch, after: self.log.last().sequence });
+        step.send(from, Message::Fetch { epoch, after });
     }
 
     /// Puts a block into the log and the journal, as far as it is not there.
@@ -174,6 +193,7 @@ impl<S: Service> Replica<S> {
             // Where their logs may agree at most; without an answer, behind what both have acknowledged for all we know.
             let agrees = peer.promised.map_or(self.mark, |(end, _)| self.log.at_most(end).sequence);
             peer.restart_at(agrees.next().max(self.log.base().sequence.next()));
+            peer.retry_at = None;
         }
         tenure.blocks.push_back(sequence);
         self.write_block(step, Arc::new(Block::start(at)));

@@ -10,9 +10,7 @@ mod id;
 mod record;
 
 pub use id::{ReplicaId, SHARDS_PER_NAMESPACE_MAX, ShardId, weight};
-pub use record::{
-    Change, ChangeRefused, IN_SYNC_MAX, Kept, LogEnd, RebuildRefused, ShardRecord, newest_kept, rebuilt,
-};
+pub use record::{Change, ChangeRefused, IN_SYNC_MAX, Kept, LogEnd, RebuildRefused, ShardRecord, newest_kept, rebuilt};
 
 #[cfg(test)]
 mod tests;

@@ -127,8 +127,16 @@ impl ShardRecord {
     ) -> Result<Self, ChangeRefused> {
         let epoch = Epoch { cluster, lease: 0 };
         let record = Self { epoch, version, owner: None, in_sync, minimum: minimum.max(1), is_void: false };
-        record.check_set(&record.in_sync)?;
+        record.check()?;
         Ok(record)
+    }
+
+    /// Whether the set is one that a record may have: large enough, small enough, no node twice.
+    ///
+    /// # Errors
+    /// [`ChangeRefused`] says what is wrong with it.
+    pub fn check(&self) -> Result<(), ChangeRefused> {
+        self.check_set(&self.in_sync)
     }
 
     /// Whether this process may act for the shard under the record's epoch.
@@ -155,7 +163,7 @@ impl ShardRecord {
         if !self.in_sync.contains(&to.into()) {
             return Err(ChangeRefused::NoChange);
         }
-        self.epoch.lease += 1;
+        self.epoch.lease = self.epoch.lease.checked_add(1).ok_or(ChangeRefused::NoChange)?;
         (self.version, self.owner) = (version, Some(to));
         Ok(())
     }
@@ -268,11 +276,16 @@ pub enum RebuildRefused {
     #[error("no reachable replica has a record of the shard; restore one, or declare the shard anew")]
     NothingKept,
     /// Somebody who may have what is acknowledged is not there (rule Y2).
-    #[error("{missing} of the last known set are not reachable; bring them back, or consent to losing what only they hold")]
+    #[error(
+        "{missing} of the last known set are not reachable; bring them back, or consent to losing what only they hold"
+    )]
     Consent {
         /// How many.
         missing: u64,
     },
+    /// A replica claims an epoch that leaves none above it.
+    #[error("a replica has promised the last epoch that there can be; leave it out")]
+    NoRoom,
     /// Those that are there are fewer than the minimum.
     #[error(transparent)]
     Set(#[from] ChangeRefused),
@@ -280,7 +293,8 @@ pub enum RebuildRefused {
 
 /// The newest record that replicas kept, with a change that may have been committed since.
 pub fn newest_kept(kept: &[Kept]) -> Option<(&ShardRecord, Option<Change>)> {
-    let newest = kept.iter().filter_map(|kept| kept.record.as_ref()).max_by_key(|record| (record.epoch, record.version))?;
+    let newest =
+        kept.iter().filter_map(|kept| kept.record.as_ref()).max_by_key(|record| (record.epoch, record.version))?;
     let condition = (newest.epoch, newest.version);
     let on_it = |intended: &(Epoch, u64, Change)| (intended.0, intended.1) >= condition;
     let intended = kept.iter().filter_map(|kept| kept.intended).find(on_it).map(|(.., change)| change);
@@ -311,15 +325,16 @@ pub fn rebuilt(
     let members = kept.iter().filter(|kept| last_known.contains(&kept.replica));
     let highest = members.clone().max_by_key(|kept| (kept.end, kept.replica)).ok_or(RebuildRefused::NothingKept)?;
     let lease = kept.iter().map(|kept| kept.promised.lease).max().unwrap_or(0).max(newest.epoch.lease);
+    let lease = lease.checked_add(1).ok_or(RebuildRefused::NoRoom)?;
     let in_sync = members.map(|kept| kept.replica).collect();
     let record = ShardRecord {
-        epoch: Epoch { cluster, lease: lease + 1 },
+        epoch: Epoch { cluster, lease },
         version,
         owner: Some(highest.process),
         in_sync,
         minimum: newest.minimum,
         is_void: false,
     };
-    record.check_set(&record.in_sync)?;
+    record.check()?;
     Ok(record)
 }

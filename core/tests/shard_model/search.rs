@@ -5,6 +5,7 @@ use relaymesh_core::machine::Machine;
 use relaymesh_core::replication::{LogSequence, Standing};
 use relaymesh_core::time::Time;
 use stateright::{Checker, HasDiscoveries, Model, Property};
+use std::sync::Arc;
 
 pub(crate) const TASK_1: &str = "TASK-1: an acknowledged entry is in the log of every later owner that serves";
 pub(crate) const PREFIX: &str = "Prefix: members of the set hold the same up to what either knows to be acknowledged";
@@ -114,9 +115,14 @@ impl Model for Shard {
             Property::always(NO_OLDER, |_, world: &World| !world.seen.is_older_accepted),
             Property::always(LINEARIZABLE, |_, world: &World| !world.seen.is_not_linear),
             Property::sometimes(REACHED, |model: &Self, world: &World| {
-                let is_last = world.used.grants == model.grants && world.used.appends >= model.appends;
+                let used = &world.used;
+                if model.recoveries > 0 {
+                    let serves = |node: &Arc<Node>| matches!(node.replica.standing(), Standing::Serving(epoch) if epoch.cluster.0 > 1);
+                    return used.recoveries == model.recoveries && world.nodes.iter().any(serves);
+                }
+                let is_last = used.grants >= model.grants && used.appends >= model.appends;
                 let entries = usize::from(1 + model.grants + model.appends);
-                is_last && world.seen.acknowledged.len() >= entries && world.used.crashes == model.crashes
+                is_last && world.seen.acknowledged.len() >= entries && used.crashes == model.crashes
             }),
         ];
         let is_looked_at = |promise: &Property<Self>| {
@@ -170,13 +176,29 @@ impl Shard {
         checker.unique_state_count()
     }
 
+    /// One long life, drawn step by step.
+    pub(crate) fn live(self, draws: &[u16]) {
+        let (mut world, mut taken) = (self.start(), vec![]);
+        for draw in draws {
+            let mut steps = vec![];
+            self.actions(&world, &mut steps);
+            let Some(step) = steps.get(usize::from(*draw) % steps.len().max(1)).cloned() else { return };
+            taken.push(step.clone());
+            world = self.next_state(&world, step).unwrap_or(world);
+            for promise in self.properties().into_iter().filter(|promise| promise.name != REACHED) {
+                assert!((promise.condition)(&self, &world), "{} is broken by {taken:#?}", promise.name);
+            }
+        }
+    }
+
     pub(crate) fn keeps(self, states: usize) {
         let explored = self.explore();
         assert!(explored >= states, "{explored}");
     }
 
     pub(crate) fn breaks(self, promise: &'static str) {
-        let checker = Self { only: Some(promise), ..self }.checker().target_max_depth(self.depth.unwrap_or(24)).threads(2);
+        let checker =
+            Self { only: Some(promise), ..self }.checker().target_max_depth(self.depth.unwrap_or(24)).threads(2);
         let found = checker.finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
         let states = found.unique_state_count();
         let path = found.discovery(promise).unwrap_or_else(|| panic!("{promise} was kept in {states} states"));

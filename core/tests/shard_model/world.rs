@@ -113,18 +113,41 @@ pub(crate) enum Act {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
-    Submit { node: usize },
-    Read { node: usize },
-    Deliver { packet: Packet },
-    Sync { node: usize },
+    Submit {
+        node: usize,
+    },
+    Read {
+        node: usize,
+    },
+    Deliver {
+        packet: Packet,
+    },
+    Sync {
+        node: usize,
+    },
     /// All but the first so many unsynced writes are lost; the process starts again.
-    Crash { node: usize, keeps: usize },
-    Learn { node: usize },
-    Lapse { node: usize },
-    Commit { proposal: Proposal },
-    Grant { node: usize },
-    Wake { node: usize },
-    HandOver { node: usize },
+    Crash {
+        node: usize,
+        keeps: usize,
+    },
+    Learn {
+        node: usize,
+    },
+    Lapse {
+        node: usize,
+    },
+    Commit {
+        proposal: Proposal,
+    },
+    Grant {
+        node: usize,
+    },
+    Wake {
+        node: usize,
+    },
+    HandOver {
+        node: usize,
+    },
     Bump,
     Recover,
 }
@@ -374,7 +397,8 @@ impl Shard {
             used: Used::default(),
             seen,
         };
-        let hears_all: &[usize] = if self.deaf.iter().any(|deaf| self.members.contains(deaf)) { &[] } else { self.deaf };
+        let hears_all: &[usize] =
+            if self.deaf.iter().any(|deaf| self.members.contains(deaf)) { &[] } else { self.deaf };
         let sound = Self { plant: None, is_slow: false, is_repeated: false, deaf: hears_all, ..*self };
         for node in 0..NODES {
             sound.begin(&mut world, node);

@@ -3,7 +3,7 @@
 use super::limits::{ENTRY_BYTES, VOTERS_MAX};
 use super::names::{Name, Scope, Text, Value};
 use super::shared::Cordon;
-use super::{Registration, SessionId};
+use super::{Registration, SessionId, ShardCommand};
 use crate::codec::{BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
 use crate::epoch::{ClusterEpoch, FenceToken};
 use crate::identity::{Incarnation, NodeId, StoreIncarnation};
@@ -154,6 +154,8 @@ pub enum Command {
         /// What to write.
         value: u64,
     },
+    /// Something about a shard.
+    Shard(ShardCommand),
 }
 
 /// What only the leader proposes.

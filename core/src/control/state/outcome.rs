@@ -5,6 +5,7 @@ use super::{Registration, SessionId};
 use crate::codec::BodyVersion;
 use crate::epoch::ClusterEpoch;
 use crate::identity::{BootIncarnation, NodeId};
+use crate::shards::ChangeRefused;
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +145,12 @@ pub enum Refusal {
         /// How many there may be.
         limit: u64,
     },
+    /// There is no such shard.
+    #[error("no such shard; declare it first")]
+    NoShard,
+    /// The shard's record does not allow that.
+    #[error(transparent)]
+    Shard(#[from] ChangeRefused),
 }
 
 /// A table with a bound.
@@ -167,6 +174,8 @@ pub enum Table {
     Settings,
     /// Registers.
     Registers,
+    /// Shards.
+    Shards,
 }
 
 impl core::fmt::Display for Table {
@@ -181,6 +190,7 @@ impl core::fmt::Display for Table {
             Self::Features => "features",
             Self::Settings => "settings",
             Self::Registers => "registers",
+            Self::Shards => "shards",
         })
     }
 }

@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::codec::BodyVersion;
+use crate::epoch::Epoch;
+use crate::shards::{self, ShardId, ShardRecord};
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 
@@ -41,8 +44,28 @@ fn samples() -> Vec<Entry> {
         unanswered: 2,
         command: command.into(),
     });
+    let of_shards = shard_commands().into_iter().map(|command| Entry::Client {
+        client,
+        registered,
+        sequence: 3,
+        unanswered: 2,
+        command: Command::Shard(command).into(),
+    });
     let of_leader = leader.into_iter().map(|command| Entry::Leader { term: 8, command });
-    [Entry::Register { client }].into_iter().chain(of_client).chain(of_leader).collect()
+    [Entry::Register { client }].into_iter().chain(of_client).chain(of_leader).chain(of_shards).collect()
+}
+
+fn shard_commands() -> [ShardCommand; 4] {
+    let (member, shard) = (life(1, 2), ShardId { namespace: Name::new("n").unwrap(), number: 3 });
+    let epoch = Epoch { cluster: ClusterEpoch(2), lease: 5 };
+    let members = BTreeSet::from([member.into()]);
+    let record = ShardRecord::new(ClusterEpoch(2), 7, members.clone(), 1).unwrap();
+    [
+        ShardCommand::Declare { shard, members, minimum: 1 },
+        ShardCommand::Change { shard, epoch, version: 9, change: shards::Change::Remove(member.into()) },
+        ShardCommand::HandOver { shard, epoch, to: Some(member.node) },
+        ShardCommand::Rebuild { shard, version: 9, record: record.into() },
+    ]
 }
 
 #[test]
