@@ -116,10 +116,19 @@ fn adopting_the_longest_log_is_found() {
     Shard { plant, prelude, wakes: 1, is_lagging: true, ..recovered }.breaks(TASK_1);
 }
 
+/// By rule W1 every member holds all that is acknowledged, so that any member's log would do: this mistake passes every
+/// test of ordinary fail-over.
+#[test]
+fn the_longest_log_does_no_harm_while_the_record_can_be_relied_on() {
+    let plant = Some(Plant::LongestLog);
+    Shard { plant, grants: 2, appends: 2, is_prompt: true, ..Shard::small() }.keeps(1_000);
+    Shard { plant, heirs: &[1], grants: 1, appends: 2, wakes: 1, is_prompt: true, ..Shard::small() }.keeps(1_000);
+}
+
 #[test]
 fn acknowledging_at_a_bare_majority_is_found() {
     let plant = Some(Plant::BareMajority);
-    Shard { plant, minimum: 1, grants: 1, appends: 1, wakes: 2, is_prompt: true, ..Shard::small() }.breaks(TASK_1);
+    Shard { plant, heirs: &[2], grants: 1, appends: 1, wakes: 1, is_prompt: true, ..Shard::small() }.breaks(TASK_1);
 }
 
 #[test]

@@ -207,7 +207,8 @@ impl<S: Service> Replica<S> {
         let own = self.id();
         let mut wanted: alloc::collections::BTreeSet<ReplicaId> = self.required().collect();
         wanted.extend(self.placed.iter().filter(|replica| **replica != own));
-        let next = self.mark.next().max(self.log.base().sequence.next());
+        // The last entry at the latest, or a new one would never be asked what it has.
+        let next = self.mark.next().min(self.log.last().sequence).max(self.log.base().sequence.next());
         let Some(tenure) = &mut self.tenure else { return };
         tenure.peers.retain(|peer, _| wanted.contains(peer));
         for peer in wanted {
