@@ -52,10 +52,11 @@ impl<S: Service> Replica<S> {
         members.find(|(_, peer)| is_absent(peer)).map(|(member, _)| Change::Remove(*member))
     }
 
-    /// A placed replica that holds all that is acknowledged, the start of the epoch included (rule I3).
+    /// A placed replica that holds all that is acknowledged, the start of the epoch included (rule I3), and that is not what
+    /// keeps the next entry from being acknowledged: it would be taken out again at once (rule I10).
     fn due_addition(&self) -> Option<Change> {
         let (tenure, record) = (self.tenure.as_ref()?, self.changeable()?);
-        let needed = tenure.phase.start()?.max(self.mark);
+        let needed = tenure.phase.start()?.max(self.mark.next()).min(self.log.last().sequence);
         let is_due = |replica: &ReplicaId, peer: &Peer| {
             self.placed.contains(replica) && !record.in_sync.contains(replica) && peer.held >= needed
         };

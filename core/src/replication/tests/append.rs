@@ -47,6 +47,7 @@ fn who_comes_back_catches_up_is_required_from_its_proposal_on_and_becomes_a_memb
     let mut trio = trio();
     trio.cut.insert(2);
     trio.write(0, 7);
+    trio.run();
     trio.pass(500);
     trio.commit();
     trio.cut.clear();
