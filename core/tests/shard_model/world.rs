@@ -107,6 +107,8 @@ pub(crate) enum Act {
     Grant(usize),
     Learn(usize),
     Wake(usize),
+    /// The first of the proposals commits.
+    Commit,
     /// All that is under way between two nodes arrives, and all that follows from it.
     Talk(usize, usize),
 }
@@ -420,6 +422,10 @@ impl Shard {
             Act::Grant(node) => self.grant(world, node),
             Act::Learn(node) => self.learn(world, node),
             Act::Wake(node) => self.tell(world, node, Event::Wake),
+            Act::Commit => {
+                let proposal = world.proposals.first().cloned().expect("something was proposed");
+                self.commit(world, proposal);
+            }
             Act::Talk(a, b) => {
                 let is_between = |packet: &&Packet| [(a, b), (b, a)].contains(&(packet.from, packet.to));
                 while let Some(packet) = world.net.iter().find(is_between).cloned() {
