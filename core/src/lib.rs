@@ -26,5 +26,7 @@ pub mod mesh;
 pub mod node;
 pub mod observe;
 pub mod record;
+pub mod replication;
 pub mod secret;
+pub mod shards;
 pub mod time;

@@ -146,6 +146,7 @@ impl State {
             Command::Cordon { node, cordon } => {
                 let answer = self.shared.set_cordon(node, cordon)?;
                 self.fill_all(token, out);
+                self.give_all(token, out);
                 Ok(answer)
             }
             Command::SetFlag { name, on } => self.shared.set_flag(name, on),
@@ -156,6 +157,7 @@ impl State {
             Command::CompareAndSet { register, expected, value } => {
                 self.shared.compare_and_set(register, expected, value)
             }
+            Command::Shard(command) => self.shard_command(token, client, command, out),
         }
     }
 
@@ -177,6 +179,7 @@ impl State {
                 self.is_quarantined = false;
                 out.push(Change::Lifted);
                 self.fill_all(self.token(at), out);
+                self.give_all(self.token(at), out);
                 Ok(Answer::Set)
             }
             LeaderCommand::Evict { client, registered } => self.evict(client, registered),

@@ -5,6 +5,7 @@ use super::table::State;
 use super::{Lineage, Scope, SessionId};
 use crate::identity::Incarnation;
 use crate::machine::Sink;
+use crate::shards::ShardId;
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,11 @@ pub enum Change {
         /// The grant.
         lease: Lease,
     },
+    /// The record of a shard is another one.
+    Shard {
+        /// Which shard.
+        shard: ShardId,
+    },
     /// The cluster's epoch has risen.
     Epoch {
         /// To what.
@@ -111,6 +117,9 @@ impl State {
             if let Some(lease) = tenure.lease {
                 out.push(Change::Granted { scope: *scope, lease });
             }
+        }
+        for shard in self.shards.keys() {
+            out.push(Change::Shard { shard: *shard });
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::limits::{ENTRY_BYTES, VOTERS_MAX};
 use super::names::{Name, Scope, Text, Value};
 use super::shared::Cordon;
-use super::{Registration, SessionId};
+use super::{Registration, SessionId, ShardCommand};
 use crate::codec::{BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
 use crate::epoch::{ClusterEpoch, FenceToken};
 use crate::identity::{Incarnation, NodeId, StoreIncarnation};
@@ -159,13 +159,15 @@ pub enum Command {
         /// Which.
         scope: Scope,
     },
+    /// Something about a shard. Of version 2.
+    Shard(ShardCommand),
 }
 
 impl Command {
     /// The version of entries that it needs: builds that understand less must not meet it.
     pub const fn version(&self) -> BodyVersion {
         match self {
-            Self::Retire { .. } => BodyVersion(2),
+            Self::Retire { .. } | Self::Shard(_) => BodyVersion(2),
             _ => OLDEST,
         }
     }

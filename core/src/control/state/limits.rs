@@ -23,6 +23,8 @@ pub const FEATURES_MAX: usize = 256;
 pub const SETTINGS_MAX: usize = 1_024;
 /// Registers.
 pub const REGISTERS_MAX: usize = 1_024;
+/// Shards of all namespaces.
+pub const SHARDS_MAX: usize = 16_384;
 /// Voters; Raft needs an odd number of few.
 pub const VOTERS_MAX: usize = 14;
 /// Bytes of a name.

@@ -112,6 +112,9 @@ impl State {
             tenure.lease = None;
             tenure.waiting.clear();
         }
+        for record in self.shards.values_mut() {
+            record.void(self.applied, epoch);
+        }
         self.chain = self.chain.branch(self.lineage);
         Ok(())
     }
@@ -126,6 +129,7 @@ impl State {
             lease.token = token;
             out.push(Change::Reissued { scope: *scope, lease: *lease });
         }
+        self.bump_shards(token.log_index(), token.cluster(), out);
         // Last: whoever hears of the epoch has no older token any more, and may say so.
         out.push(Change::Epoch { lineage: self.lineage });
     }

@@ -4,7 +4,7 @@
 //! entries give equal states and equal outcomes on every machine, and an entry that makes no sense is refused, the same
 //! everywhere. What follows for others comes out as [`Change`]s.
 //!
-//! What belongs here: cluster epoch, voters, sessions, scopes with their leases, commands of clients, and what the cluster
+//! What belongs here: cluster epoch, voters, sessions, scopes with their leases, records of shards, commands of clients, and what the cluster
 //! shares (cordons, flags, settings, registers). Absent on purpose: time (a lease is a duration here; who measures it is
 //! [`lease`](crate::lease)), Raft, who may ask for what, and everything that is not agreed on by all.
 //!
@@ -25,6 +25,7 @@ mod names;
 mod outcome;
 mod scopes;
 mod sessions;
+mod shards;
 mod shared;
 mod snapshot;
 mod table;
@@ -39,6 +40,7 @@ pub use names::{Name, NameError, Scope, Text, Value};
 pub use outcome::{Answer, Outcome, Refusal, Table};
 pub use scopes::{Lease, Tenure};
 pub use sessions::{Session, SessionId};
+pub use shards::ShardCommand;
 pub use shared::{Cordon, Setting, Voters};
 pub use snapshot::{Piece, SnapshotError, SnapshotReader, SnapshotWriter, snapshot_bytes, state_of_snapshot};
 pub use table::{Chain, Genesis, State};

@@ -5,6 +5,7 @@ use super::{Registration, SessionId};
 use crate::codec::BodyVersion;
 use crate::epoch::ClusterEpoch;
 use crate::identity::{BootIncarnation, NodeId};
+use crate::shards::ChangeRefused;
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +153,12 @@ pub enum Refusal {
     /// Every cluster has this scope for ever. Of version 2.
     #[error("the scope `global` is not retired: every cluster has it")]
     NotRetirable,
+    /// There is no such shard.
+    #[error("no such shard; declare it first")]
+    NoShard,
+    /// The shard's record does not allow that.
+    #[error(transparent)]
+    Shard(#[from] ChangeRefused),
 }
 
 /// A table with a bound.
@@ -175,6 +182,8 @@ pub enum Table {
     Settings,
     /// Registers.
     Registers,
+    /// Shards.
+    Shards,
 }
 
 impl core::fmt::Display for Table {
@@ -189,6 +198,7 @@ impl core::fmt::Display for Table {
             Self::Features => "features",
             Self::Settings => "settings",
             Self::Registers => "registers",
+            Self::Shards => "shards",
         })
     }
 }

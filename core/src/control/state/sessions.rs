@@ -66,6 +66,7 @@ impl State {
         self.owners.insert(owner, id);
         self.sessions.insert(id, Session { owner, ttl, epsilon, scopes: BTreeSet::new() });
         out.push(Change::Opened { session: id, owner, ttl, epsilon });
+        self.give_all(id.0, out);
         Ok(Answer::Opened(id))
     }
 
@@ -83,6 +84,7 @@ impl State {
         for scope in session.scopes {
             self.leave(scope, id, token, out);
         }
+        self.vacate_shards(token, session.owner, out);
         true
     }
 

@@ -7,7 +7,7 @@
 use super::clients::Client;
 use super::limits::{
     CLIENTS_MAX, CORDONS_MAX, FEATURES_MAX, FLAGS_MAX, PIECE_BYTES, REGISTERS_MAX, SCOPES_MAX, SESSIONS_MAX,
-    SETTINGS_MAX, VOTERS_MAX, WAITING_MAX, WINDOW,
+    SETTINGS_MAX, SHARDS_MAX, VOTERS_MAX, WAITING_MAX, WINDOW,
 };
 use super::lineage::{Bump, Lineage};
 use super::scopes::Tenure;
@@ -17,6 +17,7 @@ use super::table::{Chain, Genesis, State};
 use super::{Name, Scope};
 use crate::codec::{BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
 use crate::identity::{Incarnation, NodeId};
+use crate::shards::{ShardId, ShardRecord};
 use crate::time::Duration;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -52,6 +53,7 @@ enum Row {
     Feature(Name, u32),
     Setting(Name, Setting),
     Register(Name, u64),
+    Shard(ShardId, ShardRecord),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +101,7 @@ enum Cursor {
     Features(Option<Name>),
     Settings(Option<Name>),
     Registers(Option<Name>),
+    Shards(Option<ShardId>),
     End,
 }
 
@@ -168,7 +171,8 @@ impl SnapshotWriter {
             Cursor::Flags(after) => row!(state.shared.flags, after, Features, Flag, Flags),
             Cursor::Features(after) => row!(state.shared.features, after, Settings, Feature, Features),
             Cursor::Settings(after) => row!(state.shared.settings, after, Registers, Setting, Settings),
-            Cursor::Registers(after) => row!(state.shared.registers, after, End, Register, Registers),
+            Cursor::Registers(after) => row!(state.shared.registers, after, Shards, Register, Registers),
+            Cursor::Shards(after) => row!(state.shards, after, End, Shard, Shards),
             Cursor::End => (Cursor::End, None),
         };
         self.cursor = cursor;
@@ -300,6 +304,10 @@ impl SnapshotReader {
             Row::Register(name, value) => {
                 bounded(state.shared.registers.len() < REGISTERS_MAX, "registers")?;
                 (state.shared.registers.insert(name, value).is_none(), "registers")
+            }
+            Row::Shard(shard, record) => {
+                bounded(state.shards.len() < SHARDS_MAX && record.check().is_ok(), "shards")?;
+                (state.shards.insert(shard, record).is_none(), "shards")
             }
         };
         bounded(is_new, what)

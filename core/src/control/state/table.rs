@@ -10,6 +10,7 @@ use super::{Cordon, Name, OLDEST, Scope, Setting};
 use crate::codec::BodyVersion;
 use crate::epoch::ClusterEpoch;
 use crate::identity::{Incarnation, NodeId};
+use crate::shards::{ShardId, ShardRecord};
 use crate::time::Duration;
 use alloc::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,7 @@ pub struct State {
     pub(super) scopes: BTreeMap<Scope, Tenure>,
     pub(super) clients: BTreeMap<Incarnation, Client>,
     pub(super) shared: Shared,
+    pub(super) shards: BTreeMap<ShardId, ShardRecord>,
 }
 
 impl State {
@@ -89,6 +91,7 @@ impl State {
             scopes: BTreeMap::new(),
             clients: BTreeMap::new(),
             shared: Shared::default(),
+            shards: BTreeMap::new(),
         }
     }
 

@@ -239,7 +239,8 @@ impl Keeper {
             | Change::Withdrew { .. }
             | Change::Granted { .. }
             | Change::Reissued { .. }
-            | Change::Freed { .. } => {}
+            | Change::Freed { .. }
+            | Change::Shard { .. } => {}
         }
     }
 

@@ -2,6 +2,9 @@
 
 use super::*;
 use crate::codec::BodyVersion;
+use crate::epoch::Epoch;
+use crate::shards::{self, ShardId, ShardRecord};
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 
@@ -45,10 +48,27 @@ fn samples_of_version_1() -> Vec<Entry> {
     [Entry::Register { client }].into_iter().chain(of_client).chain(of_leader).collect()
 }
 
+fn shard_commands() -> [ShardCommand; 4] {
+    let (member, shard) = (life(1, 2), ShardId { namespace: Name::new("n").unwrap(), number: 3 });
+    let epoch = Epoch { cluster: ClusterEpoch(2), lease: 5 };
+    let members = BTreeSet::from([member.into()]);
+    let record = ShardRecord::new(ClusterEpoch(2), 7, members.clone(), 1).unwrap();
+    [
+        ShardCommand::Declare { shard, members, minimum: 1 },
+        ShardCommand::Change { shard, epoch, version: 9, change: shards::Change::Remove(member.into()) },
+        ShardCommand::HandOver { shard, epoch, to: Some(member.node) },
+        ShardCommand::Rebuild { shard, version: 9, record: record.into() },
+    ]
+}
+
 /// One entry of each kind that version 2 has added.
 fn samples_of_version_2() -> Vec<Entry> {
-    let (client, registered, command) = (life(1, 2), Registration(token(1, 9)), Command::Retire { scope: named("s") });
-    vec![Entry::Client { client, registered, sequence: 3, unanswered: 2, command: command.into() }]
+    let (client, registered) = (life(1, 2), Registration(token(1, 9)));
+    let retire = Command::Retire { scope: named("s") };
+    let commands = [retire].into_iter().chain(shard_commands().map(Command::Shard));
+    let entry =
+        |command: Command| Entry::Client { client, registered, sequence: 3, unanswered: 2, command: command.into() };
+    commands.map(entry).collect()
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod golden;
 mod lineage;
 mod scopes;
 mod sessions;
+mod shards;
 mod shared;
 mod snapshots;
 

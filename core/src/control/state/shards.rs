@@ -1,0 +1,196 @@
+//! Shards: who owns each, and which replicas hold all that is acknowledged (`docs/shard-log.md`).
+//!
+//! The transitions are [`ShardRecord`]'s own. Here is who may ask for them, and who comes next: a member with a session
+//! that is not cordoned, the one that suits the shard best.
+
+use super::limits::SHARDS_MAX;
+use super::table::State;
+use super::{Answer, Change, Cordon, Refusal, Table};
+use crate::epoch::{ClusterEpoch, Epoch, FenceToken};
+use crate::identity::{BootIncarnation, Incarnation, NodeId};
+use crate::machine::Sink;
+use crate::shards::{self, ChangeRefused, ReplicaId, SHARDS_PER_NAMESPACE_MAX, ShardId, ShardRecord, weight};
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// What can be asked about a shard.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ShardCommand {
+    /// There is such a shard, with empty replicas there.
+    Declare {
+        /// Which.
+        shard: ShardId,
+        /// Its first members.
+        members: BTreeSet<ReplicaId>,
+        /// How many there must be at least.
+        minimum: u8,
+    },
+    /// The owner changes the set.
+    Change {
+        /// Of which shard.
+        shard: ShardId,
+        /// Under which epoch.
+        epoch: Epoch,
+        /// On which version of the record.
+        version: u64,
+        /// How.
+        change: shards::Change,
+    },
+    /// The owner has stopped for good: to that node, or to the member that suits best.
+    HandOver {
+        /// Which shard.
+        shard: ShardId,
+        /// Under which epoch.
+        epoch: Epoch,
+        /// To whom.
+        to: Option<NodeId>,
+    },
+    /// After a recovery: go on with that record, as [`rebuilt`](crate::shards::rebuilt).
+    Rebuild {
+        /// Which shard.
+        shard: ShardId,
+        /// On which version of the void record.
+        version: u64,
+        /// What replicas kept.
+        record: Box<ShardRecord>,
+    },
+}
+
+impl State {
+    pub(super) fn shard_command(
+        &mut self,
+        token: FenceToken,
+        client: Incarnation,
+        command: ShardCommand,
+        out: &mut impl Sink<Change>,
+    ) -> Result<Answer, Refusal> {
+        let index = token.log_index();
+        match command {
+            ShardCommand::Declare { shard, members, minimum } => self.declare(token, shard, (members, minimum), out),
+            ShardCommand::Change { shard, epoch, version, change } => {
+                let record = self.shards.get_mut(&shard).ok_or(Refusal::NoShard)?;
+                record.change(index, client, epoch, version, change)?;
+                out.push(Change::Shard { shard });
+                Ok(Answer::Set)
+            }
+            ShardCommand::HandOver { shard, epoch, to } => {
+                let record = self.shards.get_mut(&shard).ok_or(Refusal::NoShard)?;
+                record.hand_over(index, client, epoch)?;
+                self.give(shard, index, to, Some(client));
+                out.push(Change::Shard { shard });
+                Ok(Answer::Set)
+            }
+            ShardCommand::Rebuild { shard, version, record } => self.rebuild(token, shard, (version, *record), out),
+        }
+    }
+
+    fn declare(
+        &mut self,
+        token: FenceToken,
+        shard: ShardId,
+        (members, minimum): (BTreeSet<ReplicaId>, u8),
+        out: &mut impl Sink<Change>,
+    ) -> Result<Answer, Refusal> {
+        if self.shards.contains_key(&shard) {
+            return Err(Refusal::InUse);
+        }
+        if self.shards.len() >= SHARDS_MAX || shard.number >= SHARDS_PER_NAMESPACE_MAX {
+            return Err(Refusal::full(Table::Shards, SHARDS_MAX));
+        }
+        let record = ShardRecord::new(token.cluster(), token.log_index(), members, minimum)?;
+        self.shards.insert(shard, record);
+        self.give(shard, token.log_index(), None, None);
+        out.push(Change::Shard { shard });
+        Ok(Answer::Set)
+    }
+
+    /// A void record is replaced by what replicas kept; what a quarantine keeps from holders it keeps from owners, too.
+    fn rebuild(
+        &mut self,
+        token: FenceToken,
+        shard: ShardId,
+        (version, mut record): (u64, ShardRecord),
+        out: &mut impl Sink<Change>,
+    ) -> Result<Answer, Refusal> {
+        let void = self.shards.get_mut(&shard).ok_or(Refusal::NoShard)?;
+        if !void.is_void || void.version != version {
+            return Err(Refusal::Outdated { expected: version, found: void.version });
+        }
+        let owner = record.owner.ok_or(ChangeRefused::NotOwner)?;
+        let has_session = self.owners.contains_key(&owner) && record.in_sync.contains(&owner.into());
+        if !has_session || self.is_quarantined || record.epoch.cluster != token.cluster() {
+            return Err(Refusal::NoSession);
+        }
+        if record.epoch <= void.epoch {
+            return Err(ChangeRefused::OtherEpoch { expected: record.epoch, found: void.epoch }.into());
+        }
+        record.check()?;
+        (record.version, record.is_void) = (token.log_index(), false);
+        self.shards.insert(shard, record);
+        out.push(Change::Shard { shard });
+        Ok(Answer::Set)
+    }
+
+    /// A session has ended: each shard of its process goes to another member. O(shards).
+    pub(super) fn vacate_shards(&mut self, token: FenceToken, process: Incarnation, out: &mut impl Sink<Change>) {
+        let index = token.log_index();
+        let vacate = |(shard, record): (&ShardId, &mut ShardRecord)| record.vacate(index, process).then_some(*shard);
+        let vacated: Vec<ShardId> = self.shards.iter_mut().filter_map(vacate).collect();
+        for shard in vacated {
+            self.give(shard, index, None, None);
+            out.push(Change::Shard { shard });
+        }
+    }
+
+    /// Something that kept members from being given a shard has gone. O(shards).
+    pub(super) fn give_all(&mut self, token: FenceToken, out: &mut impl Sink<Change>) {
+        let free: Vec<ShardId> =
+            self.shards.iter().filter(|(_, record)| record.owner.is_none()).map(|(shard, _)| *shard).collect();
+        for shard in free {
+            if self.give(shard, token.log_index(), None, None) {
+                out.push(Change::Shard { shard });
+            }
+        }
+    }
+
+    /// Grants a free shard to a member (rule U1): to `to` if it can be, else to the one that suits best, and to the one
+    /// that hands it over only if there is no other.
+    fn give(&mut self, shard: ShardId, index: u64, to: Option<NodeId>, from: Option<Incarnation>) -> bool {
+        let Some(record) = self.shards.get(&shard).filter(|_| !self.is_quarantined) else { return false };
+        let able = record.in_sync.iter().filter_map(|member| self.process_of(*member));
+        let rank = |process: &Incarnation| {
+            (Some(*process) != from, Some(process.node) == to, weight(&shard, process.node), *process)
+        };
+        let Some(next) = able.max_by_key(rank) else { return false };
+        self.shards.get_mut(&shard).is_some_and(|record| record.grant(index, next).is_ok())
+    }
+
+    /// The process with a session that runs on a replica's store, unless its node is cordoned. O(log n).
+    fn process_of(&self, replica: ReplicaId) -> Option<Incarnation> {
+        let ReplicaId { node, store } = replica;
+        let first = Incarnation { node, store, boot: BootIncarnation::default() };
+        let (process, _) =
+            self.owners.range(first..).take_while(|(owner, _)| ReplicaId::from(**owner) == replica).last()?;
+        (self.cordon(node) == Cordon::None).then_some(*process)
+    }
+
+    /// The cluster's epoch has risen (rule Y5).
+    pub(super) fn bump_shards(&mut self, index: u64, epoch: ClusterEpoch, out: &mut impl Sink<Change>) {
+        for (shard, record) in &mut self.shards {
+            record.bump(index, epoch);
+            out.push(Change::Shard { shard: *shard });
+        }
+    }
+
+    /// What the cluster agrees on about a shard.
+    pub fn shard(&self, shard: &ShardId) -> Option<&ShardRecord> {
+        self.shards.get(shard)
+    }
+
+    /// All shards, in order.
+    pub fn shards(&self) -> impl Iterator<Item = (&ShardId, &ShardRecord)> {
+        self.shards.iter()
+    }
+}

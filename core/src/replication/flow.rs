@@ -1,0 +1,118 @@
+//! What is under way to one follower: at most a window, sent again when no answer comes.
+
+use super::machine::Action;
+use super::position::{LogSequence, Position};
+use super::service::Service;
+use super::state::Replica;
+use super::step::Step;
+use super::wire::Message;
+use crate::machine::Sink;
+use crate::shards::ReplicaId;
+use crate::time::Time;
+use alloc::collections::VecDeque;
+
+/// What an owner knows of another replica, under its epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Peer {
+    /// What it said when it promised: where its log ends, and what it knows to be acknowledged.
+    pub(super) promised: Option<(Position, LogSequence)>,
+    /// It holds everything up to there durably.
+    pub(super) held: LogSequence,
+    /// The first entry that was not sent.
+    pub(super) next: LogSequence,
+    /// It has said that it holds something: what follows is sent without waiting.
+    pub(super) is_streaming: bool,
+    /// What was sent and is not held.
+    pub(super) under_way: VecDeque<Sent>,
+    /// Their bytes.
+    pub(super) bytes: u64,
+    /// What it was told of the mark.
+    pub(super) told: LogSequence,
+    pub(super) retry_at: Option<Time>,
+    pub(super) tell_at: Option<Time>,
+}
+
+/// A block under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Sent {
+    first: LogSequence,
+    last: LogSequence,
+    bytes: u64,
+}
+
+impl Peer {
+    /// It holds everything up to there.
+    pub(super) fn holds(&mut self, upto: LogSequence) {
+        self.held = self.held.max(upto);
+        self.next = self.next.max(self.held.next());
+        while let Some(sent) = self.under_way.pop_front_if(|sent| sent.last <= upto) {
+            self.bytes -= sent.bytes;
+        }
+    }
+
+    /// Whatever was under way is taken for lost; the next thing sent shows where it stands.
+    pub(super) fn restart_at(&mut self, next: LogSequence) {
+        self.next = next;
+        self.is_streaming = false;
+        self.under_way.clear();
+        self.bytes = 0;
+    }
+}
+
+impl<S: Service> Replica<S> {
+    /// Sends every peer what it may be sent now.
+    pub(super) fn feed_all(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
+        let Some(tenure) = &self.tenure else { return };
+        if tenure.phase.start().is_none() {
+            return;
+        }
+        // A set has few members; those that left are fed no more once they are not placed either.
+        let mut next = tenure.peers.keys().next().copied();
+        while let Some(peer) = next {
+            self.feed(step, peer);
+            let tenure = self.tenure.as_ref().expect("feeding ends no tenure");
+            next = tenure.peers.range(peer..).map(|(id, _)| *id).find(|id| *id > peer);
+        }
+    }
+
+    /// Sends a peer the blocks that follow, as far as its window reaches; one at a time until it has answered.
+    pub(super) fn feed(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, to: ReplicaId) {
+        let (log, mark, settings) = (&self.log, self.mark, self.settings);
+        let Some(tenure) = &mut self.tenure else { return };
+        let (epoch, is_ready) = (tenure.epoch, tenure.phase.start().is_some());
+        let Some(peer) = tenure.peers.get_mut(&to).filter(|_| is_ready) else { return };
+        while peer.next <= log.last().sequence
+            && (peer.under_way.is_empty() || (peer.is_streaming && peer.bytes < settings.window_bytes))
+        {
+            let Some(block) = log.block_of(peer.next) else { return };
+            let (first, last) = (block.first().sequence, block.last().sequence);
+            let (before, bytes) = (log.before(first), block.size() as u64 + 1);
+            peer.under_way.push_back(Sent { first, last, bytes });
+            peer.bytes += bytes;
+            (peer.next, peer.told, peer.tell_at) = (last.next(), mark, None);
+            peer.retry_at.get_or_insert(step.now.saturating_add(settings.retry));
+            step.send(to, Message::Append { epoch, before, mark, block: Some(block.clone()) });
+        }
+    }
+
+    /// What was not answered is sent again; what is acknowledged and was not told is told.
+    pub(super) fn wake_peers(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
+        self.ask_again(step);
+        let (log, mark) = (&self.log, self.mark);
+        let Some(tenure) = &mut self.tenure else { return };
+        let epoch = tenure.epoch;
+        for (id, peer) in &mut tenure.peers {
+            if peer.tell_at.take_if(|at| *at <= step.now).is_some() {
+                peer.told = mark;
+                let before = if log.epoch_at(peer.held).is_some() { log.before(peer.held.next()) } else { log.base() };
+                step.send(*id, Message::Append { epoch, before, mark, block: None });
+            }
+            if peer.retry_at.take_if(|at| *at <= step.now).is_some() {
+                if let Some(lost) = peer.under_way.front().map(|sent| sent.first) {
+                    peer.restart_at(lost.max(log.base().sequence.next()));
+                }
+            }
+        }
+        self.feed_all(step);
+    }
+}

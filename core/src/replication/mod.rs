@@ -1,0 +1,51 @@
+//! The replicated log of one shard: one replica of it, on one node.
+//!
+//! A [`Replica`] is a follower until the control group's record names its process as owner. Then it takes over: it has
+//! the in-sync set promise, adopts the highest log, writes the start of its epoch, and serves once every member holds
+//! that. From then on it orders submissions, and acknowledges what every member holds durably. `docs/shard-log.md` has
+//! the protocol; comments here name its rules. `tests/shard_model.rs` explores it.
+//!
+//! What goes in is an [`Event`], what comes out an [`Action`]. The machine is written as if writes were durable at once;
+//! the node's gate holds its messages and replies (only appends go ungated, rule L6). It sees [`Event::Durable`] for one
+//! purpose: not to count its own entries too early (rule W3).
+//!
+//! Invariants:
+//! - epochs never fall along a log, and nobody cuts it at or below `mark`;
+//! - the state above the log is that of exactly the first `applied` entries, all of them acknowledged;
+//! - a tenure's epoch is promised here, and is never begun twice.
+//!
+//! Absent on purpose: who owns what ([`shards`](crate::shards)), sessions and their views ([`lease`](crate::lease)), what
+//! commands mean ([`Service`]), and which nodes ought to have a copy.
+
+mod acknowledge;
+mod append;
+mod block;
+mod catch_up;
+mod flow;
+mod hand_over;
+mod in_sync;
+mod log;
+mod machine;
+mod observation;
+mod position;
+mod promise;
+pub mod registers;
+mod service;
+mod settings;
+mod state;
+mod step;
+mod takeover;
+mod wire;
+
+pub use block::{BLOCK_BYTES_MAX, BLOCK_ENTRIES_MAX, Block, Entry};
+pub use log::Log;
+pub use machine::{Action, Event, Reply, Ticket};
+pub use observation::ReplicationObservation;
+pub use position::{LogSequence, Position};
+pub use service::Service;
+pub use settings::Settings;
+pub use state::{Replica, Standing};
+pub use wire::{Message, Record};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! Spans and bounds of a replica, each with its unit.
+
+use crate::time::Duration;
+
+/// How long a replica waits, and how much it keeps under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// How long a new owner waits for promises, and for each answer while it fetches (rule U2).
+    pub takeover_wait: Duration,
+    /// How long a required member may keep entries from being acknowledged before it is proposed for removal (rule I10).
+    pub patience: Duration,
+    /// After so long without an answer what was sent is sent again.
+    pub retry: Duration,
+    /// Followers are told what is acknowledged so long after it was, if nothing else has told them.
+    pub tell: Duration,
+    /// How long an owner that hands over waits for what is under way (rule H2).
+    pub drain: Duration,
+    /// Blocks of its own that an owner has under way; what comes meanwhile is gathered into the next one.
+    pub pipeline_blocks: usize,
+    /// Bytes that may be under way to one follower.
+    pub window_bytes: u64,
+    /// Submissions that may wait for acknowledgement; more are refused.
+    pub pending_max: usize,
+    /// Acknowledged entries that one event may apply.
+    pub apply_max: u64,
+    /// Entries that stay in the log behind a snapshot, for followers that lag a little.
+    pub tail_entries: u64,
+}
+
+impl Settings {
+    /// How long a new owner waits before it asks for a promise again.
+    pub(super) fn promise_retry(&self) -> Duration {
+        Duration::from_nanos(self.takeover_wait.as_nanos() / 4)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            takeover_wait: Duration::from_millis(100),
+            patience: Duration::from_millis(500),
+            retry: Duration::from_millis(100),
+            tell: Duration::from_millis(20),
+            drain: Duration::from_millis(40),
+            pipeline_blocks: 4,
+            window_bytes: 4 << 20,
+            pending_max: 65_536,
+            apply_max: 16_384,
+            tail_entries: 65_536,
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What replicas say to one another, and what a replica's journal keeps.
+
+use super::block::Block;
+use super::position::{LogSequence, Position};
+use crate::epoch::Epoch;
+use crate::node::Gating;
+use crate::shards::{Change, ShardRecord};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use serde::{Deserialize, Serialize};
+
+/// What is said. Each message names the epoch of the owner that it is from or for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Message {
+    /// Refuse everything older from now on, and say where your log ends (rule P1).
+    Promise {
+        /// The owner's.
+        epoch: Epoch,
+    },
+    /// It is promised, durably.
+    Promised {
+        /// What was promised.
+        epoch: Epoch,
+        /// Where the log ends.
+        end: Position,
+        /// Entries up to there are known to be acknowledged.
+        mark: LogSequence,
+    },
+    /// That epoch is over (rule P5).
+    Fenced {
+        /// The one refused.
+        epoch: Epoch,
+        /// The newer one that was promised.
+        promised: Epoch,
+    },
+    /// Entries, or only how far they are acknowledged.
+    Append {
+        /// The owner's.
+        epoch: Epoch,
+        /// What stands before them in the owner's log (rule L2).
+        before: Position,
+        /// Entries up to there are acknowledged.
+        mark: LogSequence,
+        /// The entries.
+        block: Option<Arc<Block>>,
+    },
+    /// Everything up to there is as in the owner's log, and durable (rule W2).
+    Held {
+        /// The owner's.
+        epoch: Epoch,
+        /// The last one.
+        upto: LogSequence,
+    },
+    /// The log does not have what stands before those entries.
+    Differs {
+        /// The owner's.
+        epoch: Epoch,
+        /// Where it may agree at most.
+        at_most: Position,
+    },
+    /// Tell me what you hold behind that entry, which we both have (rule U4).
+    Fetch {
+        /// The owner's.
+        epoch: Epoch,
+        /// The entry.
+        after: LogSequence,
+    },
+    /// Entries for an owner that adopts.
+    Fetched {
+        /// The owner's.
+        epoch: Epoch,
+        /// What stands before them.
+        before: Position,
+        /// The entries; nothing when there are none, or no more in the log.
+        block: Option<Arc<Block>>,
+    },
+}
+
+impl Message {
+    /// The epoch of the owner that it is from or for.
+    pub fn epoch(&self) -> Epoch {
+        match self {
+            Self::Promise { epoch }
+            | Self::Promised { epoch, .. }
+            | Self::Fenced { epoch, .. }
+            | Self::Append { epoch, .. }
+            | Self::Held { epoch, .. }
+            | Self::Differs { epoch, .. }
+            | Self::Fetch { epoch, .. }
+            | Self::Fetched { epoch, .. } => *epoch,
+        }
+    }
+
+    /// Whether the gate holds messages of this kind (rule L6).
+    pub fn gating(&self) -> Gating {
+        match self {
+            Self::Append { .. } => Gating::Ungated,
+            _ => Gating::Gated,
+        }
+    }
+}
+
+/// What a replica's journal keeps.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Record {
+    /// Nothing older than this epoch is accepted any more.
+    Promised(Epoch),
+    /// These entries stand behind the one before their first; what stood there before is gone (rule L3).
+    Entries(Arc<Block>),
+    /// The newest record of the shard that the replica knows.
+    Known(Box<ShardRecord>),
+    /// The replica, as owner, is about to propose a change on that version of the record (rule I6).
+    Intended {
+        /// Under which epoch.
+        epoch: Epoch,
+        /// On which version.
+        version: u64,
+        /// Which change.
+        change: Change,
+    },
+}

@@ -1,0 +1,16 @@
+//! Shards: what the cluster agrees on about each, and who may change that.
+//!
+//! A namespace has a fixed number of shards. Of each the control group keeps a [`ShardRecord`]: the epoch, the owner, and
+//! the replicas that hold all that is acknowledged. The record is changed by committed entries only, and every node has a
+//! copy. What is written in a shard, and when it counts, is [`replication`](crate::replication)'s.
+//!
+//! Absent on purpose: where a shard should be, and moving it.
+
+mod id;
+mod record;
+
+pub use id::{ReplicaId, SHARDS_PER_NAMESPACE_MAX, ShardId, weight};
+pub use record::{Change, ChangeRefused, IN_SYNC_MAX, Kept, LogEnd, RebuildRefused, ShardRecord, newest_kept, rebuilt};
+
+#[cfg(test)]
+mod tests;
