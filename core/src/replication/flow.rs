@@ -107,10 +107,10 @@ impl<S: Service> Replica<S> {
                 let before = if log.epoch_at(peer.held).is_some() { log.before(peer.held.next()) } else { log.base() };
                 step.send(*id, Message::Append { epoch, before, mark, block: None });
             }
-            if peer.retry_at.take_if(|at| *at <= step.now).is_some() {
-                if let Some(lost) = peer.under_way.front().map(|sent| sent.first) {
-                    peer.restart_at(lost.max(log.base().sequence.next()));
-                }
+            if peer.retry_at.take_if(|at| *at <= step.now).is_some()
+                && let Some(lost) = peer.under_way.front().map(|sent| sent.first)
+            {
+                peer.restart_at(lost.max(log.base().sequence.next()));
             }
         }
         self.feed_all(step);
