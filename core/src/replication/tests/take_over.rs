@@ -110,22 +110,17 @@ fn handing_over_waits_for_what_is_under_way_and_stops_for_good() {
 #[test]
 fn another_store_of_a_member_takes_its_place_in_one_change() {
     let mut trio = trio();
-    trio.cut.insert(2);
-    let lost = Incarnation { store: StoreIncarnation(3), node: process(1).node, boot: BootIncarnation(1) };
-    trio.replicas[2] = Replica::new(lost, Settings::default());
-    // The third replica is now the second node's on a new disk; the old one is gone.
-    let placed = BTreeSet::from([id(0), lost.into()]);
+    // The third place is now the second node's, on a new disk; what it was on the old one is gone.
+    let anew = Incarnation { store: StoreIncarnation(3), node: process(1).node, boot: BootIncarnation(1) };
+    trio.replicas[2] = Replica::new(anew, Settings::default());
+    trio.cut.insert(1);
+    trio.tell(0, Event::Placed(BTreeSet::from([id(0), anew.into()])));
     trio.record.in_sync = BTreeSet::from([id(0), id(1)]);
     trio.record.version = 3;
-    trio.cut = BTreeSet::from([1]);
-    trio.tell(0, Event::Placed(placed));
     trio.publish();
-    trio.pass(100);
-    assert_eq!(trio.replicas[2].log().last(), position(1, 1));
-    assert_eq!(trio.proposals.first(), None, "what it says comes from another node than the harness knows");
-    trio.tell(
-        0,
-        Event::Message { from: lost.into(), message: Message::Held { epoch: epoch(1), upto: LogSequence(1) } },
-    );
-    assert_eq!(trio.proposals, [(3, Change::Replace { add: lost.into(), remove: id(1) })], "I7");
+    trio.run();
+    assert_eq!((trio.ends()[2], trio.proposals.len()), (position(1, 1), 0), "it is not heard under that name");
+    let held = Message::Held { epoch: epoch(1), upto: LogSequence(1) };
+    trio.tell(0, Event::Message { from: anew.into(), message: held });
+    assert_eq!(trio.proposals, [(3, Change::Replace { add: anew.into(), remove: id(1) })], "I7");
 }
