@@ -157,7 +157,7 @@ impl Truth {
     fn concerned(&self, fault: &PlannedFault) -> Vec<u32> {
         let all = 0..self.hosts.len() as u32;
         match fault.kind {
-            FaultKind::Partition => all.collect(),
+            FaultKind::Partition | FaultKind::NoStreams => all.collect(),
             FaultKind::Partial if fault.share <= CUTS_BORNE => {
                 let cuts = |host: u32| fault.links.iter().filter(|(one, other)| *one == host || *other == host).count();
                 all.clone().filter(|host| cuts(*host) * 100 > OWN_CUTS_BORNE * (all.len() - 1)).collect()
@@ -173,6 +173,7 @@ impl Truth {
             FaultKind::Loss | FaultKind::Corrupt => fault.share > LOSS_BORNE,
             FaultKind::Delay | FaultKind::Reorder => fault.amount > self.delay_borne,
             FaultKind::Partition
+            | FaultKind::NoStreams
             | FaultKind::OneWay
             | FaultKind::FlipFlop
             | FaultKind::Bandwidth

@@ -47,6 +47,13 @@ impl Condition {
         }
     }
 
+    /// Whether no segment of a stream crosses that link now.
+    pub(super) fn cuts_streams(&self, now: TrueTime, from: u32, to: u32) -> bool {
+        let (from_inside, to_inside) = (self.concerned[from as usize], self.concerned[to as usize]);
+        let is_held_up = self.kind == FaultKind::NoStreams && from_inside != to_inside && self.touches(from, to);
+        is_held_up || self.cuts(now, from, to)
+    }
+
     /// Whether nothing crosses that link now.
     pub(super) fn cuts(&self, now: TrueTime, from: u32, to: u32) -> bool {
         let (from_inside, to_inside) = (self.concerned[from as usize], self.concerned[to as usize]);

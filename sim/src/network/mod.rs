@@ -196,7 +196,7 @@ impl Network {
         for at in 0..self.active.len() {
             let condition = &self.active[at].1;
             let (kind, share, amount) = (condition.kind, condition.share, condition.amount);
-            if condition.cuts(now, from, to) {
+            if condition.cuts_streams(now, from, to) {
                 self.fire(kind);
                 return Carried::Lost;
             }

@@ -80,6 +80,8 @@ kinds! {
     OneWay = "one_way" needs [Lasts] may [],
     /// Single links are cut both ways: each link of the nodes with the given share, or those listed.
     Partial = "partial" needs [Lasts] may [Share, Links],
+    /// Streams between the nodes and the rest carry nothing; datagrams get through.
+    NoStreams = "no_streams" needs [Lasts] may [Direction],
     /// A cut that comes and goes each `amount`: nobody hears the nodes (`out`), they hear nobody (`in`), or neither.
     FlipFlop = "flip_flop" needs [Lasts, Amount] may [Direction],
     /// Datagrams to and from the nodes are delivered once more, up to `amount` later, with the given share.

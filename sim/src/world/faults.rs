@@ -266,6 +266,7 @@ const fn is_of_network(kind: FaultKind) -> bool {
             | FaultKind::Bandwidth
             | FaultKind::Partition
             | FaultKind::OneWay
+            | FaultKind::NoStreams
             | FaultKind::Partial
             | FaultKind::FlipFlop
             | FaultKind::Replay

@@ -109,6 +109,7 @@ impl<S: Replicated> Member<S> {
             }
             let stands = self.raft.raft.election_elapsed + 1 >= self.raft.raft.randomized_election_timeout();
             self.raft.tick();
+            self.watch_progress(out);
             self.settle_timeout(ctx);
             if !is_leader && stands && self.raft.raft.promotable() {
                 // Two that stand at once must not do so again at once.

@@ -11,6 +11,7 @@ use super::log::{Log, nobody};
 use super::machine::{Action, Founding};
 use super::members::{Members, Voter, VoterId};
 use super::observation::GroupObservation;
+use super::progress::Progress;
 use super::ready::Disk;
 use super::receive::Incoming;
 use super::replay::Recovered;
@@ -45,6 +46,7 @@ pub(super) struct Member<S: Replicated> {
     pub(super) pieces: Arc<Vec<Blob>>,
     pub(super) disk: Disk,
     pub(super) clock: Clock,
+    pub(super) progress: Progress,
     pub(super) asks: Asks,
     /// The change of voters that this leader carries out.
     pub(super) procedure: Option<Procedure>,
@@ -100,6 +102,7 @@ impl<S: Replicated> Member<S> {
             pieces,
             disk: Disk::new(promised),
             clock,
+            progress: Progress::default(),
             asks: Asks::default(),
             procedure: None,
             build: None,

@@ -15,6 +15,7 @@
 //! | `apply` | committed entries, one after the other |
 //! | `entropy` | where a build for the browser gets random numbers from: nowhere |
 //! | `clock` | ticks by deadlines; election timeouts drawn from `Ctx` |
+//! | `progress` | a leader that cannot commit gives up |
 //! | `ask` | proposals and confirmations of leadership, bounded |
 //! | `change` | voters added, replaced and removed, by joint consensus |
 //! | `compact`, `transfer`, `receive` | snapshots: made, sent and taken in pieces |
@@ -52,6 +53,7 @@ mod machine;
 mod member;
 pub mod members;
 mod observation;
+mod progress;
 mod ready;
 mod receive;
 mod replay;

@@ -11,6 +11,8 @@ crate::observations! {
         Counter Health Count "relaymesh_control_leader_changes_total" => LeaderChanged { term: u64, voter: u64 },
         /// This member stands for election.
         Counter Health Count "relaymesh_control_elections_total" => Stood { term: u64 },
+        /// This leader could not commit what there was to commit, and leads no more.
+        Counter Health Count "relaymesh_control_leaders_given_up_total" => GaveUp { term: u64, committed: u64, last: u64 },
         /// The members changed.
         Counter Health Count "relaymesh_control_member_changes_total" => MembersChanged { voters: u64, learners: u64, joint: u64 },
         /// A committed change of members did not fit, and had no effect.

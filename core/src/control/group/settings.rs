@@ -7,6 +7,9 @@ use crate::time::Duration;
 /// Ticks of the crate's logical clock in one heartbeat: fine enough that draws of election timeouts differ.
 const TICKS_PER_HEARTBEAT: u64 = 6;
 
+/// The longest election timeouts for which a leader may commit nothing.
+const ELECTIONS_OF_PATIENCE: u64 = 10;
+
 /// Times and bounds of a group. The same on all its members, but for what each speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Settings {
@@ -114,6 +117,13 @@ impl Settings {
         let least = (self.election_min.as_nanos() / tick).max(2 * TICKS_PER_HEARTBEAT);
         let most = (self.election_max.as_nanos() / tick).max(least + 1);
         (TICKS_PER_HEARTBEAT, least, most)
+    }
+
+    /// Ticks for which a leader may commit nothing although there is something to commit: far more than a slow disk or a
+    /// lost segment takes, for who leads next may have the same disks to wait for.
+    pub(super) fn patience_ticks(&self) -> u64 {
+        let (_, _, most) = self.ticks();
+        most * ELECTIONS_OF_PATIENCE
     }
 }
 

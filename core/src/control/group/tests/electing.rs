@@ -57,6 +57,39 @@ fn a_leader_that_is_cut_off_is_deposed_and_what_it_had_not_committed_is_not_done
 }
 
 #[test]
+fn a_leader_of_whom_only_datagrams_get_through_gives_up_once_there_is_something_to_commit() {
+    let mut world = World::founded(3, 3, 3);
+    let old = world.elects();
+    world.commits(b"kept");
+    world.without_streams.insert(old);
+    world.runs_for(20_000);
+    assert_eq!(world.leader(), Some(old), "there was nothing to commit");
+    let lost = world.proposes(old, b"lost");
+    world.runs_until(10_000, |world| world.replies.contains_key(&lost));
+    assert!(matches!(world.replies[&lost], Err(Refusal::Lost { .. })));
+    let new = world.elects();
+    assert_ne!(new, old);
+    world.commits(b"later");
+    world.without_streams.clear();
+    world.agree(&[0, 1, 2]);
+    assert_eq!(world.state(old).values, [&b"kept"[..], b"later"]);
+}
+
+#[test]
+fn a_leader_that_waits_for_slow_disks_goes_on() {
+    let mut world = World::founded(3, 3, 3);
+    let leader = world.elects();
+    world.commits(b"fast");
+    world.agree(&[0, 1, 2]);
+    let term = world.status(leader).unwrap().term;
+    world.weather.sync = (1_500_000, 2_000_000);
+    let slow = world.proposes(leader, b"slow");
+    world.runs_until(10_000, |world| world.replies.contains_key(&slow));
+    assert!(world.replies[&slow].is_ok());
+    assert_eq!((world.leader(), world.status(leader).unwrap().term), (Some(leader), term));
+}
+
+#[test]
 fn who_comes_back_from_a_partition_deposes_nobody() {
     let mut world = World::founded(4, 3, 3);
     let leader = world.elects();

@@ -153,6 +153,8 @@ pub(super) struct World {
     chance: Seeded,
     /// Pairs that the network does not connect, by direction.
     pub(super) cut: BTreeSet<(usize, usize)>,
+    /// Nodes of which only datagrams get through, both ways.
+    pub(super) without_streams: BTreeSet<usize>,
     pub(super) watch: Watch,
     pub(super) replies: BTreeMap<Ticket, Result<Reply<u64>, Refusal>>,
     tickets: u64,
@@ -182,6 +184,7 @@ impl World {
             events: 0,
             chance: Seeded::new(seed, 0),
             cut: BTreeSet::new(),
+            without_streams: BTreeSet::new(),
             watch: Watch::default(),
             replies: BTreeMap::new(),
             tickets: 0,
@@ -393,7 +396,7 @@ impl World {
                 assert_eq!(decode_value::<Record>(&bytes).unwrap(), record);
                 self.hosts[host].journal.push(bytes);
             }
-            Action::Send { to, message, .. } => {
+            Action::Send { to, class, message } => {
                 self.watch.sent(&message, &self.hosts[host].disk);
                 self.last_messages.push((host, message.clone()));
                 if self.last_messages.len() > 64 {
@@ -402,7 +405,9 @@ impl World {
                 let Some(to) = self.hosts.iter().position(|it| it.node == to) else { panic!("{to} is nobody") };
                 let mut bytes = vec![];
                 encode_value(&message, 1 << 20, &mut bytes).unwrap();
-                if self.cut.contains(&(host, to)) || self.chance.below(100) < self.weather.loss_percent {
+                let is_held_up =
+                    class.is_stream() && [host, to].iter().any(|end| self.without_streams.contains(end));
+                if is_held_up || self.cut.contains(&(host, to)) || self.chance.below(100) < self.weather.loss_percent {
                     return;
                 }
                 if self.chance.below(100) < self.weather.duplicate_percent {

@@ -1,0 +1,149 @@
+//! What operators and clients ask about shards, and what they are told.
+
+use crate::control::group::wire::Blob;
+use crate::control::state::{self, Name};
+use crate::identity::{Incarnation, NodeId};
+use crate::replication::{Position, Standing};
+use crate::shards::{ReplicaId, ShardId, ShardRecord};
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// Shards that one answer names, at most.
+pub const SHARDS_SHOWN_MAX: usize = 256;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// There is to be such a namespace. Asked again, it goes on where it ended.
+    Declare {
+        /// Which.
+        namespace: Name,
+        /// Its shards, for ever.
+        shards: u32,
+        /// Replicas of each.
+        copies: u8,
+        /// Replicas that have to hold an entry before it is acknowledged, at least.
+        minimum: u8,
+    },
+    /// Which shards are there, and what does this node know of them?
+    List {
+        /// Those behind this one; from the first one on without.
+        after: Option<ShardId>,
+    },
+    /// Take a command into a shard's log. Any node passes it on to the owner.
+    Submit {
+        /// Which shard.
+        shard: ShardId,
+        /// What, for the state above the log.
+        command: Blob,
+    },
+    /// Ask the state above a shard's log, linearizably.
+    Read {
+        /// Which shard.
+        shard: ShardId,
+        /// What.
+        query: Blob,
+    },
+    /// Let the shard be owned by another member, without refusing anything for longer than that takes.
+    HandOver {
+        /// Which shard.
+        shard: ShardId,
+        /// By whom; the one that suits it best unless given.
+        to: Option<NodeId>,
+    },
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Reply {
+    /// All of them are there.
+    Declared,
+    /// What this node knows.
+    Shards(Table),
+    /// It took effect, and is on every disk that it has to be on; or this is what was asked. What it means the state above
+    /// the log says.
+    Done(Blob),
+    /// The owner goes about it.
+    HandingOver,
+    /// It may have taken effect, or may still.
+    Unknown,
+    /// Nothing happened.
+    Refused(Refusal),
+}
+
+/// The shards, as a node knows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// The control entry that changed any of them last: whoever has an older one has other owners in mind.
+    pub version: u64,
+    /// Of every record: two nodes at one version have the same.
+    pub checksum: u64,
+    /// How many there are.
+    pub shards: u64,
+    /// Some of them, in order.
+    pub rows: Vec<Row>,
+}
+
+/// One shard, as a node knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Which.
+    pub shard: ShardId,
+    /// What the cluster agrees on.
+    pub record: ShardRecord,
+    /// The replica of this node, if it has one.
+    pub own: Option<OwnReplica>,
+}
+
+/// A replica, as its node knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnReplica {
+    /// What it is to the shard.
+    pub standing: Standing,
+    /// Where its log ends.
+    pub last: Position,
+    /// Up to where it knows entries to be acknowledged.
+    pub acknowledged: u64,
+    /// Who it would have a copy with, if it owns the shard.
+    pub placed: Vec<ReplicaId>,
+}
+
+/// Why nothing happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// The node does not speak yet.
+    #[error("the node has not started yet; ask again")]
+    NotStarted,
+    /// The node knows of no control group.
+    #[error("this node knows of no control group; found one, or wait until it has heard of it")]
+    NoGroup,
+    /// There is no such shard, as far as this node knows.
+    #[error("there is no such shard; `relaymesh mesh shards list` says which there are")]
+    NoShard,
+    /// Nobody who could take it was found in time.
+    #[error("no owner of the shard took it in time; look at `relaymesh mesh shards list` and ask again")]
+    NoOwner {
+        /// The owner as this node knows it.
+        owner: Option<Incarnation>,
+    },
+    /// Too much is under way.
+    #[error("too much is under way; ask again later")]
+    Busy,
+    /// It is too large.
+    #[error("more than {limit} bytes; refer to a blob instead")]
+    TooLarge {
+        /// Bytes.
+        limit: u64,
+    },
+    /// Such a namespace there cannot be.
+    #[error("1 to {shards_max} shards, a minimum of at least 1 and at most the copies, and at most {copies_max} copies")]
+    BadShape {
+        /// Shards of a namespace.
+        shards_max: u32,
+        /// Copies of a shard.
+        copies_max: u8,
+    },
+    /// The control group refused.
+    #[error(transparent)]
+    Control(#[from] state::Refusal),
+}

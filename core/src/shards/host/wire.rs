@@ -1,0 +1,87 @@
+//! What the shards of two nodes say to each other, and what a node stores of its own.
+
+use super::view::{Refusal, Request};
+use crate::control::group::wire::Blob;
+use crate::envelope::Class;
+use crate::identity::StoreIncarnation;
+use crate::node::Gating;
+use crate::replication;
+use crate::shards::ShardId;
+use alloc::boxed::Box;
+use serde::{Deserialize, Serialize};
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Message {
+    /// Between replicas of a shard.
+    Replica {
+        /// Which shard.
+        shard: ShardId,
+        /// The replica that is meant is in this store: another one knows nothing of what was said before.
+        store: StoreIncarnation,
+        /// What.
+        message: replication::Message,
+    },
+    /// A client of the sender asks; the receiver owns the shard, as far as the sender knows.
+    Ask {
+        /// To be named in the answer.
+        number: u64,
+        /// What.
+        request: Box<Request>,
+    },
+    /// What became of it.
+    Answer {
+        /// The number of the question.
+        number: u64,
+        /// The answer.
+        answer: Answer,
+    },
+}
+
+/// What an owner, or who was taken for it, answers another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// It took effect; or this is what was asked.
+    Done(Blob),
+    /// It goes about it.
+    HandingOver,
+    /// It may have taken effect.
+    Unknown,
+    /// Nothing happened: it does not serve the shard, and knows the record in that version.
+    Elsewhere {
+        /// The version.
+        version: u64,
+    },
+    /// Nothing happened.
+    Refused(Refusal),
+}
+
+impl Message {
+    /// The lane it takes: entries are many, and not to be in the way of promises.
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Replica { message: replication::Message::Append { .. }, .. } => Class::Priority,
+            Self::Replica { .. } => Class::Control,
+            Self::Ask { .. } | Self::Answer { .. } => Class::Priority,
+        }
+    }
+
+    /// Whether the gate holds it.
+    pub fn gating(&self) -> Gating {
+        match self {
+            Self::Replica { message, .. } => message.gating(),
+            // It repeats what a client asked.
+            Self::Ask { .. } => Gating::Ungated,
+            Self::Answer { .. } => Gating::Gated,
+        }
+    }
+}
+
+/// What is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Of which shard.
+    pub shard: ShardId,
+    /// What.
+    pub record: replication::Record,
+}
