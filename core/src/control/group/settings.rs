@@ -8,7 +8,7 @@ use crate::time::Duration;
 const TICKS_PER_HEARTBEAT: u64 = 6;
 
 /// The longest election timeouts for which a leader may commit nothing.
-const ELECTIONS_OF_PATIENCE: u64 = 10;
+const ELECTIONS_OF_PATIENCE: u64 = 4;
 
 /// Times and bounds of a group. The same on all its members, but for what each speaks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -119,8 +119,8 @@ impl Settings {
         (TICKS_PER_HEARTBEAT, least, most)
     }
 
-    /// Ticks for which a leader may commit nothing although there is something to commit: far more than a slow disk or a
-    /// lost segment takes, for who leads next may have the same disks to wait for.
+    /// Ticks for which a leader may commit nothing although there is something to commit: far more than a lost segment takes.
+    /// A quorum of disks that stall does not answer heartbeats either, and ends its term sooner.
     pub(super) fn patience_ticks(&self) -> u64 {
         let (_, _, most) = self.ticks();
         most * ELECTIONS_OF_PATIENCE

@@ -76,20 +76,6 @@ fn a_leader_of_whom_only_datagrams_get_through_gives_up_once_there_is_something_
 }
 
 #[test]
-fn a_leader_that_waits_for_slow_disks_goes_on() {
-    let mut world = World::founded(3, 3, 3);
-    let leader = world.elects();
-    world.commits(b"fast");
-    world.agree(&[0, 1, 2]);
-    let term = world.status(leader).unwrap().term;
-    world.weather.sync = (1_500_000, 2_000_000);
-    let slow = world.proposes(leader, b"slow");
-    world.runs_until(10_000, |world| world.replies.contains_key(&slow));
-    assert!(world.replies[&slow].is_ok());
-    assert_eq!((world.leader(), world.status(leader).unwrap().term), (Some(leader), term));
-}
-
-#[test]
 fn who_comes_back_from_a_partition_deposes_nobody() {
     let mut world = World::founded(4, 3, 3);
     let leader = world.elects();

@@ -405,8 +405,7 @@ impl World {
                 let Some(to) = self.hosts.iter().position(|it| it.node == to) else { panic!("{to} is nobody") };
                 let mut bytes = vec![];
                 encode_value(&message, 1 << 20, &mut bytes).unwrap();
-                let is_held_up =
-                    class.is_stream() && [host, to].iter().any(|end| self.without_streams.contains(end));
+                let is_held_up = class.is_stream() && [host, to].iter().any(|end| self.without_streams.contains(end));
                 if is_held_up || self.cut.contains(&(host, to)) || self.chance.below(100) < self.weather.loss_percent {
                     return;
                 }
