@@ -14,6 +14,7 @@ use crate::record::Sequence;
 use crate::shards::{Change, ReplicaId, ShardRecord};
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use serde::{Deserialize, Serialize};
 
 /// One replica of one shard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -122,7 +123,7 @@ pub(super) struct Stopped {
 }
 
 /// What a replica is to its shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Standing {
     /// It follows.
     Follower,
@@ -153,6 +154,11 @@ impl<S: Service> Replica<S> {
             view: None,
             answers: VecDeque::new(),
         }
+    }
+
+    /// The journal is read: this process speaks for the replica from now on.
+    pub fn begin(&mut self, process: Incarnation) {
+        self.process = process;
     }
 
     /// Takes back a record of the journal, in the order in which they were written.

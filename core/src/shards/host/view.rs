@@ -136,7 +136,9 @@ pub enum Refusal {
         limit: u64,
     },
     /// Such a namespace there cannot be.
-    #[error("1 to {shards_max} shards, a minimum of at least 1 and at most the copies, and at most {copies_max} copies")]
+    #[error(
+        "1 to {shards_max} shards, a minimum of at least 1 and at most the copies, and at most {copies_max} copies"
+    )]
     BadShape {
         /// Shards of a namespace.
         shards_max: u32,
