@@ -170,7 +170,10 @@ mod tests {
                     break;
                 }
                 for (key, value, what) in changes.by_ref().take(2) {
-                    if what == 0 { drop(map.remove(&key)) } else { map.insert(key, value) }
+                    match what {
+                        0 => assert!(map.remove(&key).is_none_or(|old| old < 8)),
+                        _ => map.insert(key, value),
+                    }
                 }
             }
             assert_eq!(seen, frozen);

@@ -217,6 +217,11 @@ impl<S: Service> Replica<S> {
         self.mark
     }
 
+    /// Entries up to there are in the state.
+    pub fn applied(&self) -> LogSequence {
+        self.applied
+    }
+
     /// The state that the acknowledged entries amount to.
     pub fn service(&self) -> &S {
         &self.service

@@ -77,10 +77,14 @@ impl<S: Service> Replica<S> {
         let Some(transfer) = peer.and_then(|peer| peer.transfer.as_mut()).filter(|transfer| transfer.at == at) else {
             return;
         };
-        if self.snapshot.as_ref().is_none_or(|snapshot| snapshot.pieces.len() < pieces as usize) {
-            let reason = "holds pieces that were never sent";
+        let Some(snapshot) = &self.snapshot else { return };
+        let made = snapshot.pieces.len() as u32;
+        if pieces > made && snapshot.is_whole {
+            let reason = "holds pieces that there are not";
             return step.observe(ReplicationObservation::Rejected { from: from.node, reason });
         }
+        // It may have more from a snapshot of the same state, given up since: these are made again, and not sent.
+        let pieces = pieces.min(made);
         transfer.heard = step.now;
         // Less than before: it has begun anew. Neither is it sent twice what is under way.
         transfer.next = if pieces < transfer.held { pieces } else { transfer.next.max(pieces) };
