@@ -19,6 +19,7 @@ impl<S: Service> Replica<S> {
             match what {
                 Unsynced::Promise(epoch) => self.durable_promise = epoch,
                 Unsynced::Entries(last) => self.durable = last,
+                Unsynced::Snapshot(at) => self.durable_snapshot = at,
             }
         }
         self.adopt_if_all_promised(step);

@@ -80,6 +80,7 @@ impl<S: Service> Replica<S> {
         let is_of_cut = |what: &Unsynced| matches!(what, Unsynced::Entries(upto) if *upto >= first);
         self.unsynced.retain(|(_, what)| !is_of_cut(what));
         self.durable = self.durable.min(first.before());
+        self.overwrites(first);
         self.log.put(block.clone());
         let at = step.write(Record::Entries(block));
         self.unsynced.push_back((at, Unsynced::Entries(last)));
@@ -119,7 +120,7 @@ impl<S: Service> Replica<S> {
 
     /// Whether the log has what stands before a peer's entries (rule L2). What a snapshot stands for is acknowledged, so
     /// that nobody's log differs there.
-    fn agrees_before(&self, before: Position, block: Option<&Block>) -> bool {
+    pub(super) fn agrees_before(&self, before: Position, block: Option<&Block>) -> bool {
         let base = self.log.base().sequence;
         let reaches_base = block.is_some_and(|block| block.last().sequence >= base);
         self.log.has(before) || (before.sequence < base && reaches_base)

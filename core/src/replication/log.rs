@@ -100,6 +100,36 @@ impl Log {
         self.blocks.push_back(block);
     }
 
+    /// Nothing but a snapshot.
+    pub(super) fn behind(base: Position) -> Self {
+        Self { base, blocks: VecDeque::new() }
+    }
+
+    /// Forgets the oldest blocks, those up to there, so many at most: the log then stands on the last of them. The newest
+    /// block stays: who is sent it says what it has. Whether any went.
+    pub(super) fn forget(&mut self, upto: LogSequence, blocks_max: usize) -> bool {
+        let before = self.base;
+        for _ in 0..blocks_max.min(self.blocks.len().saturating_sub(1)) {
+            let Some(block) = self.blocks.pop_front_if(|block| block.last().sequence <= upto) else { break };
+            self.base = block.last();
+        }
+        self.base != before
+    }
+
+    /// Stands on a snapshot of exactly that position, which is in the log. O(blocks that go).
+    pub(super) fn rebase(&mut self, base: Position) {
+        while self.blocks.pop_front_if(|block| block.last().sequence <= base.sequence).is_some() {}
+        if let Some(block) = self.blocks.pop_front_if(|block| block.first().sequence <= base.sequence) {
+            self.blocks.push_front(Arc::new(block.from(base.sequence.next())));
+        }
+        self.base = base;
+    }
+
+    /// Puts what follows behind it.
+    pub(super) fn join(&mut self, other: Self) {
+        other.blocks.into_iter().for_each(|block| self.put(block));
+    }
+
     /// Drops all entries from that one on.
     pub(super) fn cut_from(&mut self, at: LogSequence) {
         while let Some(block) = self.blocks.pop_back_if(|block| block.last().sequence >= at) {
