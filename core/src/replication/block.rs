@@ -34,6 +34,7 @@ pub struct Block {
     is_start: bool,
     /// Where each entry ends in `bytes`.
     ends: Box<[u32]>,
+    #[serde(with = "crate::bytes")]
     bytes: Box<[u8]>,
 }
 
@@ -73,6 +74,11 @@ impl Block {
         }
         let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         Some(Entry::Command(&self.bytes[start..end]))
+    }
+
+    /// The entries from that sequence on, none if it lies behind the block.
+    pub(super) fn entries_from(&self, first: LogSequence) -> impl Iterator<Item = Entry<'_>> {
+        (first.0.max(self.first.0)..=self.last().sequence.0).filter_map(|at| self.entry(LogSequence(at)))
     }
 
     /// The first entries, up to that sequence, which must be in the block.

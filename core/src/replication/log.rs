@@ -52,10 +52,16 @@ impl Log {
         self.block_of(at)?.entry(at)
     }
 
-    /// The block that an entry is in. O(log n).
+    /// The block that an entry is in. O(log n), and O(1) at the end.
     pub(super) fn block_of(&self, at: LogSequence) -> Option<&Arc<Block>> {
-        let next = self.blocks.partition_point(|block| block.first().sequence <= at);
-        let block = self.blocks.get(next.checked_sub(1)?)?;
+        // Nearly always it is the last one that is asked for.
+        let block = match self.blocks.back()? {
+            last if last.first().sequence <= at => last,
+            _ => {
+                let next = self.blocks.partition_point(|block| block.first().sequence <= at);
+                self.blocks.get(next.checked_sub(1)?)?
+            }
+        };
         (at <= block.last().sequence).then_some(block)
     }
 
