@@ -6,6 +6,7 @@
 use super::position::{LogSequence, Position};
 use crate::epoch::Epoch;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -94,6 +95,24 @@ impl Block {
         let cut = if skipped == 0 { 0 } else { self.ends[skipped - 1] };
         let ends = self.ends[skipped..].iter().map(|end| end - cut).collect();
         Self { first, ends, bytes: self.bytes[cut as usize..].into(), ..*self }
+    }
+
+    /// Blocks that follow one another under one epoch, and together are no larger than a block may be, as one.
+    pub(super) fn joined<'a>(blocks: impl Iterator<Item = &'a Arc<Self>> + Clone) -> Option<Self> {
+        let first = blocks.clone().next()?;
+        let mut ends = Vec::with_capacity(blocks.clone().map(|block| block.len()).sum());
+        let mut bytes = Vec::with_capacity(blocks.clone().map(|block| block.size()).sum());
+        for block in blocks {
+            let shift = bytes.len() as u32;
+            ends.extend(block.ends.iter().map(|end| end + shift));
+            bytes.extend_from_slice(&block.bytes);
+        }
+        Some(Self { ends: ends.into(), bytes: bytes.into(), ..**first })
+    }
+
+    /// Whether another one that follows this one may be joined with it.
+    pub(super) fn is_like(&self, next: &Self) -> bool {
+        self.epoch == next.epoch && !self.is_start && !next.is_start
     }
 
     /// Whether a peer's block is what a block must be.

@@ -4,7 +4,7 @@
 //! waits for a sync, treats all that was written since the last one as durable in one go, and wakes whoever has a
 //! deadline. Messages and records go through the codec, or are handed over as they are.
 
-#![allow(dead_code, reason = "each user needs a part")]
+#![allow(dead_code, unused_imports, reason = "each user needs a part")]
 
 mod services;
 
@@ -19,11 +19,11 @@ use relaymesh_core::replication::{
 };
 use relaymesh_core::shards::{ReplicaId, ShardRecord};
 use relaymesh_core::time::{Duration, Time, WallTime};
-pub use services::{Load, PaddedRegisters, Sum};
+pub(crate) use services::{Load, PaddedRegisters, Sum};
 use std::collections::{BTreeSet, VecDeque};
 
 /// Bytes of a command.
-pub const COMMAND_BYTES: usize = 256;
+pub(crate) const COMMAND_BYTES: usize = 256;
 /// A body may be no longer; blocks are far shorter.
 const BODY_BYTES_MAX: usize = 1 << 20;
 /// What a round takes by the fake clock: about a sync and a trip through a LAN.
@@ -33,7 +33,7 @@ const ROUNDS_MAX: usize = 100_000;
 
 /// How messages travel, and whether records are encoded for the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carriage {
+pub(crate) enum Carriage {
     /// As they are: what the machines cost by themselves.
     HandedOver,
     /// Through the codec, like the wire and the journal.
@@ -58,7 +58,7 @@ struct Node<S: Service> {
 
 /// The replicas of a shard, of which the first one is the owner.
 #[derive(Clone)]
-pub struct Trio<S: Service> {
+pub(crate) struct Trio<S: Service> {
     nodes: Vec<Node<S>>,
     carriage: Carriage,
     now: Time,
@@ -82,7 +82,7 @@ fn id(node: usize) -> ReplicaId {
 
 impl<S: Service> Trio<S> {
     /// Three replicas, the first `members` of which are the set and hold the log; the first of all serves.
-    pub fn new(carriage: Carriage, members: usize, settings: Settings) -> Self {
+    pub(crate) fn new(carriage: Carriage, members: usize, settings: Settings) -> Self {
         let node = |node| Node {
             replica: Replica::new(process(node), settings),
             next_record: Sequence(1),
@@ -114,7 +114,7 @@ impl<S: Service> Trio<S> {
     }
 
     /// Clients keep `window` commands under way, in packets of that many, until so many more are done.
-    pub fn run(&mut self, load: &[[u8; COMMAND_BYTES]], window: u64, packet: u64, entries: u64) {
+    pub(crate) fn run(&mut self, load: &[[u8; COMMAND_BYTES]], window: u64, packet: u64, entries: u64) {
         let goal = self.done + entries;
         self.rounds_until(|trio| {
             while trio.submitted + packet <= trio.done + window && trio.submitted < goal {
@@ -125,28 +125,28 @@ impl<S: Service> Trio<S> {
     }
 
     /// The second replica, so far empty, is to have a copy.
-    pub fn place_second(&mut self) {
+    pub(crate) fn place_second(&mut self) {
         self.tell(0, Event::Placed((0..2).map(id).collect()));
     }
 
     /// Until the second replica has applied all that the owner has.
-    pub fn catch_up(&mut self) {
+    pub(crate) fn catch_up(&mut self) {
         self.place_second();
         self.rounds_until(|trio| trio.mark(1) == trio.mark(0));
     }
 
     /// What a replica knows to be acknowledged, and so has applied.
-    pub fn mark(&self, node: usize) -> LogSequence {
+    pub(crate) fn mark(&self, node: usize) -> LogSequence {
         self.nodes[node].replica.mark()
     }
 
     /// The state above a replica's log.
-    pub fn service(&self, node: usize) -> &S {
+    pub(crate) fn service(&self, node: usize) -> &S {
         self.nodes[node].replica.service()
     }
 
     /// Blocks that the owner has written.
-    pub fn blocks(&self) -> u64 {
+    pub(crate) fn blocks(&self) -> u64 {
         self.blocks
     }
 

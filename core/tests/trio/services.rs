@@ -8,7 +8,7 @@ use relaymesh_core::replication::registers::{Answer, Command, Registers};
 const REGISTERS: u64 = 1_024;
 
 /// A service that knows commands to be measured with.
-pub trait Load: Service {
+pub(crate) trait Load: Service {
     /// Command number so-and-so.
     fn command(number: u64) -> [u8; COMMAND_BYTES];
 
@@ -20,7 +20,7 @@ pub trait Load: Service {
 
 /// Adds up the first eight bytes of every command.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Sum(pub u64);
+pub(crate) struct Sum(u64);
 
 impl Service for Sum {
     type Answer = u64;
@@ -46,7 +46,7 @@ impl Load for Sum {
 
 /// The registers, behind commands that are filled up: a length, so many bytes that count, and the rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct PaddedRegisters(Registers);
+pub(crate) struct PaddedRegisters(Registers);
 
 impl Service for PaddedRegisters {
     type Answer = Answer;
