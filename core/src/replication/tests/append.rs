@@ -129,6 +129,7 @@ fn who_catches_up_gets_what_was_written_one_by_one_in_one_piece_and_every_entry_
     let mut trio = trio();
     trio.cut.insert(2);
     trio.write(0, 7);
+    trio.run();
     trio.pass(500);
     trio.commit();
     (8..=15).for_each(|ticket| {
