@@ -88,14 +88,14 @@ impl<S: Service> Replica<S> {
         while peer.next <= log.last().sequence
             && (peer.under_way.is_empty() || (peer.is_streaming && peer.bytes < settings.window_bytes))
         {
-            let Some(block) = log.block_of(peer.next) else { return };
+            let Some(block) = log.blocks_from(peer.next) else { return };
             let (first, last) = (block.first().sequence, block.last().sequence);
             let (before, bytes) = (log.before(first), block.size() as u64 + 1);
             peer.under_way.push_back(Sent { first, last, bytes });
             peer.bytes += bytes;
             (peer.next, peer.told, peer.tell_at) = (last.next(), mark, None);
             peer.retry_at.get_or_insert(step.now.saturating_add(settings.retry));
-            step.send(to, Message::Append { epoch, before, mark, block: Some(block.clone()) });
+            step.send(to, Message::Append { epoch, before, mark, block: Some(block) });
         }
     }
 

@@ -149,7 +149,7 @@ impl<S: Service> Machine for Replica<S> {
             Event::Known(record) => self.learn(step, record),
             Event::Placed(replicas) => self.place(step, replicas),
             Event::View(until) => self.view(step, until),
-            Event::Submit { ticket, command } => self.submit(step, ticket, &command),
+            Event::Submit { ticket, command } => self.take_commands(step, [(ticket, &*command)]),
             Event::Read { ticket, query } => self.read(step, ticket, &query),
             Event::Message { from, message } => self.message(step, from, message),
             Event::Refused { version } => self.proposal_refused(step, version),

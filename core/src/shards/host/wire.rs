@@ -61,6 +61,7 @@ impl Message {
     pub const fn class(&self) -> Class {
         match self {
             Self::Replica { message: replication::Message::Append { .. }, .. } => Class::Priority,
+            Self::Replica { message: replication::Message::Snapshot { .. }, .. } => Class::Bulk,
             Self::Replica { .. } => Class::Control,
             Self::Ask { .. } | Self::Answer { .. } => Class::Priority,
         }
