@@ -111,7 +111,7 @@ impl<S: Service> Replica<S> {
         self.durable = self.durable.min(first.before());
         let upto_of = |what: &Unsynced| match what {
             Unsynced::Entries(upto) => Some(*upto),
-            Unsynced::Promise(_) => None,
+            Unsynced::Promise(_) | Unsynced::Snapshot(_) => None,
         };
         let last = self.unsynced.iter().rev().find_map(|(_, what)| upto_of(what));
         if last >= Some(first) {

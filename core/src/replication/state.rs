@@ -14,7 +14,7 @@ use super::snapshot::Snapshot;
 use crate::epoch::Epoch;
 use crate::identity::{Incarnation, NodeId};
 use crate::record::Sequence;
-use crate::shards::{Change, ReplicaId, ShardRecord};
+use crate::shards::{Change, Kept, ReplicaId, ShardRecord};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -187,6 +187,18 @@ impl<S: Service> Replica<S> {
     /// Which replica this is.
     pub fn id(&self) -> ReplicaId {
         self.process.into()
+    }
+
+    /// What it has kept, for a recovery of the whole (rule Y1). To be told when all that was written is durable.
+    pub fn kept(&self) -> Kept {
+        Kept {
+            replica: self.id(),
+            process: self.process,
+            promised: self.promised,
+            record: self.record.clone(),
+            intended: self.intended,
+            end: self.log.last(),
+        }
     }
 
     /// What it is to its shard.

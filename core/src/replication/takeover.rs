@@ -20,6 +20,11 @@ use alloc::sync::Arc;
 impl<S: Service> Replica<S> {
     /// The control group's newest word on the shard.
     pub(super) fn learn(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, record: Box<ShardRecord>) {
+        if record.is_void {
+            // What was known before is what a recovery goes by (rule Y1).
+            self.stopped = None;
+            return self.step_down(step);
+        }
         if self.record.as_ref().is_some_and(|known| !record.is_newer_than(known)) {
             return;
         }

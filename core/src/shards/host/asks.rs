@@ -33,8 +33,8 @@ struct Ask {
 enum Where {
     /// With the replica of this node.
     Here,
-    /// With another process, as the owner.
-    With(Incarnation),
+    /// With another node, as the owner.
+    With(NodeId),
     /// Nowhere: it is asked again then, or when the record is another one.
     Waits { again_at: Time },
 }
@@ -104,10 +104,7 @@ impl<S: Service> Host<S> {
         request: Request,
         out: &mut impl Sink<Action>,
     ) {
-        let (Request::Submit { shard, .. } | Request::Read { shard, .. } | Request::HandOver { shard, .. }) = request
-        else {
-            return;
-        };
+        let Some(shard) = request.shard() else { return };
         let refusal = match sees.state.and_then(|state| state.shard(&shard)) {
             None => Some(Refusal::NoShard),
             Some(_) if self.asks.asks.len() >= self.settings.asks_max => Some(Refusal::Busy),
@@ -122,24 +119,35 @@ impl<S: Service> Host<S> {
         self.pass_on(ctx, sees, number, out);
     }
 
+    /// Who is to be asked, as far as that is known: the owner, or who gathers what replicas kept.
+    fn whom(&self, sees: Sees<'_>, ask: &Ask) -> Option<NodeId> {
+        match ask.request {
+            Request::Rebuild { shard } => Self::gatherer(sees, &shard),
+            _ => sees
+                .state
+                .and_then(|state| state.shard(&ask.shard))
+                .and_then(|record| record.owner)
+                .map(|owner| owner.node),
+        }
+    }
+
     /// To the owner, as far as one is known.
     fn pass_on(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, number: u64, out: &mut impl Sink<Action>) {
         let Some(ask) = self.asks.asks.get(&number) else { return };
-        let owner = sees.state.and_then(|state| state.shard(&ask.shard)).and_then(|record| record.owner);
         let (request, own) = (ask.request.clone(), self.life.map(|life| life.node));
-        match owner {
+        match self.whom(sees, ask) {
             None => {
                 let again_at = ctx.now.saturating_add(self.settings.ask_retry);
                 self.asks.put(number, Where::Waits { again_at });
             }
-            Some(owner) if Some(owner.node) == own => {
+            Some(owner) if Some(owner) == own => {
                 self.asks.put(number, Where::Here);
                 self.take(ctx, sees, Asker::Here(number), request, out);
             }
             Some(owner) => {
                 self.asks.put(number, Where::With(owner));
                 let message = Message::Ask { number, request: Box::new(request) };
-                out.push(Action::Send { to: owner.node, message, not_after: None });
+                out.push(Action::Send { to: owner, message, not_after: None });
             }
         }
     }
@@ -154,7 +162,7 @@ impl<S: Service> Host<S> {
         answer: Answer,
         out: &mut impl Sink<Action>,
     ) {
-        let is_with = |ask: &Ask| matches!(ask.state, Where::With(owner) if owner.node == from);
+        let is_with = |ask: &Ask| ask.state == Where::With(from);
         if self.asks.asks.get(&number).is_some_and(is_with) {
             self.ask_answered(ctx.now, sees, number, answer, None, out);
         }
@@ -201,13 +209,11 @@ impl<S: Service> Host<S> {
         out: &mut impl Sink<Action>,
     ) {
         let owner = sees.state.and_then(|state| state.shard(&shard)).and_then(|record| record.owner);
-        if owner.is_none() {
-            return;
-        }
+        let Some(owner) = owner.map(|owner| owner.node) else { return };
         let numbers = self.asks.by_shard.range((shard, 0)..=(shard, u64::MAX)).map(|(_, number)| *number);
         let is_to_be_asked = |number: &u64| match self.asks.asks.get(number) {
             Some(Ask { state: Where::Waits { .. }, .. }) => true,
-            Some(ask @ Ask { state: Where::With(asked), .. }) => Some(*asked) != owner && ask.is_read(),
+            Some(ask @ Ask { state: Where::With(asked), .. }) => *asked != owner && ask.is_read(),
             _ => false,
         };
         let again: Vec<u64> = numbers.filter(is_to_be_asked).collect();

@@ -10,7 +10,7 @@ use crate::epoch::Epoch;
 use crate::identity::{NodeId, RequestId};
 use crate::machine::{Ctx, Sink};
 use crate::replication::{self, Service};
-use crate::shards::{COPIES_MAX, Change, ChangeRefused, SHARDS_PER_NAMESPACE_MAX, ShardId};
+use crate::shards::{COPIES_MAX, Change, ChangeRefused, SHARDS_PER_NAMESPACE_MAX, ShardId, ShardRecord};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -22,6 +22,7 @@ const DECLARING_MAX: usize = 64;
 enum Purpose {
     Change(ShardId, u64),
     HandOver(ShardId, Epoch),
+    Rebuild(ShardId, u64),
     Declare(Declaring),
 }
 
@@ -49,6 +50,7 @@ impl Purpose {
         match self {
             Self::Change(shard, version) => Some((shard, Key::Change(version))),
             Self::HandOver(shard, epoch) => Some((shard, Key::HandOver(epoch))),
+            Self::Rebuild(shard, version) => Some((shard, Key::Rebuild(version))),
             Self::Declare(_) => None,
         }
     }
@@ -58,6 +60,7 @@ impl Purpose {
 enum Key {
     Change(u64),
     HandOver(Epoch),
+    Rebuild(u64),
 }
 
 /// Commands under way.
@@ -100,6 +103,11 @@ impl Commands {
 
     pub(super) fn hand_over(&mut self, shard: ShardId, epoch: Epoch, to: Option<NodeId>) {
         self.add(Purpose::HandOver(shard, epoch), ShardCommand::HandOver { shard, epoch, to });
+    }
+
+    pub(super) fn rebuild(&mut self, shard: ShardId, version: u64, record: ShardRecord) {
+        let record = Box::new(record);
+        self.add(Purpose::Rebuild(shard, version), ShardCommand::Rebuild { shard, version, record });
     }
 
     /// An operator declares a namespace.
@@ -145,8 +153,10 @@ impl<S: Service> Host<S> {
         out: &mut impl Sink<Action>,
     ) {
         let Some(purpose) = self.commands.remove(ticket) else { return };
-        if let (Purpose::Change(shard, _) | Purpose::HandOver(shard, _), Some(Outcome::Refused(_))) =
-            (purpose, &outcome)
+        if let (
+            Purpose::Change(shard, _) | Purpose::HandOver(shard, _) | Purpose::Rebuild(shard, _),
+            Some(Outcome::Refused(_)),
+        ) = (purpose, &outcome)
         {
             let observation = HostObservation::CommandRefused { shard: shard.number.into() };
             out.push(Action::Observe(ShardsObservation::Host(observation)));
@@ -158,7 +168,7 @@ impl<S: Service> Host<S> {
                 self.tell(ctx, sees, shard, replication::Event::Refused { version }, out);
             }
             // The record tells, or the replica asks again.
-            (Purpose::Change(..) | Purpose::HandOver(..), _) => {}
+            (Purpose::Change(..) | Purpose::HandOver(..) | Purpose::Rebuild(..), _) => {}
             (Purpose::Declare(declaring), outcome) => self.declared(declaring, outcome, out),
         }
     }

@@ -45,6 +45,7 @@ impl<S: Service> Host<S> {
             self.slots.make(shard, life, self.settings.replica);
             self.tell(ctx, sees, shard, replication::Event::Known(Box::new(record.clone())), out);
         }
+        self.learn_void(ctx.now, shard, record.is_void);
         self.asks_learn(ctx, sees, shard, out);
     }
 

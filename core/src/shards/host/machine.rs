@@ -1,9 +1,11 @@
 //! Events, actions, and the one dispatcher; and what a replica asks for.
 
 use super::asks::Asks;
+use super::checkpoint::Checkpoint;
 use super::commands::Commands;
 use super::observation::{HostObservation, ShardsObservation};
 use super::place::Places;
+use super::rebuild::Rebuilding;
 use super::settings::Settings;
 use super::slots::Slots;
 use super::tickets::Tickets;
@@ -48,6 +50,9 @@ pub enum Event {
     },
     /// Records up to this one are durable.
     Durable(Sequence),
+    /// The records before this one are to be given up: what is needed of them is to be written again. Told as often as it
+    /// takes.
+    Checkpoint(Sequence),
     /// An operator or a client asks.
     Request(RequestId, Request),
     /// The copy of the control state has changed by this.
@@ -127,6 +132,8 @@ pub struct Host<S: Service> {
     pub(super) asks: Asks,
     pub(super) tickets: Tickets,
     pub(super) commands: Commands,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) rebuilding: Rebuilding,
     /// What a replica asks for, while it is looked at. Empty between events.
     scratch: Vec<replication::Action<S::Answer>>,
     /// Whose deadline has passed. Empty between events.
@@ -145,6 +152,8 @@ impl<S: Service> Host<S> {
             asks: Asks::default(),
             tickets: Tickets::default(),
             commands: Commands::default(),
+            checkpoint: Checkpoint::default(),
+            rebuilding: Rebuilding::default(),
             scratch: Vec::new(),
             due: Vec::new(),
         }
@@ -177,6 +186,7 @@ impl<S: Service> Host<S> {
                     self.tell(ctx, sees, shard, replication::Event::Durable(upto), out);
                 }
             }
+            Event::Checkpoint(cut) => self.checkpoint(ctx, sees, cut, out),
             Event::Request(id, request) => self.request(ctx, sees, id, request, out),
             Event::Changed(change) => self.changed(ctx.now, change),
             Event::Restated => self.learn_all(sees),
@@ -202,10 +212,14 @@ impl<S: Service> Host<S> {
     pub fn next_deadline(&self) -> Option<Time> {
         let has_work = !self.to_learn.is_empty() || self.places.has_work() || self.commands.has_work();
         let work = has_work.then_some(Time::ZERO).filter(|_| self.life.is_some());
-        [work, self.slots.next_deadline(), self.asks.next_deadline(), self.places.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let machines = [
+            work,
+            self.slots.next_deadline(),
+            self.asks.next_deadline(),
+            self.places.next_deadline(),
+            self.rebuilding.next_deadline(),
+        ];
+        machines.into_iter().flatten().min()
     }
 
     fn wake(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
@@ -218,6 +232,7 @@ impl<S: Service> Host<S> {
         self.due = due;
         self.places.wake(ctx.now);
         self.wake_asks(ctx, sees, out);
+        self.wake_rebuilding(ctx, sees, out);
     }
 
     fn request(
@@ -282,6 +297,7 @@ impl<S: Service> Host<S> {
                 self.tell(ctx, sees, shard, replication::Event::Message { from: from.into(), message }, out);
             }
             Message::Ask { number, request } => self.asked(ctx, sees, from.node, number, *request, out),
+            Message::Kept { shard, kept } => self.hears_kept(sees, from, shard, *kept),
             Message::Answer { number, answer } => self.answered(ctx, sees, from.node, number, answer, out),
         }
     }

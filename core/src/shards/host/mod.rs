@@ -19,6 +19,8 @@
 //! | `asks` | requests of this node's clients, to be taken by an owner |
 //! | `tickets` | requests that a replica of this node has taken, and whose answer is awaited |
 //! | `commands` | what the control group is asked for, and what becomes of it |
+//! | `checkpoint` | what is written again before the journal is trimmed |
+//! | `rebuild` | after a recovery: what replicas kept, and what is made of it |
 //! | [`view`] | what operators and clients ask and are told |
 //! | [`wire`] | what is said and stored |
 //!
@@ -35,11 +37,13 @@
 //! ([`Service`](crate::replication::Service)).
 
 mod asks;
+mod checkpoint;
 mod commands;
 mod follow;
 mod machine;
 mod observation;
 mod place;
+mod rebuild;
 mod settings;
 mod slots;
 mod tickets;
@@ -51,3 +55,6 @@ pub use observation::ShardsObservation;
 pub use settings::Settings;
 pub use view::{OwnReplica, Refusal, Reply, Request, Row, Table};
 pub use wire::{Answer, Message, Record};
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,8 @@ pub struct Settings {
     pub ask_retry: Duration,
     /// How long a replica whose node is gone is waited for before another takes its place.
     pub grace: Duration,
+    /// How often replicas of a shard whose record is void tell what they have kept.
+    pub gather: Duration,
     /// Requests of this node's clients that may be under way.
     pub asks_max: usize,
     /// Requests that replicas of this node may have taken and not answered.
@@ -41,6 +43,7 @@ impl Settings {
             ask_timeout,
             ask_retry,
             grace,
+            gather: patience.saturating_mul(2),
             asks_max: 65_536,
             tickets_max: 65_536,
             learned_at_once: 64,

@@ -10,6 +10,7 @@ use crate::shards::{ReplicaId, ShardId};
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use core::ops::Bound;
 
 #[derive(Clone, Debug)]
 struct Slot<S: Service> {
@@ -74,6 +75,12 @@ impl<S: Service> Slots<S> {
 
     pub(super) fn replica(&self, shard: &ShardId) -> Option<&Replica<S>> {
         self.slots.get(shard).map(|slot| &slot.replica)
+    }
+
+    /// The first shard behind that one, of which there is a replica here.
+    pub(super) fn behind(&self, last: Option<&ShardId>) -> Option<ShardId> {
+        let from = last.map_or(Bound::Unbounded, |last| Bound::Excluded(*last));
+        self.slots.range((from, Bound::Unbounded)).next().map(|(shard, _)| *shard)
     }
 
     pub(super) fn owned(&self) -> impl Iterator<Item = ShardId> {

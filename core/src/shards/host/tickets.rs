@@ -42,10 +42,13 @@ impl<S: Service> Host<S> {
         request: Request,
         out: &mut impl Sink<Action>,
     ) {
-        let (Request::Submit { shard, .. } | Request::Read { shard, .. } | Request::HandOver { shard, .. }) = request
-        else {
+        let Some(shard) = request.shard() else {
             return self.tell_asker(ctx.now, sees, asker, Answer::Refused(Refusal::NoShard), None, out);
         };
+        if let Request::Rebuild { .. } = request {
+            let answer = self.consent(sees, shard);
+            return self.tell_asker(ctx.now, sees, asker, answer, None, out);
+        }
         if !self.slots.has(&shard) {
             let version = self.version_of(sees, &shard);
             return self.tell_asker(ctx.now, sees, asker, Answer::Elsewhere { version }, None, out);
@@ -68,7 +71,7 @@ impl<S: Service> Host<S> {
                 }
                 return self.tell_asker(ctx.now, sees, asker, answer, None, out);
             }
-            Request::Declare { .. } | Request::List { .. } => return,
+            Request::Declare { .. } | Request::List { .. } | Request::Rebuild { .. } => return,
         };
         self.tickets.taken.insert(ticket, (asker, shard));
         self.tell(ctx, sees, shard, event, out);
@@ -144,6 +147,7 @@ impl Reply {
         match answer {
             Answer::Done(answer) => Some(Self::Done(answer)),
             Answer::HandingOver => Some(Self::HandingOver),
+            Answer::Rebuilding => Some(Self::Rebuilding),
             Answer::Unknown => Some(Self::Unknown),
             Answer::Elsewhere { .. } | Answer::Refused(Refusal::Busy) => None,
             Answer::Refused(why) => Some(Self::Refused(why)),
