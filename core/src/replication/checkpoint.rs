@@ -106,7 +106,9 @@ impl<S: Service> Replica<S> {
     ) -> Turn {
         let mut bytes = 0;
         for _ in 0..KEPT_BLOCKS {
-            let Some(block) = self.log.block_of(next).filter(|_| next <= old_until && bytes < KEPT_BYTES) else { break };
+            let Some(block) = self.log.block_of(next).filter(|_| next <= old_until && bytes < KEPT_BYTES) else {
+                break;
+            };
             bytes += block.size();
             next = block.last().sequence.next();
             step.write(Record::Kept(block.clone()));

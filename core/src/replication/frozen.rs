@@ -130,7 +130,9 @@ impl<K: Ord + Clone, V: Clone> FrozenMap<K, V> {
 
     /// A key is about to change: a visit that has not come to it needs what it has.
     fn keep(&mut self, key: &K) {
-        let Some(visit) = self.visit.as_mut().filter(|visit| visit.at.as_ref().is_none_or(|at| at < key)) else { return };
+        let Some(visit) = self.visit.as_mut().filter(|visit| visit.at.as_ref().is_none_or(|at| at < key)) else {
+            return;
+        };
         if !visit.before.contains_key(key) {
             visit.before.insert(key.clone(), self.live.get(key).cloned());
         }

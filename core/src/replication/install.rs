@@ -34,7 +34,7 @@ pub(super) struct Incoming<S: Service> {
     /// The owner's, which cuts its snapshot into pieces its own way.
     epoch: Epoch,
     at: Position,
-    next: u32,
+    pub(super) next: u32,
     reader: S::Reader,
     heard: Time,
 }
@@ -49,7 +49,8 @@ impl<S: Service> Replica<S> {
         piece: Piece,
     ) {
         let Piece { at, number, .. } = piece;
-        let is_placed = number < u32::MAX && at.sequence > LogSequence(0) && at.sequence.0 <= SEQUENCE_MAX && at.epoch <= epoch;
+        let is_placed =
+            number < u32::MAX && at.sequence > LogSequence(0) && at.sequence.0 <= SEQUENCE_MAX && at.epoch <= epoch;
         if !is_placed || piece.bytes.len() > PIECE_BYTES_MAX {
             let reason = "a piece that cannot be";
             return step.observe(ReplicationObservation::Rejected { from: from.node, reason });
@@ -73,7 +74,9 @@ impl<S: Service> Replica<S> {
         let taken = S::take_piece(&mut reader, &piece.bytes);
         let begun = self.incoming.as_mut().filter(|it| (it.epoch, it.at) == (epoch, at));
         match (taken, begun) {
-            (Ok(()), _) => self.took_piece(step, from, piece, Incoming { epoch, at, next: number + 1, reader, heard: step.now }),
+            (Ok(()), _) => {
+                self.took_piece(step, from, piece, Incoming { epoch, at, next: number + 1, reader, heard: step.now })
+            }
             (Err(_), begun) => {
                 if let Some(begun) = begun {
                     begun.reader = reader;
@@ -129,7 +132,10 @@ impl<S: Service> Replica<S> {
 
     /// The snapshot takes the place of everything, once the record of its last piece is durable.
     fn install(&mut self, written: Sequence, at: Position, service: S) {
-        assert!(self.tenure.is_none() && self.mark < at.sequence, "only a follower takes a snapshot, and never backwards");
+        assert!(
+            self.tenure.is_none() && self.mark < at.sequence,
+            "only a follower takes a snapshot, and never backwards"
+        );
         self.unsynced.retain(|(_, what)| !matches!(what, Unsynced::Entries(_)));
         self.unsynced.push_back((written, Unsynced::Entries(at.sequence)));
         (self.log, self.durable) = (Log::behind(at), LogSequence(0));

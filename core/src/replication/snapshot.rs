@@ -53,7 +53,8 @@ impl<S: Service> Replica<S> {
 
     /// Forgets the snapshot once nobody needs it.
     pub(super) fn release_snapshot(&mut self) {
-        let is_sent = || self.tenure.iter().flat_map(|tenure| tenure.peers.values()).any(|peer| peer.transfer.is_some());
+        let is_sent =
+            || self.tenure.iter().flat_map(|tenure| tenure.peers.values()).any(|peer| peer.transfer.is_some());
         if self.snapshot.is_some() && !self.is_snapshot_written() && !is_sent() {
             self.snapshot = None;
             self.service.thaw();

@@ -30,7 +30,8 @@ pub(super) struct Transfer {
 impl Transfer {
     /// Whether a piece may be sent that is not made yet.
     fn wants(&self, snapshot: &Snapshot, settings: &Settings) -> bool {
-        self.next as usize == snapshot.pieces.len() && self.next < self.held.saturating_add(settings.pieces_ahead.max(1))
+        self.next as usize == snapshot.pieces.len()
+            && self.next < self.held.saturating_add(settings.pieces_ahead.max(1))
     }
 
     /// Sends what was made, as far as the window reaches.
@@ -124,7 +125,9 @@ impl<S: Service> Replica<S> {
         let next = self.log.base().sequence.next();
         let Some(tenure) = &mut self.tenure else { return };
         for peer in tenure.peers.values_mut() {
-            let Some(transfer) = peer.transfer.as_mut().filter(|transfer| transfer.retry_at <= step.now) else { continue };
+            let Some(transfer) = peer.transfer.as_mut().filter(|transfer| transfer.retry_at <= step.now) else {
+                continue;
+            };
             transfer.next = transfer.held;
             transfer.retry_at = step.now.saturating_add(self.settings.retry);
             if transfer.heard.saturating_add(self.settings.snapshot_wait) <= step.now {

@@ -20,7 +20,9 @@ impl Shard {
     /// U3: the age of what others hold is not looked at. Z2, Z3: a snapshot is not what it says.
     pub(crate) fn fake_message(&self, world: &World, (from, to): (usize, usize), message: Message) -> Message {
         match message {
-            Message::Snapshot { epoch, mut at, number, is_last, bytes } if self.plant == Some(Plant::SnapshotTooHigh) => {
+            Message::Snapshot { epoch, mut at, number, is_last, bytes }
+                if self.plant == Some(Plant::SnapshotTooHigh) =>
+            {
                 let sequence = at.sequence.next();
                 if let Some(named) = world.nodes[from].replica.log().epoch_at(sequence) {
                     at = Position { epoch: named, sequence };

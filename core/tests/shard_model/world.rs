@@ -287,9 +287,7 @@ impl Node {
             Message::Promise { epoch }
             | Message::Append { epoch, .. }
             | Message::Fetch { epoch, .. }
-            | Message::Snapshot { epoch, .. } => {
-                *epoch < promised && self.replica.promised() == promised
-            }
+            | Message::Snapshot { epoch, .. } => *epoch < promised && self.replica.promised() == promised,
             answer => Some(answer.epoch()) != tenure && answer.epoch() <= promised,
         }
     }

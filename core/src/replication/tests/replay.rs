@@ -23,7 +23,10 @@ impl Trio {
         let base = live.log().base().max(again.log().base());
         assert!(live.log().has(base) && again.log().has(base));
         for at in (base.sequence.0 + 1..=live.log().last().sequence.0).map(LogSequence) {
-            assert_eq!((again.log().epoch_at(at), again.log().entry(at)), (live.log().epoch_at(at), live.log().entry(at)));
+            assert_eq!(
+                (again.log().epoch_at(at), again.log().entry(at)),
+                (live.log().epoch_at(at), live.log().entry(at))
+            );
         }
         let mut service = again.service().clone();
         for at in (again.applied.0 + 1..=live.applied.0).map(LogSequence) {
@@ -75,7 +78,9 @@ impl Trio {
             12 => {
                 // One packet overtakes the others.
                 let packet = self.net.remove(usize::from(draw / 64) % self.net.len().max(1));
-                if let Some((from, to, message)) = packet.filter(|(from, to, _)| ![*from, *to].iter().any(|it| self.cut.contains(it))) {
+                if let Some((from, to, message)) =
+                    packet.filter(|(from, to, _)| ![*from, *to].iter().any(|it| self.cut.contains(it)))
+                {
                     self.tell(to, Event::Message { from: id(from), message });
                 }
             }
