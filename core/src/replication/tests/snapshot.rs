@@ -230,6 +230,24 @@ fn entries_that_are_written_again_take_the_place_of_nothing() {
 }
 
 #[test]
+fn a_snapshot_that_is_installed_during_a_checkpoint_takes_its_entries_off_it() {
+    let mut trio = Trio::new(small());
+    trio.cut.insert(1);
+    (1..=4).for_each(|value| trio.set(0, value, value));
+    trio.run();
+    assert_eq!(trio.ends()[2], position(1, 5));
+    let cut = trio.next_record(2);
+    trio.tell(2, Event::Checkpoint(cut));
+    let bytes = alloc::sync::Arc::from([1, 4, 7]);
+    let message = Message::Snapshot { epoch: epoch(2), at: position(2, 3), number: 0, is_last: true, bytes };
+    trio.tell(2, Event::Message { from: id(1), message });
+    assert_eq!(trio.ends()[2], position(2, 3));
+    trio.checkpoint_at(2, cut);
+    let again = trio.replayed(2, cut);
+    assert_eq!((again.log().last(), again.service().value(4)), (position(2, 3), Some(7)), "Z5c");
+}
+
+#[test]
 fn a_checkpoint_waits_for_a_snapshot_that_comes_in_and_gives_up_one_that_stands_still() {
     let mut trio = Trio::left_behind(small());
     trio.pass_to_half();
