@@ -28,7 +28,7 @@ impl<S: Service> Replica<S> {
     ) {
         let step = &mut Step::new(ctx, out);
         self.take_commands(step, commands);
-        self.apply_some(step);
+        self.end(step);
         ctx.next_record = step.next_record;
     }
 

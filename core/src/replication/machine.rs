@@ -158,10 +158,7 @@ impl<S: Service> Machine for Replica<S> {
             Event::Checkpoint(cut) => self.checkpoint(step, cut),
             Event::Wake => self.wake(step),
         }
-        self.apply_some(step);
-        self.forget_entries(step);
-        self.go_on_with_transfers(step);
-        self.release_snapshot();
+        self.end(step);
         ctx.next_record = step.next_record;
     }
 
@@ -183,6 +180,14 @@ impl<S: Service> Machine for Replica<S> {
 }
 
 impl<S: Service> Replica<S> {
+    /// What every event may lead to.
+    pub(super) fn end(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
+        self.apply_some(step);
+        self.forget_entries(step);
+        self.go_on_with_transfers(step);
+        self.release_snapshot();
+    }
+
     /// Messages by whom they concern: replicas that follow, or the owner of exactly that epoch.
     fn message(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, from: ReplicaId, message: Message) {
         match message {

@@ -116,13 +116,18 @@ impl Trio {
 
     /// A while passes; whoever has a deadline is woken.
     fn pass(&mut self, ms: u64) {
+        self.wake_after(ms);
+        self.run();
+    }
+
+    /// Time passes, and whoever is due is woken; nothing arrives.
+    fn wake_after(&mut self, ms: u64) {
         self.now = self.now + Duration::from_millis(ms);
         for node in 0..3 {
             if self.replicas[node].next_deadline().is_some_and(|at| at <= self.now) {
                 self.tell(node, Event::Wake);
             }
         }
-        self.run();
     }
 
     fn grant(&mut self, node: usize) {

@@ -4,7 +4,7 @@
 use super::*;
 use crate::codec::decode_value;
 use crate::control::group::wire::Blob;
-use crate::control::state::tests::{Log, life};
+use crate::control::state::tests::Log;
 use crate::control::state::{Bump, Command, LeaderCommand, Name, Outcome, RecoveryId, SessionId, Text};
 use crate::epoch::ClusterEpoch;
 use crate::identity::{Incarnation, RequestId};
@@ -76,7 +76,7 @@ impl World {
 
     fn does(&mut self, host: usize, event: Event) {
         let mut chooser = Scripted::new(vec![]);
-        let mut ctx = Ctx::new(self.now, WallTime::from_nanos(0), CauseId(0), &mut chooser);
+        let mut ctx = Ctx::new(self.now, WallTime::from_unix_nanos(0), CauseId(0), &mut chooser);
         ctx.next_record = Sequence(self.journals[host].len() as u64 + 1);
         let view =
             self.log.state.own_session(self.lives[host].0).map(|_| self.now.saturating_add(Duration::from_secs(1)));

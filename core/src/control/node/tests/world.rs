@@ -353,7 +353,7 @@ impl World {
             Action::Ceased { scope, token, .. } => self.watch.ceased(self.now, host, scope, token),
             Action::Suspended | Action::Resumed { .. } | Action::Epoch(_) => {}
             Action::Observe(ControlObservation::Group(GroupObservation::Installed { .. })) => self.installed += 1,
-            Action::Observe(_) => {}
+            Action::Observe(_) | Action::Executed { .. } | Action::Changed(_) | Action::Restated => {}
         }
     }
 
