@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+mod bytes;
 pub mod codec;
 pub mod control;
 pub mod endpoint;

@@ -19,7 +19,7 @@ mod world;
 
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any, proptest};
-use search::{LINEARIZABLE, NAMES, NO_OLDER, PREFIX, TASK_1};
+use search::{LINEARIZABLE, NAMES, NO_OLDER, PREFIX, STATE, TASK_1};
 use world::{Act, Plant, Shard};
 
 // --- what is promised -----------------------------------------------------------------------------------------------
@@ -71,6 +71,35 @@ fn handing_over_breaks_no_promise() {
     Shard { grants: 1, appends: 2, hand_overs: 1, is_prompt: true, ..Shard::small() }.keeps(1_000);
 }
 
+/// The next owner has cut its log behind what the third node has not, and one entry is under way.
+const CUT: &[Act] = &[
+    Act::SubmitOther(0),
+    Act::Talk(0, 1),
+    Act::Submit(0),
+    Act::Talk(0, 1),
+    Act::Submit(0),
+    Act::Talk(0, 1),
+    Act::Checkpoint(1),
+];
+
+/// A set of two, whose owner the third node never hears; the next one brings it a snapshot.
+fn left_behind() -> Shard {
+    let pair = Shard { members: &[0, 1], deaf: &[2], heirs: &[1], is_prompt: true, ..Shard::small() };
+    Shard { prelude: CUT, grants: 1, appends: 2, checkpoints: 1, ..pair }
+}
+
+#[test]
+fn a_candidate_that_needs_a_snapshot_breaks_no_promise() {
+    left_behind().keeps(100);
+}
+
+#[test]
+fn a_checkpoint_and_a_crash_break_no_promise() {
+    let pair = Shard { members: &[0, 1], placed: &[0, 1], heirs: &[1], trimmers: &[1], ..Shard::small() };
+    let frail = Shard { checkpoints: 1, crashes: 1, frail: &[1], is_slow: true, is_prompt: true, ..pair };
+    Shard { grants: 1, appends: 1, ..frail }.keeps(1_000);
+}
+
 #[test]
 fn a_recovery_without_one_member_breaks_no_promise() {
     let prelude = &[Act::Submit(0), Act::Submit(0), Act::Grant(1), Act::Talk(1, 2), Act::Wake(1)];
@@ -100,7 +129,7 @@ proptest! {
     fn random_lives_break_no_promise(draws in vec(any::<u16>(), 100..400), is_repeated: bool, minimum in 1u8..=2) {
         let all = Shard { is_slow: true, is_lagging: true, heirs: &[0, 1, 2], is_repeated, minimum, ..Shard::small() };
         let often = Shard { grants: 6, appends: 6, reads: 3, crashes: 5, wakes: 12, ..all };
-        Shard { bumps: 1, hand_overs: 2, ..often }.live(&draws);
+        Shard { bumps: 1, hand_overs: 2, checkpoints: 6, ..often }.live(&draws);
     }
 }
 
@@ -217,6 +246,24 @@ fn a_recovery_that_believes_a_backup_is_found() {
     let plant = Some(Plant::BackupBelieved);
     let one = Shard { members: &[0], placed: &[0, 1], heirs: &[1], minimum: 1, is_prompt: true, ..Shard::small() };
     Shard { plant, grants: 1, appends: 1, wakes: 1, recoveries: 1, reachable: &[0, 1], ..one }.breaks(TASK_1);
+}
+
+#[test]
+fn a_snapshot_that_is_named_one_entry_too_high_is_found() {
+    Shard { plant: Some(Plant::SnapshotTooHigh), ..left_behind() }.breaks(STATE);
+}
+
+#[test]
+fn half_a_snapshot_that_is_installed_is_found() {
+    Shard { plant: Some(Plant::HalfInstalled), ..left_behind() }.breaks(STATE);
+}
+
+#[test]
+fn a_journal_that_is_cut_before_the_snapshot_is_durable_is_found() {
+    let pair = Shard { members: &[0, 1], placed: &[0, 1], heirs: &[1], frail: &[1], is_slow: true, ..Shard::small() };
+    let plant = Some(Plant::CutNotDurable);
+    let pair = Shard { is_prompt: true, ..pair };
+    Shard { plant, checkpoints: 1, crashes: 1, trimmers: &[1], ..pair }.breaks(PREFIX);
 }
 
 #[test]

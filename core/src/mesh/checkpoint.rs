@@ -1,5 +1,5 @@
 //! What the machines write again before the journal is trimmed, in the order in which they write anyway: the control
-//! group, the fence, membership.
+//! group, the fence, shards, membership.
 //!
 //! The fence gives up nothing (rule A1), so all that it remembers is written again, some of it in each step. What it comes
 //! to remember meanwhile stands behind the cut by itself.
@@ -12,6 +12,7 @@ use crate::machine::{Ctx, Sink};
 use crate::membership;
 use crate::node::Output;
 use crate::record::Sequence;
+use crate::shards::host as shards;
 
 /// Records of the fence written again in one step.
 const FENCE_RECORDS_MAX: usize = 64;
@@ -34,10 +35,12 @@ impl MeshNode {
         }
         self.tell_control(ctx, control::Event::Checkpoint(cut), out);
         self.checkpoint_fence(ctx, out);
+        self.tell_shards(ctx, shards::Event::Checkpoint(cut), out);
         if is_new {
             self.tell_membership(ctx, membership::Event::Checkpoint, out);
         }
-        if self.checkpoint.is_fence_done && self.control.has_checkpoint(cut) {
+        let is_done = self.checkpoint.is_fence_done && self.shards.has_checkpoint(cut);
+        if is_done && self.control.has_checkpoint(cut) {
             out.push(Output::Checkpointed(cut));
         }
     }

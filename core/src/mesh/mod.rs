@@ -2,11 +2,13 @@
 //!
 //! ```text
 //!            operators, clients
-//!      ┌───────────┼───────────────┐ Request ▼ ▲ Reply
-//!      ▼           ▼               ▼
-//!  membership   control ─Epoch─► fence
-//!      ▲           ▲   └─ client ──┘ (may this node act?)
-//!      └─Message───┴──────────────────────────► peers
+//!      ┌───────────┼───────────────┬──────────────────────┐ Request ▼ ▲ Reply
+//!      ▼           ▼               ▼                      ▼
+//!  membership   control ─Epoch─► fence                 shards
+//!      ▲         ▲ ▲ └─ client ──┘ (may this node act?) ▲ ▲ │
+//!      │         │ └──── Changed, Executed; its view ───┘ │ │
+//!      │         ├◄────────────── Command ────────────────┼─┘
+//!      └─Message─┴────────────────────────────────────────┴──► peers
 //!      │ Reserved, Locate, Seek, Keyring   │ Write ▼ ▲ replay, Persisted
 //!      ▼                                   driver
 //! ```
@@ -22,8 +24,7 @@
 //! Packets are admitted once, before any machine sees them: those that arrived before, those of another gossip domain
 //! and those of a process that is no more are dropped here. What a machine means by its messages is that machine's.
 //!
-//! Several machines may write in one event, always in this order: the control group, the fence, membership. Each counts
-//! its records from `ctx.next_record`, which goes on between them.
+//! Several machines may write in one event. Each counts its records from `ctx.next_record`, which goes on between them.
 
 mod checkpoint;
 pub mod fence;

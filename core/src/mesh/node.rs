@@ -5,7 +5,7 @@ use super::fence::{self, Fence};
 use super::observation::{AdmissionObservation, MeshObservation};
 use super::wire::{Message, OLDEST_VERSION, Record, Reply, Request};
 use crate::control::node::{self as control, Control};
-use crate::control::state::NEWEST;
+use crate::control::state::{Command, NEWEST};
 use crate::envelope::Class;
 use crate::epoch::ClusterEpoch;
 use crate::identity::{GossipDomain, NodeId, RequestId};
@@ -13,7 +13,11 @@ use crate::machine::{Ctx, Lift, Machine, Sink};
 use crate::membership::{self, Identity, Membership, settings::Profile};
 use crate::node::{Application, Delivery, Input, Output, Route, Seat, Visible};
 use crate::record::Sequence;
+use crate::replication::registers::Registers;
+use crate::shards::host::{self as shards, Host, Sees};
 use crate::time::Time;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt;
 
@@ -24,11 +28,13 @@ pub struct Settings {
     pub membership: membership::Settings,
     /// Of the control group. The same on all its members, but for what each speaks, which its seat says.
     pub control: control::Settings,
+    /// Of shards.
+    pub shards: shards::Settings,
 }
 
 impl From<Profile> for Settings {
     fn from(profile: Profile) -> Self {
-        Self { membership: profile.into(), control: profile.into() }
+        Self { membership: profile.into(), control: profile.into(), shards: profile.into() }
     }
 }
 
@@ -39,7 +45,22 @@ pub struct MeshNode {
     membership: Membership,
     pub(super) control: Control,
     pub(super) fence: Fence,
+    pub(super) shards: Host<Registers>,
     pub(super) checkpoint: Checkpoint,
+    /// What control has asked for that concerns shards, while it is handed on. Empty between events.
+    for_shards: Vec<shards::Event>,
+}
+
+/// What a machine means for a sibling, within the same event of the driver.
+#[derive(Debug)]
+pub enum Local {
+    /// The shards want a command executed.
+    Command {
+        /// To be named when it is.
+        ticket: u64,
+        /// What.
+        command: Box<Command>,
+    },
 }
 
 /// Consensus cannot be printed; who is there can.
@@ -63,7 +84,9 @@ impl MeshNode {
             membership: Membership::new(settings.membership, identity),
             control: Control::new(settings.control),
             fence: Fence::default(),
+            shards: Host::new(settings.shards),
             checkpoint: Checkpoint::default(),
+            for_shards: Vec::new(),
         }
     }
 
@@ -75,6 +98,11 @@ impl MeshNode {
     /// What the cluster agrees on, as far as this node knows.
     pub fn control(&self) -> &Control {
         &self.control
+    }
+
+    /// The shards of this node.
+    pub fn shards(&self) -> &Host<Registers> {
+        &self.shards
     }
 
     fn delivered(&mut self, ctx: &mut Ctx<'_>, delivery: Delivery<Message>, out: &mut impl Sink<Output<Self>>) {
@@ -98,7 +126,10 @@ impl MeshNode {
                 let event = control::Event::Message { from: envelope.source, speaks: envelope.speaks, message };
                 self.tell_control(ctx, event, out);
             }
-            Message::Control(_) => {}
+            Message::Shards(message) if envelope.class.is_stream() => {
+                self.tell_shards(ctx, shards::Event::Message { from: envelope.source, message }, out);
+            }
+            Message::Control(_) | Message::Shards(_) => {}
         }
     }
 
@@ -106,6 +137,7 @@ impl MeshNode {
         match request {
             Request::Membership(request) => self.tell_membership(ctx, membership::Event::Request(id, request), out),
             Request::Control(request) => self.tell_control(ctx, control::Event::Request(id, request), out),
+            Request::Shards(request) => self.tell_shards(ctx, shards::Event::Request(id, request), out),
             Request::Fence(request) => {
                 let answer = self.fence.request(ctx.now, ctx.wall, self.control.client(), request);
                 if let Some(record) = answer.record {
@@ -139,7 +171,9 @@ impl MeshNode {
     }
 
     pub(super) fn tell_control(&mut self, ctx: &mut Ctx<'_>, event: control::Event, out: &mut impl Sink<Output<Self>>) {
-        let mut sink = ControlSink { out, epoch: None, announced: None };
+        let had_view = self.control.client().not_after(ctx.now).is_some();
+        let mut for_shards = core::mem::take(&mut self.for_shards);
+        let mut sink = ControlSink { out, epoch: None, announced: None, for_shards: &mut for_shards };
         self.control.handle(ctx, event, &mut sink);
         let ControlSink { epoch, announced, .. } = sink;
         if let Some(record) = epoch.and_then(|epoch| self.fence.raise(epoch)) {
@@ -155,16 +189,29 @@ impl MeshNode {
                 out.push(Output::message(route, OLDEST_VERSION, message));
             }
         }
+        if !had_view && self.control.client().not_after(ctx.now).is_some() {
+            for_shards.push(shards::Event::Resumed);
+        }
+        for event in for_shards.drain(..) {
+            self.tell_shards(ctx, event, out);
+        }
+        self.for_shards = for_shards;
     }
 
-    /// An event of several machines.
-    fn tell_both(
+    pub(super) fn tell_shards(&mut self, ctx: &mut Ctx<'_>, event: shards::Event, out: &mut impl Sink<Output<Self>>) {
+        let sees = Sees { state: self.control.state(), view: self.control.client().not_after(ctx.now) };
+        self.shards.handle(ctx, sees, event, &mut Lift::new(out, from_shards));
+    }
+
+    /// An event of all machines.
+    fn tell_all(
         &mut self,
         ctx: &mut Ctx<'_>,
-        (control, membership): (control::Event, membership::Event),
+        (control, shards, membership): (control::Event, shards::Event, membership::Event),
         out: &mut impl Sink<Output<Self>>,
     ) {
         self.tell_control(ctx, control, out);
+        self.tell_shards(ctx, shards, out);
         self.tell_membership(ctx, membership, out);
     }
 }
@@ -176,16 +223,21 @@ impl Machine for MeshNode {
     fn handle(&mut self, ctx: &mut Ctx<'_>, event: Input<Self>, out: &mut impl Sink<Output<Self>>) {
         match event {
             Input::Start { life, keys } => {
-                self.tell_both(ctx, (control::Event::Start { life }, membership::Event::Start { life, keys }), out);
+                let (control, shards) = (control::Event::Start { life }, shards::Event::Start { life });
+                self.tell_all(ctx, (control, shards, membership::Event::Start { life, keys }), out);
             }
             Input::Wake => {
                 if self.control.next_deadline().is_some_and(|due| due <= ctx.now) {
                     self.tell_control(ctx, control::Event::Wake, out);
                 }
+                if self.shards.next_deadline().is_some_and(|due| due <= ctx.now) {
+                    self.tell_shards(ctx, shards::Event::Wake, out);
+                }
                 self.tell_membership(ctx, membership::Event::Wake, out);
             }
             Input::Persisted { upto } => {
-                self.tell_both(ctx, (control::Event::Durable(upto), membership::Event::Durable(upto)), out);
+                let (control, shards) = (control::Event::Durable(upto), shards::Event::Durable(upto));
+                self.tell_all(ctx, (control, shards, membership::Event::Durable(upto)), out);
             }
             Input::Checkpoint { below } => self.checkpoint(ctx, below, out),
             Input::Message(delivery) => self.delivered(ctx, delivery, out),
@@ -194,18 +246,30 @@ impl Machine for MeshNode {
                 self.tell_membership(ctx, membership::Event::Found { node, endpoint }, out);
             }
             Input::Keys(keys) => self.tell_membership(ctx, membership::Event::Keys(keys), out),
-            // Only what a holder was to be told has a time limit: it holds nothing any more.
+            Input::Late(Visible::Reply { id, reply: Reply::Shards(_) }) => {
+                self.tell_shards(ctx, shards::Event::LateReply(id), out);
+            }
+            Input::Late(Visible::Message { route, message: Message::Shards(message), .. }) => {
+                if let shards::Message::Answer { number, .. } = message {
+                    self.tell_shards(ctx, shards::Event::LateAnswer { to: route.to, number }, out);
+                }
+            }
+            // Of all else only what a holder was to be told has a time limit: it holds nothing any more.
             Input::Late(Visible::Reply { id, .. }) => out.push(Output::reply(id, Reply::Fence(fence::Reply::NotHeld))),
             // What meets a full queue is lost, as a network may lose it: all of it is told again, or in other words.
             Input::Full { .. } | Input::Room { .. } | Input::Late(Visible::Message { .. }) => {}
             // No machine reads its records back.
             Input::Loaded { .. } => {}
-            Input::Local(never) | Input::Computed { id: never, .. } => match never {},
+            Input::Local(Local::Command { ticket, command }) => {
+                self.tell_control(ctx, control::Event::Submit { ticket, command }, out);
+            }
+            Input::Computed { id: never, .. } => match never {},
         }
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        [self.membership.next_deadline(), self.control.next_deadline()].into_iter().flatten().min()
+        let machines = [self.membership.next_deadline(), self.control.next_deadline(), self.shards.next_deadline()];
+        machines.into_iter().flatten().min()
     }
 }
 
@@ -226,6 +290,25 @@ fn from_membership(action: membership::Action) -> Output<MeshNode> {
     }
 }
 
+fn from_shards(action: shards::Action) -> Output<MeshNode> {
+    match action {
+        shards::Action::Send { to, message, not_after } => {
+            let (route, message) = (Route::direct(to, message.class()), Message::Shards(message));
+            let version = message.version();
+            Output::Show { what: Visible::Message { route, version, message }, not_after }
+        }
+        shards::Action::Write(record) => {
+            let record = Record::Shards(record);
+            Output::Write { version: record.version(), record }
+        }
+        shards::Action::Reply { id, reply, not_after } => {
+            Output::Show { what: Visible::Reply { id, reply: Reply::Shards(reply) }, not_after }
+        }
+        shards::Action::Command { ticket, command } => Output::Local(Local::Command { ticket, command }),
+        shards::Action::Observe(observation) => Output::Observe(MeshObservation::Shards(observation)),
+    }
+}
+
 /// Takes what the control group asks for. Its epoch is for the fence, once the group has written all it has to; who is
 /// there to be told something, membership knows.
 struct ControlSink<'a, S> {
@@ -233,6 +316,7 @@ struct ControlSink<'a, S> {
     epoch: Option<ClusterEpoch>,
     /// For every other member.
     announced: Option<control::Message>,
+    for_shards: &'a mut Vec<shards::Event>,
 }
 
 impl<S: Sink<Output<MeshNode>>> Sink<control::Action> for ControlSink<'_, S> {
@@ -254,6 +338,16 @@ impl<S: Sink<Output<MeshNode>>> Sink<control::Action> for ControlSink<'_, S> {
                 self.announced = Some(message);
                 return;
             }
+            control::Action::Executed { ticket, outcome } => {
+                return self.for_shards.push(shards::Event::Executed { ticket, outcome });
+            }
+            control::Action::Changed(change) => {
+                if shards::Event::concerns(&change) {
+                    self.for_shards.push(shards::Event::Changed(change));
+                }
+                return;
+            }
+            control::Action::Restated => return self.for_shards.push(shards::Event::Restated),
             // For siblings that act under leases. The fence asks by itself.
             control::Action::Became(_)
             | control::Action::Reissued(_)
@@ -269,7 +363,7 @@ impl Application for MeshNode {
     type Record = Record;
     type Request = Request;
     type Reply = Reply;
-    type Local = Infallible;
+    type Local = Local;
     type Work = Infallible;
     type Done = Infallible;
     type WorkId = Infallible;
@@ -282,6 +376,7 @@ impl Application for MeshNode {
         match record {
             Record::Membership(record) => self.membership.replay(record),
             Record::Control(record) => self.control.replay(record),
+            Record::Shards(record) => self.shards.replay(record),
             Record::Fence(accepted) => {
                 self.fence.replay(accepted);
                 self.control.stores_epoch(self.fence.newest());

@@ -5,6 +5,7 @@ use crate::identity::NodeId;
 use crate::lease::LeaseObservation;
 use crate::membership::MembershipObservation;
 use crate::observe::{Descriptor, Observe, Value};
+use crate::shards::host::ShardsObservation;
 
 crate::observations! {
     /// What the node lets operators see besides its machines.
@@ -25,6 +26,8 @@ pub enum MeshObservation {
     Membership(MembershipObservation),
     /// Of the control group.
     Control(ControlObservation),
+    /// Of shards.
+    Shards(ShardsObservation),
 }
 
 impl From<LeaseObservation> for MeshObservation {
@@ -41,6 +44,7 @@ impl Observe for MeshObservation {
             Self::Admission(observation) => observation.descriptor(),
             Self::Membership(observation) => observation.descriptor(),
             Self::Control(observation) => observation.descriptor(),
+            Self::Shards(observation) => observation.descriptor(),
         }
     }
 
@@ -49,14 +53,17 @@ impl Observe for MeshObservation {
             Self::Admission(observation) => observation.fields(visit),
             Self::Membership(observation) => observation.fields(visit),
             Self::Control(observation) => observation.fields(visit),
+            Self::Shards(observation) => observation.fields(visit),
         }
     }
 }
 
-const PARTS: [&[Descriptor]; 3] = [AdmissionObservation::ALL, MembershipObservation::ALL, ControlObservation::ALL];
+const PARTS: [&[Descriptor]; 4] =
+    [AdmissionObservation::ALL, MembershipObservation::ALL, ControlObservation::ALL, ShardsObservation::ALL];
+const COUNT: usize = PARTS[0].len() + PARTS[1].len() + PARTS[2].len() + PARTS[3].len();
 
-const JOINED: [Descriptor; PARTS[0].len() + PARTS[1].len() + PARTS[2].len()] = {
-    let mut joined = [PARTS[0][0]; PARTS[0].len() + PARTS[1].len() + PARTS[2].len()];
+const JOINED: [Descriptor; COUNT] = {
+    let mut joined = [PARTS[0][0]; COUNT];
     let (mut part, mut at, mut to) = (0, 0, 0);
     while part < PARTS.len() {
         if at < PARTS[part].len() {

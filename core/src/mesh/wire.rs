@@ -6,14 +6,17 @@ use crate::control::{node as control, state};
 use crate::lease::acceptor::Accepted;
 use crate::membership;
 use crate::node::{self, Gating};
+use crate::shards::host as shards;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// The oldest version this build understands.
 pub const OLDEST_VERSION: BodyVersion = BodyVersion(1);
-/// The newest version that this build speaks: that of the commands it can log and apply. Messages and records are still
-/// those of version 1, and are written as such, so that a build that speaks less can read them.
+/// The newest version that this build speaks: that of the commands it can log and apply. What was said and stored in version 1
+/// is written as such still, so that a build that speaks less can read it.
 pub const NEWEST_VERSION: BodyVersion = state::NEWEST;
+/// The version of all that is said and stored of shards: there are none before commands of that version are activated.
+const SHARDS_VERSION: BodyVersion = BodyVersion(2);
 
 /// What nodes say to one another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +25,18 @@ pub enum Message {
     Membership(membership::Message),
     /// What the cluster agrees on.
     Control(control::Message),
+    /// Shards: what is in their logs, and what clients ask of them. Of version 2.
+    Shards(shards::Message),
+}
+
+impl Message {
+    /// The version that whoever is to read it has to understand.
+    pub const fn version(&self) -> BodyVersion {
+        match self {
+            Self::Membership(_) | Self::Control(_) => OLDEST_VERSION,
+            Self::Shards(_) => SHARDS_VERSION,
+        }
+    }
 }
 
 impl node::Message for Message {
@@ -30,6 +45,7 @@ impl node::Message for Message {
             // Probes and gossip: a node's own incarnation is durable before it is used.
             Self::Membership(_) => Gating::Ungated,
             Self::Control(message) => message.gating(),
+            Self::Shards(message) => message.gating(),
         }
     }
 }
@@ -43,6 +59,18 @@ pub enum Record {
     Control(control::wire::Record),
     /// Under what writes were accepted.
     Fence(Accepted),
+    /// Of a replica of a shard. Of version 2.
+    Shards(shards::Record),
+}
+
+impl Record {
+    /// The version that whoever is to read it has to understand.
+    pub const fn version(&self) -> BodyVersion {
+        match self {
+            Self::Membership(_) | Self::Control(_) | Self::Fence(_) => OLDEST_VERSION,
+            Self::Shards(_) => SHARDS_VERSION,
+        }
+    }
 }
 
 /// What operators and clients ask.
@@ -54,6 +82,8 @@ pub enum Request {
     Control(control::Request),
     /// Of the fence.
     Fence(fence::Request),
+    /// Of shards.
+    Shards(shards::Request),
 }
 
 /// What they are told.
@@ -65,32 +95,66 @@ pub enum Reply {
     Control(control::Reply),
     /// By the fence.
     Fence(fence::Reply),
+    /// By shards, or whoever owns one.
+    Shards(shards::Reply),
 }
 
 macro_rules! bodies {
-    ($newest:expr => $($type:ty),+) => {$(
+    ($($type:ty),+) => {$(
         impl Body for $type {
             const OLDEST: BodyVersion = OLDEST_VERSION;
-            const NEWEST: BodyVersion = $newest;
+            const NEWEST: BodyVersion = NEWEST_VERSION;
 
             fn encode(&self, version: BodyVersion, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-                match (OLDEST_VERSION..=$newest).contains(&version) {
+                match (self.version()..=NEWEST_VERSION).contains(&version) {
                     true => encode_value(self, limit, out),
                     false => Err(EncodeError::NotInVersion { version }),
                 }
             }
 
             fn decode(version: BodyVersion, bytes: &[u8]) -> Result<Self, DecodeError> {
-                let (found, oldest, newest) = (version, OLDEST_VERSION, $newest);
-                match (oldest..=newest).contains(&found) {
+                let (found, oldest, newest) = (version, OLDEST_VERSION, NEWEST_VERSION);
+                if !(oldest..=newest).contains(&found) {
+                    return Err(DecodeError::UnknownVersion { found, oldest, newest });
+                }
+                let body: Self = decode_value(bytes)?;
+                if body.version() > found {
+                    return Err(DecodeError::Malformed { length: bytes.len() });
+                }
+                Ok(body)
+            }
+        }
+    )+};
+}
+
+bodies!(Message, Record);
+
+macro_rules! local_bodies {
+    ($($type:ty),+) => {$(
+        impl Body for $type {
+            const OLDEST: BodyVersion = OLDEST_VERSION;
+            const NEWEST: BodyVersion = OLDEST_VERSION;
+
+            fn encode(&self, version: BodyVersion, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+                match version == OLDEST_VERSION {
+                    true => encode_value(self, limit, out),
+                    false => Err(EncodeError::NotInVersion { version }),
+                }
+            }
+
+            fn decode(version: BodyVersion, bytes: &[u8]) -> Result<Self, DecodeError> {
+                match version == OLDEST_VERSION {
                     true => decode_value(bytes),
-                    false => Err(DecodeError::UnknownVersion { found, oldest, newest }),
+                    false => Err(DecodeError::UnknownVersion {
+                        found: version,
+                        oldest: OLDEST_VERSION,
+                        newest: OLDEST_VERSION,
+                    }),
                 }
             }
         }
     )+};
 }
 
-// What a packet's envelope may say that its sender speaks.
-bodies!(NEWEST_VERSION => Message);
-bodies!(OLDEST_VERSION => Record, Request, Reply);
+// Between a client and the node beside it.
+local_bodies!(Request, Reply);

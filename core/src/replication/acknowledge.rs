@@ -19,6 +19,7 @@ impl<S: Service> Replica<S> {
             match what {
                 Unsynced::Promise(epoch) => self.durable_promise = epoch,
                 Unsynced::Entries(last) => self.durable = last,
+                Unsynced::Snapshot(at) => self.durable_snapshot = at,
             }
         }
         self.adopt_if_all_promised(step);
@@ -89,23 +90,28 @@ impl<S: Service> Replica<S> {
 
     /// Applies what is acknowledged, so much as one event may, and answers whoever waits for it (rule W6).
     pub(super) fn apply_some(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
-        let last = LogSequence(self.mark.0.min(self.applied.0 + self.settings.apply_max));
+        let last = LogSequence(self.mark.0.min(self.applied.0.saturating_add(self.settings.apply_max)));
         while self.applied < last {
-            let at = self.applied.next();
-            let entry = self.log.entry(at);
-            let answer = match entry {
-                Some(Entry::Command(command)) => Some(self.service.apply(command)),
-                Some(Entry::Start) => None,
-                None => panic!("entry {at} is acknowledged and not in the log"),
+            let next = self.applied.next();
+            let Some(block) = self.log.block_of(next).cloned() else {
+                panic!("entry {next} is acknowledged and not in the log");
             };
-            self.applied = at;
-            let pending = self.tenure.as_mut().map(|tenure| &mut tenure.pending);
-            let ticket = pending.and_then(|pending| pending.pop_front_if(|(waits_for, _)| *waits_for == at));
-            if let (Some((_, ticket)), Some(answer)) = (ticket, answer) {
-                self.answer(step, ticket, answer);
+            for entry in block.entries_from(next).take((last.0 - self.applied.0) as usize) {
+                self.apply(step, entry);
             }
         }
         self.stop_if_drained(step);
+    }
+
+    fn apply(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, entry: Entry<'_>) {
+        self.applied = self.applied.next();
+        let Entry::Command(command) = entry else { return };
+        let answer = self.service.apply(command);
+        let at = self.applied;
+        let pending = self.tenure.as_mut().map(|tenure| &mut tenure.pending);
+        if let Some((_, ticket)) = pending.and_then(|pending| pending.pop_front_if(|(waits_for, _)| *waits_for == at)) {
+            self.answer(step, ticket, answer);
+        }
     }
 
     /// Answers now, or when the view of the session is valid again (rule V2).

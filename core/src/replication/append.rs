@@ -9,7 +9,7 @@ use super::state::{Phase, Replica, Unsynced};
 use super::step::Step;
 use super::wire::{Message, Record};
 use crate::epoch::Epoch;
-use crate::machine::Sink;
+use crate::machine::{Ctx, Sink};
 use crate::shards::ReplicaId;
 use alloc::sync::Arc;
 
@@ -17,10 +17,31 @@ use alloc::sync::Arc;
 pub(super) const COMMAND_BYTES_MAX: usize = BLOCK_BYTES_MAX / 4;
 
 impl<S: Service> Replica<S> {
-    /// A client's command: into the next block, if this replica serves.
-    pub(super) fn submit(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, ticket: Ticket, command: &[u8]) {
-        if let Err(reply) = self.take_command(step, ticket, command) {
-            return step.push(Action::Reply { ticket, reply, not_after: None });
+    /// Clients' commands, each as [`Event::Submit`](super::Event::Submit) takes one, and in that order. Whoever has several
+    /// submits them at once, so that they share a block. The bytes are copied: the caller may use its buffer again, and a
+    /// command costs no allocation.
+    pub fn submit<'c>(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        commands: impl IntoIterator<Item = (Ticket, &'c [u8])>,
+        out: &mut impl Sink<Action<S::Answer>>,
+    ) {
+        let step = &mut Step::new(ctx, out);
+        self.take_commands(step, commands);
+        self.apply_some(step);
+        ctx.next_record = step.next_record;
+    }
+
+    /// Commands into the next block, if this replica serves.
+    pub(super) fn take_commands<'c>(
+        &mut self,
+        step: &mut Step<'_, impl Sink<Action<S::Answer>>>,
+        commands: impl IntoIterator<Item = (Ticket, &'c [u8])>,
+    ) {
+        for (ticket, command) in commands {
+            if let Err(reply) = self.take_command(step, ticket, command) {
+                step.push(Action::Reply { ticket, reply, not_after: None });
+            }
         }
         self.flush(step);
     }
@@ -77,12 +98,25 @@ impl<S: Service> Replica<S> {
     pub(super) fn write_block(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, block: Arc<Block>) {
         let (first, last) = (block.first().sequence, block.last().sequence);
         assert!(first > self.mark, "nobody cuts off what is acknowledged");
-        let is_of_cut = |what: &Unsynced| matches!(what, Unsynced::Entries(upto) if *upto >= first);
-        self.unsynced.retain(|(_, what)| !is_of_cut(what));
-        self.durable = self.durable.min(first.before());
+        self.forget_from(first);
+        self.overwrites(first);
         self.log.put(block.clone());
         let at = step.write(Record::Entries(block));
         self.unsynced.push_back((at, Unsynced::Entries(last)));
+    }
+
+    /// What is about to be cut off is not waited for any more. What is not durable rises along the log: where the last of
+    /// it stays, all of it does.
+    fn forget_from(&mut self, first: LogSequence) {
+        self.durable = self.durable.min(first.before());
+        let upto_of = |what: &Unsynced| match what {
+            Unsynced::Entries(upto) => Some(*upto),
+            Unsynced::Promise(_) | Unsynced::Snapshot(_) => None,
+        };
+        let last = self.unsynced.iter().rev().find_map(|(_, what)| upto_of(what));
+        if last >= Some(first) {
+            self.unsynced.retain(|(_, what)| upto_of(what) < Some(first));
+        }
     }
 
     /// An owner's entries, or its word on what is acknowledged.
@@ -119,7 +153,7 @@ impl<S: Service> Replica<S> {
 
     /// Whether the log has what stands before a peer's entries (rule L2). What a snapshot stands for is acknowledged, so
     /// that nobody's log differs there.
-    fn agrees_before(&self, before: Position, block: Option<&Block>) -> bool {
+    pub(super) fn agrees_before(&self, before: Position, block: Option<&Block>) -> bool {
         let base = self.log.base().sequence;
         let reaches_base = block.is_some_and(|block| block.last().sequence >= base);
         self.log.has(before) || (before.sequence < base && reaches_base)

@@ -6,6 +6,7 @@
 use super::position::{LogSequence, Position};
 use crate::epoch::Epoch;
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,7 @@ pub struct Block {
     is_start: bool,
     /// Where each entry ends in `bytes`.
     ends: Box<[u32]>,
+    #[serde(with = "crate::bytes")]
     bytes: Box<[u8]>,
 }
 
@@ -75,6 +77,11 @@ impl Block {
         Some(Entry::Command(&self.bytes[start..end]))
     }
 
+    /// The entries from that sequence on, none if it lies behind the block.
+    pub(super) fn entries_from(&self, first: LogSequence) -> impl Iterator<Item = Entry<'_>> {
+        (first.0.max(self.first.0)..=self.last().sequence.0).filter_map(|at| self.entry(LogSequence(at)))
+    }
+
     /// The first entries, up to that sequence, which must be in the block.
     pub(super) fn up_to(&self, last: LogSequence) -> Self {
         let ends: Box<[u32]> = self.ends[..=(last.0 - self.first.0) as usize].into();
@@ -88,6 +95,24 @@ impl Block {
         let cut = if skipped == 0 { 0 } else { self.ends[skipped - 1] };
         let ends = self.ends[skipped..].iter().map(|end| end - cut).collect();
         Self { first, ends, bytes: self.bytes[cut as usize..].into(), ..*self }
+    }
+
+    /// Blocks that follow one another under one epoch, and together are no larger than a block may be, as one.
+    pub(super) fn joined<'a>(blocks: impl Iterator<Item = &'a Arc<Self>> + Clone) -> Option<Self> {
+        let first = blocks.clone().next()?;
+        let mut ends = Vec::with_capacity(blocks.clone().map(|block| block.len()).sum());
+        let mut bytes = Vec::with_capacity(blocks.clone().map(|block| block.size()).sum());
+        for block in blocks {
+            let shift = bytes.len() as u32;
+            ends.extend(block.ends.iter().map(|end| end + shift));
+            bytes.extend_from_slice(&block.bytes);
+        }
+        Some(Self { ends: ends.into(), bytes: bytes.into(), ..**first })
+    }
+
+    /// Whether another one that follows this one may be joined with it.
+    pub(super) fn is_like(&self, next: &Self) -> bool {
+        self.epoch == next.epoch && !self.is_start && !next.is_start
     }
 
     /// Whether a peer's block is what a block must be.

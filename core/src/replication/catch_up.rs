@@ -18,12 +18,17 @@ impl<S: Service> Replica<S> {
         at_most: Position,
     ) {
         let agrees = self.log.at_most(at_most).sequence;
+        let base = self.log.base();
         let Some(tenure) = &mut self.tenure else { return };
         let is_ready = tenure.phase.start().is_some();
         let Some(peer) = tenure.peers.get_mut(&from).filter(|_| is_ready) else { return };
-        // An old one: what it holds it has said since.
-        if at_most.sequence < peer.held {
+        // An old one: what it holds it has said since, or it is being brought a snapshot.
+        if at_most.sequence < peer.held || peer.transfer.is_some() {
             return;
+        }
+        // What it lacks the log has no more (rule Z1). Above the base it is asked again, further down.
+        if at_most.sequence <= base.sequence && at_most != base {
+            return self.begin_transfer(step, from);
         }
         peer.restart_at(agrees.max(peer.held).next());
         self.feed(step, from);

@@ -5,6 +5,7 @@ use super::position::{LogSequence, Position};
 use super::service::Service;
 use super::state::Replica;
 use super::step::Step;
+use super::transfer::Transfer;
 use super::wire::Message;
 use crate::machine::Sink;
 use crate::shards::ReplicaId;
@@ -30,6 +31,8 @@ pub(super) struct Peer {
     pub(super) told: LogSequence,
     pub(super) retry_at: Option<Time>,
     pub(super) tell_at: Option<Time>,
+    /// The snapshot that it is brought; no entries meanwhile.
+    pub(super) transfer: Option<Transfer>,
 }
 
 /// A block under way.
@@ -45,6 +48,7 @@ impl Peer {
     pub(super) fn holds(&mut self, upto: LogSequence) {
         self.held = self.held.max(upto);
         self.next = self.next.max(self.held.next());
+        self.transfer.take_if(|transfer| transfer.at.sequence <= upto);
         while let Some(sent) = self.under_way.pop_front_if(|sent| sent.last <= upto) {
             self.bytes -= sent.bytes;
         }
@@ -80,18 +84,18 @@ impl<S: Service> Replica<S> {
         let (log, mark, settings) = (&self.log, self.mark, self.settings);
         let Some(tenure) = &mut self.tenure else { return };
         let (epoch, is_ready) = (tenure.epoch, tenure.phase.start().is_some());
-        let Some(peer) = tenure.peers.get_mut(&to).filter(|_| is_ready) else { return };
+        let Some(peer) = tenure.peers.get_mut(&to).filter(|peer| is_ready && peer.transfer.is_none()) else { return };
         while peer.next <= log.last().sequence
             && (peer.under_way.is_empty() || (peer.is_streaming && peer.bytes < settings.window_bytes))
         {
-            let Some(block) = log.block_of(peer.next) else { return };
+            let Some(block) = log.blocks_from(peer.next) else { return };
             let (first, last) = (block.first().sequence, block.last().sequence);
             let (before, bytes) = (log.before(first), block.size() as u64 + 1);
             peer.under_way.push_back(Sent { first, last, bytes });
             peer.bytes += bytes;
             (peer.next, peer.told, peer.tell_at) = (last.next(), mark, None);
             peer.retry_at.get_or_insert(step.now.saturating_add(settings.retry));
-            step.send(to, Message::Append { epoch, before, mark, block: Some(block.clone()) });
+            step.send(to, Message::Append { epoch, before, mark, block: Some(block) });
         }
     }
 

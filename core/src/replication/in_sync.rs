@@ -30,6 +30,7 @@ impl<S: Service> Replica<S> {
         if let Some(tenure) = &mut self.tenure {
             tenure.intention.take_if(|intention| intention.version == version);
         }
+        self.intended.take_if(|(_, intended, _)| *intended == version);
         self.meet_peers(step);
         self.acknowledge(step);
     }
@@ -97,6 +98,7 @@ impl<S: Service> Replica<S> {
             Change::Remove(remove) => ReplicationObservation::Dropped { node: remove.node },
         });
         tenure.intention = Some(Intention { version, change, again_at });
+        self.intended = Some((epoch, version, change));
         step.write(Record::Intended { epoch, version, change });
         step.push(Action::Propose { epoch, version, change });
     }

@@ -1,10 +1,14 @@
 //! The log in memory: blocks behind a base. What is durable of it, others know.
 
-use super::block::{Block, Entry};
+use super::block::{BLOCK_BYTES_MAX, BLOCK_ENTRIES_MAX, Block, Entry};
 use super::position::{LogSequence, Position};
 use crate::epoch::Epoch;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
+
+/// Entries and bytes of blocks that are sent as one, at most: joining larger ones gains nothing.
+const JOINED_ENTRIES_MAX: usize = BLOCK_ENTRIES_MAX / 4;
+const JOINED_BYTES_MAX: usize = BLOCK_BYTES_MAX / 4;
 
 /// Entries from behind the base on. Epochs never fall along a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -52,11 +56,33 @@ impl Log {
         self.block_of(at)?.entry(at)
     }
 
-    /// The block that an entry is in. O(log n).
+    /// The block that an entry is in. O(log n), and O(1) at the end.
     pub(super) fn block_of(&self, at: LogSequence) -> Option<&Arc<Block>> {
-        let next = self.blocks.partition_point(|block| block.first().sequence <= at);
-        let block = self.blocks.get(next.checked_sub(1)?)?;
+        // Nearly always it is the last one that is asked for.
+        let block = match self.blocks.back()? {
+            last if last.first().sequence <= at => last,
+            _ => {
+                let next = self.blocks.partition_point(|block| block.first().sequence <= at);
+                self.blocks.get(next.checked_sub(1)?)?
+            }
+        };
         (at <= block.last().sequence).then_some(block)
+    }
+
+    /// The block that an entry is in, and small ones behind it, as one: who catches up gets few large messages, however
+    /// the entries were written. One that stays alone is shared. O(log n + bytes).
+    pub(super) fn blocks_from(&self, at: LogSequence) -> Option<Arc<Block>> {
+        let start = self.blocks.partition_point(|block| block.last().sequence < at);
+        let first = self.blocks.get(start).filter(|block| block.first().sequence <= at)?;
+        let (mut entries, mut bytes) = (first.len(), first.size());
+        let is_joined = |block: &&Arc<Block>| {
+            (entries, bytes) = (entries + block.len(), bytes + block.size());
+            first.is_like(block) && entries <= JOINED_ENTRIES_MAX && bytes <= JOINED_BYTES_MAX
+        };
+        match self.blocks.range(start + 1..).take_while(is_joined).count() {
+            0 => Some(first.clone()),
+            more => Block::joined(self.blocks.range(start..=start + more)).map(Arc::new),
+        }
     }
 
     /// What stands before an entry that is in the log.
@@ -98,6 +124,36 @@ impl Log {
         self.cut_from(block.first().sequence);
         assert!(block.first().sequence == self.last().sequence.next(), "a block follows the entry before it");
         self.blocks.push_back(block);
+    }
+
+    /// Nothing but a snapshot.
+    pub(super) fn behind(base: Position) -> Self {
+        Self { base, blocks: VecDeque::new() }
+    }
+
+    /// Forgets the oldest blocks, those up to there, so many at most: the log then stands on the last of them. The newest
+    /// block stays: who is sent it says what it has. Whether any went.
+    pub(super) fn forget(&mut self, upto: LogSequence, blocks_max: usize) -> bool {
+        let before = self.base;
+        for _ in 0..blocks_max.min(self.blocks.len().saturating_sub(1)) {
+            let Some(block) = self.blocks.pop_front_if(|block| block.last().sequence <= upto) else { break };
+            self.base = block.last();
+        }
+        self.base != before
+    }
+
+    /// Stands on a snapshot of exactly that position, which is in the log. O(blocks that go).
+    pub(super) fn rebase(&mut self, base: Position) {
+        while self.blocks.pop_front_if(|block| block.last().sequence <= base.sequence).is_some() {}
+        if let Some(block) = self.blocks.pop_front_if(|block| block.first().sequence <= base.sequence) {
+            self.blocks.push_front(Arc::new(block.from(base.sequence.next())));
+        }
+        self.base = base;
+    }
+
+    /// Puts what follows behind it.
+    pub(super) fn join(&mut self, other: Self) {
+        other.blocks.into_iter().for_each(|block| self.put(block));
     }
 
     /// Drops all entries from that one on.

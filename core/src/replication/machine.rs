@@ -1,5 +1,6 @@
 //! What can happen to a replica, what it asks for, and the one dispatcher.
 
+use super::install::Piece;
 use super::observation::ReplicationObservation;
 use super::service::Service;
 use super::state::{Phase, Replica};
@@ -68,6 +69,9 @@ pub enum Event {
         /// To whom; nothing leaves it to the control group.
         to: Option<NodeId>,
     },
+    /// Write a bounded part of what is still needed of the records before this one. To be told again, when all that was
+    /// written is durable, and also when nothing was, until [`Replica::has_checkpoint`] says that nothing is left.
+    Checkpoint(Sequence),
     /// A deadline may have passed.
     Wake,
 }
@@ -140,24 +144,29 @@ impl<S: Service> Machine for Replica<S> {
 
     fn handle(&mut self, ctx: &mut Ctx<'_>, event: Event, out: &mut impl Sink<Action<S::Answer>>) {
         let step = &mut Step::new(ctx, out);
+        self.end_replay();
         match event {
             Event::Known(record) => self.learn(step, record),
             Event::Placed(replicas) => self.place(step, replicas),
             Event::View(until) => self.view(step, until),
-            Event::Submit { ticket, command } => self.submit(step, ticket, &command),
+            Event::Submit { ticket, command } => self.take_commands(step, [(ticket, &*command)]),
             Event::Read { ticket, query } => self.read(step, ticket, &query),
             Event::Message { from, message } => self.message(step, from, message),
             Event::Refused { version } => self.proposal_refused(step, version),
             Event::Durable(upto) => self.persisted(step, upto),
             Event::HandOver { to } => self.hand_over(step, to),
+            Event::Checkpoint(cut) => self.checkpoint(step, cut),
             Event::Wake => self.wake(step),
         }
         self.apply_some(step);
+        self.forget_entries(step);
+        self.go_on_with_transfers(step);
+        self.release_snapshot();
         ctx.next_record = step.next_record;
     }
 
     fn next_deadline(&self) -> Option<Time> {
-        if self.applied < self.mark {
+        if self.applied < self.mark || self.is_piece_wanted() {
             return Some(Time::ZERO);
         }
         let stopped = self.stopped.as_ref().map(|stopped| stopped.again_at);
@@ -165,7 +174,10 @@ impl<S: Service> Machine for Replica<S> {
         let phase = matches!(tenure.phase, Phase::Promising | Phase::Fetching { .. }).then_some(tenure.phase_ends);
         let intention = tenure.intention.as_ref().map(|intention| intention.again_at);
         let own = [phase, tenure.impatient_at, intention, tenure.drained_by];
-        let peers = tenure.peers.values().flat_map(|peer| [peer.retry_at, peer.tell_at]);
+        let peers = tenure.peers.values().flat_map(|peer| {
+            let transfer = peer.transfer.as_ref().map(|transfer| transfer.retry_at);
+            [peer.retry_at, peer.tell_at, transfer]
+        });
         own.into_iter().chain(peers).flatten().min()
     }
 }
@@ -176,12 +188,16 @@ impl<S: Service> Replica<S> {
         match message {
             Message::Promise { epoch } => self.promise(step, from, epoch),
             Message::Append { epoch, before, mark, block } => self.append(step, from, epoch, (before, mark, block)),
+            Message::Snapshot { epoch, at, number, is_last, bytes } => {
+                self.take_piece(step, from, epoch, Piece { at, number, is_last, bytes });
+            }
             Message::Fetch { epoch, after } => self.fetch(step, from, epoch, after),
             Message::Fenced { promised, .. } => self.fenced(step, promised),
             _ if self.tenure.as_ref().is_none_or(|tenure| tenure.epoch != message.epoch()) => {}
             Message::Promised { end, mark, .. } => self.promised_by(step, from, end, mark),
             Message::Held { upto, .. } => self.held_by(step, from, upto),
             Message::Differs { at_most, .. } => self.differs(step, from, at_most),
+            Message::SnapshotHeld { at, pieces, .. } => self.snapshot_held(step, from, at, pieces),
             Message::Fetched { before, block, .. } => self.fetched(step, from, before, block),
         }
     }
@@ -189,6 +205,7 @@ impl<S: Service> Replica<S> {
     fn wake(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
         self.wake_takeover(step);
         self.wake_peers(step);
+        self.wake_transfers(step);
         self.wake_set(step);
         self.wake_hand_over(step);
     }

@@ -12,6 +12,7 @@
 //! Invariants:
 //! - epochs never fall along a log, and nobody cuts it at or below `mark`;
 //! - the state above the log is that of exactly the first `applied` entries, all of them acknowledged;
+//! - the log begins with what is acknowledged and in a snapshot that is durable here;
 //! - a tenure's epoch is promised here, and is never begun twice.
 //!
 //! Absent on purpose: who owns what ([`shards`](crate::shards)), sessions and their views ([`lease`](crate::lease)), what
@@ -21,20 +22,26 @@ mod acknowledge;
 mod append;
 mod block;
 mod catch_up;
+mod checkpoint;
 mod flow;
+pub mod frozen;
 mod hand_over;
 mod in_sync;
+mod install;
 mod log;
 mod machine;
 mod observation;
 mod position;
 mod promise;
 pub mod registers;
+mod replay;
 mod service;
 mod settings;
+mod snapshot;
 mod state;
 mod step;
 mod takeover;
+mod transfer;
 mod wire;
 
 pub use block::{BLOCK_BYTES_MAX, BLOCK_ENTRIES_MAX, Block, Entry};
@@ -42,7 +49,7 @@ pub use log::Log;
 pub use machine::{Action, Event, Reply, Ticket};
 pub use observation::ReplicationObservation;
 pub use position::{LogSequence, Position};
-pub use service::Service;
+pub use service::{PIECE_BYTES_MAX, PieceError, Progress, Service};
 pub use settings::Settings;
 pub use state::{Replica, Standing};
 pub use wire::{Message, Record};

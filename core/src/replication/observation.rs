@@ -19,5 +19,7 @@ crate::observations! {
         Counter State Count "relaymesh_shard_removals_proposed_total" => Dropped { node: NodeId },
         /// A replica that holds everything is proposed as a member.
         Counter State Count "relaymesh_shard_additions_proposed_total" => CaughtUp { node: NodeId },
+        /// An owner's snapshot took the place of log and state.
+        Counter State Count "relaymesh_shard_snapshots_installed_total" => Installed { sequence: u64, pieces: u64 },
     }
 }

@@ -53,6 +53,7 @@ impl<S: Service> Replica<S> {
             return;
         }
         self.promised = epoch;
+        self.forget_incoming(epoch);
         let at = step.write(Record::Promised(epoch));
         self.unsynced.push_back((at, Unsynced::Promise(epoch)));
         self.fenced(step, epoch);

@@ -1,16 +1,22 @@
 //! Registers and counters: the service of the tests and of the model.
 
-use super::service::Service;
+use super::frozen::FrozenMap;
+use super::service::{PIECE_BYTES_MAX, PieceError, Progress, Service};
 use crate::codec::{decode_value, encode_value};
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
 use serde::{Deserialize, Serialize};
 
 /// Registers that there may be.
 pub const REGISTERS_MAX: usize = 65_536;
 /// Bytes of an encoded command or query.
 const COMMAND_BYTES: usize = 64;
+/// Bytes of an encoded register, at most, and of the length of a list.
+const REGISTER_BYTES: usize = 18;
+/// Registers that one step of a snapshot looks at.
+const VISIT_STEPS: usize = 8_192;
 
 /// What can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,9 +75,25 @@ pub enum Answer {
 }
 
 /// Registers by number.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default)]
 pub struct Registers {
-    values: BTreeMap<u64, u64>,
+    values: FrozenMap<u64, u64>,
+    /// The next piece of the snapshot being taken, as far as it has come.
+    piece: Vec<(u64, u64)>,
+}
+
+impl PartialEq for Registers {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+impl Eq for Registers {}
+
+impl Hash for Registers {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.values.hash(state);
+    }
 }
 
 impl Registers {
@@ -81,7 +103,7 @@ impl Registers {
     }
 
     fn write(&mut self, register: u64, value: u64) -> Answer {
-        if self.values.len() >= REGISTERS_MAX && !self.values.contains_key(&register) {
+        if self.values.live().len() >= REGISTERS_MAX && self.value(register).is_none() {
             return Answer::Full;
         }
         self.values.insert(register, value);
@@ -91,6 +113,7 @@ impl Registers {
 
 impl Service for Registers {
     type Answer = Answer;
+    type Reader = BTreeMap<u64, u64>;
 
     fn apply(&mut self, command: &[u8]) -> Answer {
         match decode_value(command) {
@@ -112,5 +135,57 @@ impl Service for Registers {
             Ok(Command::Read { register }) => Answer::Holds(self.value(register)),
             _ => Answer::Malformed,
         }
+    }
+    fn freeze(&mut self) {
+        self.values.freeze();
+        self.piece.clear();
+    }
+
+    fn next_piece(&mut self, limit: usize) -> Progress {
+        let room = (limit.min(PIECE_BYTES_MAX) / REGISTER_BYTES).saturating_sub(1).max(1);
+        let (piece, mut is_full) = (&mut self.piece, false);
+        let is_last = self.values.visit(VISIT_STEPS, |register, value| {
+            is_full = piece.len() >= room;
+            if !is_full {
+                piece.push((*register, *value));
+            }
+            !is_full
+        });
+        if !is_full && !is_last {
+            return Progress::Busy;
+        }
+        let mut bytes = vec![];
+        let encoded = encode_value(piece, PIECE_BYTES_MAX, &mut bytes);
+        assert!(encoded.is_ok(), "so many registers fit");
+        piece.clear();
+        Progress::Piece { bytes, is_last }
+    }
+
+    fn thaw(&mut self) {
+        self.values.thaw();
+        self.piece.clear();
+    }
+
+    fn take_piece(reader: &mut BTreeMap<u64, u64>, piece: &[u8]) -> Result<(), PieceError> {
+        let length = piece.len();
+        let malformed = PieceError::Malformed { length };
+        if length > PIECE_BYTES_MAX {
+            return Err(malformed);
+        }
+        let registers: Vec<(u64, u64)> = decode_value(piece).map_err(|_| malformed)?;
+        let keys = || registers.iter().map(|(register, _)| *register);
+        let last = reader.last_key_value().map(|(register, _)| *register);
+        if !keys().is_sorted_by(|a, b| a < b) || keys().next().zip(last).is_some_and(|(first, last)| first <= last) {
+            return Err(PieceError::OutOfOrder);
+        }
+        if reader.len() + registers.len() > REGISTERS_MAX {
+            return Err(PieceError::TooMany { limit: REGISTERS_MAX });
+        }
+        reader.extend(registers);
+        Ok(())
+    }
+
+    fn finish(reader: BTreeMap<u64, u64>) -> Result<Self, PieceError> {
+        Ok(Self { values: reader.into(), piece: vec![] })
     }
 }

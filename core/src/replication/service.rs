@@ -1,16 +1,86 @@
-//! The state above the log: what commands mean.
+//! The state above the log: what commands mean, and how it is cut into the pieces of a snapshot.
 
+use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::hash::Hash;
+use serde::Serialize;
+
+/// Bytes of one piece of a snapshot, at most.
+pub const PIECE_BYTES_MAX: usize = 64 << 10;
 
 /// A deterministic state machine: equal commands in equal order give equal states and answers on every machine.
+///
+/// A snapshot of it is taken in bounded steps while commands go on being applied. Two services with equal contents are
+/// equal, and hash alike, whether or not a snapshot is being taken; a clone goes on with it like the original.
 pub trait Service: Clone + Debug + Default + PartialEq + Eq + Hash {
     /// What a command or a query comes to.
-    type Answer: Clone + Debug + PartialEq + Eq + Hash;
+    type Answer: Clone + Debug + PartialEq + Eq + Hash + Serialize;
+
+    /// A state that is being put together from pieces. Within the bounds that the state itself has.
+    type Reader: Clone + Debug + Default + PartialEq + Eq + Hash;
 
     /// Takes the next acknowledged command. Total: one that makes no sense is answered so, and changes nothing.
     fn apply(&mut self, command: &[u8]) -> Self::Answer;
 
     /// Answers a query; changes nothing.
     fn read(&self, query: &[u8]) -> Self::Answer;
+
+    /// Begins a snapshot of what the state is now; one being taken is given up. O(1).
+    fn freeze(&mut self);
+
+    /// Goes on with the snapshot begun last. Bounded work; what the pieces are depends on the frozen state and on `limit`
+    /// alone, so that two snapshots of one state have the same ones.
+    fn next_piece(&mut self, limit: usize) -> Progress;
+
+    /// Gives up the snapshot being taken, if there is one.
+    fn thaw(&mut self);
+
+    /// Takes the next piece. Bounded work.
+    ///
+    /// # Errors
+    /// [`PieceError`] when it cannot follow those taken before. The reader is as it was.
+    fn take_piece(reader: &mut Self::Reader, piece: &[u8]) -> Result<(), PieceError>;
+
+    /// The state of which all pieces have been taken. O(1).
+    ///
+    /// # Errors
+    /// [`PieceError::Incomplete`] when something is missing.
+    fn finish(reader: Self::Reader) -> Result<Self, PieceError>;
+}
+
+/// What one step of taking a snapshot came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The next piece. A snapshot has one at least.
+    Piece {
+        /// At most `limit` of them, and never more than [`PIECE_BYTES_MAX`].
+        bytes: Vec<u8>,
+        /// No other follows; the snapshot is taken.
+        is_last: bool,
+    },
+    /// None yet: the step has looked at as much as one may.
+    Busy,
+}
+
+/// Why a piece of a snapshot was refused. Nothing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PieceError {
+    /// The bytes are no piece.
+    #[error("{length} bytes are no piece of a snapshot")]
+    Malformed {
+        /// How many bytes.
+        length: usize,
+    },
+    /// It does not begin behind where the one before ended.
+    #[error("a piece does not follow the one before it")]
+    OutOfOrder,
+    /// The state would have more than it may have.
+    #[error("a snapshot holds more than the {limit} entries that a state may have")]
+    TooMany {
+        /// How many it may have.
+        limit: usize,
+    },
+    /// All pieces together are less than a state.
+    #[error("a snapshot ended early")]
+    Incomplete,
 }

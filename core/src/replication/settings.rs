@@ -1,5 +1,6 @@
 //! Spans and bounds of a replica, each with its unit.
 
+use super::service::PIECE_BYTES_MAX;
 use crate::time::Duration;
 
 /// How long a replica waits, and how much it keeps under way.
@@ -25,6 +26,12 @@ pub struct Settings {
     pub apply_max: u64,
     /// Entries that stay in the log behind a snapshot, for followers that lag a little.
     pub tail_entries: u64,
+    /// Bytes of one piece of a snapshot.
+    pub piece_bytes: usize,
+    /// Pieces of a snapshot that may be under way to one follower, beyond those it has.
+    pub pieces_ahead: u32,
+    /// A snapshot under way of which nothing was heard for so long is given up, at either end.
+    pub snapshot_wait: Duration,
 }
 
 impl Settings {
@@ -47,6 +54,9 @@ impl Default for Settings {
             pending_max: 65_536,
             apply_max: 16_384,
             tail_entries: 65_536,
+            piece_bytes: PIECE_BYTES_MAX,
+            pieces_ahead: 8,
+            snapshot_wait: Duration::from_secs(5),
         }
     }
 }

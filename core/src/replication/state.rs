@@ -1,19 +1,24 @@
 //! What a replica is made of.
 
 use super::block::Open;
+use super::checkpoint::Checkpoint;
 use super::flow::Peer;
+use super::install::Incoming;
 use super::log::Log;
 use super::machine::Ticket;
 use super::position::{LogSequence, Position};
+use super::replay::Replaying;
 use super::service::Service;
 use super::settings::Settings;
-use super::wire::Record;
+use super::snapshot::Snapshot;
 use crate::epoch::Epoch;
 use crate::identity::{Incarnation, NodeId};
 use crate::record::Sequence;
-use crate::shards::{Change, ReplicaId, ShardRecord};
+use crate::shards::{Change, Kept, ReplicaId, ShardRecord};
 use crate::time::Time;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use serde::{Deserialize, Serialize};
 
 /// One replica of one shard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,15 +52,28 @@ pub struct Replica<S: Service> {
     pub(super) view: Option<Time>,
     /// Answers that wait for that view.
     pub(super) answers: VecDeque<(Ticket, S::Answer)>,
+    /// The newest change that this store has proposed, or is about to, until what came of it is known (rule I6).
+    pub(super) intended: Option<(Epoch, u64, Change)>,
+    /// The snapshot being taken, or kept.
+    pub(super) snapshot: Option<Snapshot>,
+    /// The own snapshot that is durable is of that entry.
+    pub(super) durable_snapshot: LogSequence,
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// An owner's snapshot, half of it.
+    pub(super) incoming: Option<Incoming<S>>,
+    /// Until the first event.
+    pub(super) replaying: Option<Box<Replaying<S>>>,
 }
 
-/// What an owner waits for its own disk with (rules P2, W3).
+/// What waits for the own disk (rules P2, W3, Z4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Unsynced {
     /// A promise.
     Promise(Epoch),
     /// Entries, up to that one.
     Entries(LogSequence),
+    /// The own snapshot of that entry, all of it (rule Z4).
+    Snapshot(LogSequence),
 }
 
 /// One process's time as owner, under one epoch.
@@ -122,7 +140,7 @@ pub(super) struct Stopped {
 }
 
 /// What a replica is to its shard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Standing {
     /// It follows.
     Follower,
@@ -152,26 +170,35 @@ impl<S: Service> Replica<S> {
             stopped: None,
             view: None,
             answers: VecDeque::new(),
+            intended: None,
+            snapshot: None,
+            durable_snapshot: LogSequence(0),
+            checkpoint: None,
+            incoming: None,
+            replaying: None,
         }
     }
 
-    /// Takes back a record of the journal, in the order in which they were written.
-    pub fn replay(&mut self, record: Record) {
-        match record {
-            Record::Promised(epoch) => (self.promised, self.durable_promise) = (epoch, epoch),
-            Record::Entries(block) => {
-                self.log.put(block);
-                self.durable = self.log.last().sequence;
-            }
-            Record::Known(record) => self.record = Some(*record),
-            // For recoveries of the whole (rule Y2); a restarted process has proposed nothing.
-            Record::Intended { .. } => {}
-        }
+    /// The journal is read: this process speaks for the replica from now on.
+    pub fn begin(&mut self, process: Incarnation) {
+        self.process = process;
     }
 
     /// Which replica this is.
     pub fn id(&self) -> ReplicaId {
         self.process.into()
+    }
+
+    /// What it has kept, for a recovery of the whole (rule Y1). To be told when all that was written is durable.
+    pub fn kept(&self) -> Kept {
+        Kept {
+            replica: self.id(),
+            process: self.process,
+            promised: self.promised,
+            record: self.record.clone(),
+            intended: self.intended,
+            end: self.log.last(),
+        }
     }
 
     /// What it is to its shard.
@@ -193,6 +220,11 @@ impl<S: Service> Replica<S> {
         self.record.as_ref()
     }
 
+    /// The newest change that this store has proposed and that may have committed for all it knows (rule Y2).
+    pub fn intended(&self) -> Option<(Epoch, u64, Change)> {
+        self.intended
+    }
+
     /// The log.
     pub fn log(&self) -> &Log {
         &self.log
@@ -201,6 +233,11 @@ impl<S: Service> Replica<S> {
     /// Entries up to there are known to be acknowledged.
     pub fn mark(&self) -> LogSequence {
         self.mark
+    }
+
+    /// Entries up to there are in the state.
+    pub fn applied(&self) -> LogSequence {
+        self.applied
     }
 
     /// The state that the acknowledged entries amount to.

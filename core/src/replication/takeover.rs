@@ -20,11 +20,17 @@ use alloc::sync::Arc;
 impl<S: Service> Replica<S> {
     /// The control group's newest word on the shard.
     pub(super) fn learn(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, record: Box<ShardRecord>) {
+        if record.is_void {
+            // What was known before is what a recovery goes by (rule Y1).
+            self.stopped = None;
+            return self.step_down(step);
+        }
         if self.record.as_ref().is_some_and(|known| !record.is_newer_than(known)) {
             return;
         }
         step.write(Record::Known(record.clone()));
         let (epoch, is_own) = (record.epoch, record.is_owned_by(self.process));
+        self.intended.take_if(|(_, version, _)| *version < record.version);
         self.record = Some(*record);
         self.stopped.take_if(|stopped| stopped.epoch != epoch || !is_own);
         match self.tenure.as_ref().map(|tenure| tenure.epoch) {
@@ -142,17 +148,27 @@ impl<S: Service> Replica<S> {
         before: Position,
         block: Option<Arc<Block>>,
     ) {
-        let Some(tenure) = &mut self.tenure else { return };
-        let Phase::Fetching { from: source, upto } = tenure.phase else { return };
+        let phase = self.tenure.as_ref().map(|tenure| tenure.phase);
+        let Some(Phase::Fetching { from: source, upto }) = phase else { return };
         let is_sound = |block: &Arc<Block>| {
             block.is_sound()
                 && block.first().sequence.before() == before.sequence
                 && block.first().epoch >= before.epoch
                 && block.last() <= upto
         };
-        let Some(block) = block.filter(|block| source == from && is_sound(block) && self.log.has(before)) else {
+        if source != from {
             return;
+        }
+        let Some(block) = block else {
+            // Both are members, and what a log begins with is acknowledged: never, unless a recovery put them together.
+            // It goes on without this one's log when the time is over.
+            let reason = "has nothing of the log that is adopted";
+            return step.observe(ReplicationObservation::Rejected { from: from.node, reason });
         };
+        if !is_sound(&block) || !self.agrees_before(before, Some(&block)) {
+            return;
+        }
+        let Some(tenure) = &mut self.tenure else { return };
         tenure.phase_ends = step.now.saturating_add(self.settings.takeover_wait);
         let (epoch, after) = (tenure.epoch, block.last().sequence);
         if let Err(reason) = self.take_block(step, block) {

@@ -74,6 +74,28 @@ pub enum Message {
         /// The entries; nothing when there are none, or no more in the log.
         block: Option<Arc<Block>>,
     },
+    /// A piece of a snapshot of the owner's state (rules Z1 to Z3).
+    Snapshot {
+        /// The owner's.
+        epoch: Epoch,
+        /// The last entry whose effect is in it.
+        at: Position,
+        /// Which piece, from 0.
+        number: u32,
+        /// No other follows.
+        is_last: bool,
+        /// The piece, for the state above the log.
+        bytes: Arc<[u8]>,
+    },
+    /// So many of that snapshot's first pieces are durable here, or none any more.
+    SnapshotHeld {
+        /// The owner's.
+        epoch: Epoch,
+        /// Which snapshot.
+        at: Position,
+        /// How many.
+        pieces: u32,
+    },
 }
 
 impl Message {
@@ -87,7 +109,9 @@ impl Message {
             | Self::Held { epoch, .. }
             | Self::Differs { epoch, .. }
             | Self::Fetch { epoch, .. }
-            | Self::Fetched { epoch, .. } => *epoch,
+            | Self::Fetched { epoch, .. }
+            | Self::Snapshot { epoch, .. }
+            | Self::SnapshotHeld { epoch, .. } => *epoch,
         }
     }
 
@@ -118,4 +142,19 @@ pub enum Record {
         /// Which change.
         change: Change,
     },
+    /// A piece of a snapshot. All of them together stand for the entries up to `at`, and an owner's for the whole log.
+    Snapshot {
+        /// Under which epoch an owner sent it; nothing for one of the replica's own making.
+        origin: Option<Epoch>,
+        /// The last entry whose effect is in it.
+        at: Position,
+        /// Which piece, from 0.
+        number: u32,
+        /// With this one it is whole.
+        is_last: bool,
+        /// The piece.
+        bytes: Arc<[u8]>,
+    },
+    /// These entries are in the log, written again for a checkpoint; what stands behind them stays.
+    Kept(Arc<Block>),
 }

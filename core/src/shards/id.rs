@@ -2,6 +2,8 @@
 
 use crate::control::state::Name;
 use crate::identity::{Incarnation, NodeId, StoreIncarnation};
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -52,4 +54,11 @@ pub fn weight(shard: &ShardId, node: NodeId) -> u64 {
     let mut weight = [0; 8];
     weight.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
     u64::from_le_bytes(weight)
+}
+
+/// The replicas that suit a shard best, so many of them. They are on different nodes. O(n log n).
+pub fn best(shard: &ShardId, from: impl Iterator<Item = ReplicaId>, count: usize) -> BTreeSet<ReplicaId> {
+    let mut ranked: Vec<(u64, ReplicaId)> = from.map(|replica| (weight(shard, replica.node), replica)).collect();
+    ranked.sort_unstable_by(|one, other| other.cmp(one));
+    ranked.into_iter().take(count).map(|(_, replica)| replica).collect()
 }

@@ -4,13 +4,18 @@
 //! the replicas that hold all that is acknowledged. The record is changed by committed entries only, and every node has a
 //! copy. What is written in a shard, and when it counts, is [`replication`](crate::replication)'s.
 //!
-//! Absent on purpose: where a shard should be, and moving it.
+//! The [`Host`](host::Host) is what a node has of them: its replicas, and the way of a request to an owner.
+//!
+//! Absent on purpose: moving a shard for the sake of balance.
 
+pub mod host;
 mod id;
 mod record;
 
-pub use id::{ReplicaId, SHARDS_PER_NAMESPACE_MAX, ShardId, weight};
-pub use record::{Change, ChangeRefused, IN_SYNC_MAX, Kept, LogEnd, RebuildRefused, ShardRecord, newest_kept, rebuilt};
+pub use id::{ReplicaId, SHARDS_PER_NAMESPACE_MAX, ShardId, best, weight};
+pub use record::{
+    COPIES_MAX, Change, ChangeRefused, IN_SYNC_MAX, Kept, LogEnd, RebuildRefused, ShardRecord, newest_kept, rebuilt,
+};
 
 #[cfg(test)]
 mod tests;

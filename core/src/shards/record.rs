@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// Replicas in one set, at most.
 pub const IN_SYNC_MAX: usize = 8;
+/// Replicas that a shard may be meant to have: one less, so that another can come in before one goes out.
+pub const COPIES_MAX: u8 = IN_SYNC_MAX as u8 - 1;
 
 /// What the control group knows of a shard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,6 +28,10 @@ pub struct ShardRecord {
     pub in_sync: BTreeSet<ReplicaId>,
     /// The set is never smaller than this.
     pub minimum: u8,
+    /// Replicas that there are to be.
+    pub copies: u8,
+    /// How many shards its namespace has, for ever.
+    pub of: u32,
     /// A recovery has voided the set: nothing is granted until it is rebuilt (rule Y1).
     pub is_void: bool,
 }
@@ -67,6 +73,9 @@ impl Change {
 /// Why a transition was refused. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum ChangeRefused {
+    /// Such a namespace there cannot be.
+    #[error("a namespace has 1 to {shards_max} shards, and at most {copies_max} copies of each, not fewer than the minimum", shards_max = super::SHARDS_PER_NAMESPACE_MAX, copies_max = COPIES_MAX)]
+    BadShape,
     /// Only the owner changes the set or hands over (rule I1).
     #[error("not the owner of the shard; follow the record")]
     NotOwner,
@@ -126,9 +135,16 @@ impl ShardRecord {
         minimum: u8,
     ) -> Result<Self, ChangeRefused> {
         let epoch = Epoch { cluster, lease: 0 };
-        let record = Self { epoch, version, owner: None, in_sync, minimum: minimum.max(1), is_void: false };
+        let (minimum, copies) = (minimum.max(1), (in_sync.len() as u8).max(minimum));
+        let record = Self { epoch, version, owner: None, in_sync, minimum, copies, of: 1, is_void: false };
         record.check()?;
         Ok(record)
+    }
+
+    /// The same as one of so many shards, of which there are to be so many replicas.
+    #[must_use]
+    pub fn shaped(self, of: u32, copies: u8) -> Self {
+        Self { of, copies: copies.max(self.minimum), ..self }
     }
 
     /// Whether the set is one that a record may have: large enough, small enough, no node twice.
@@ -333,6 +349,8 @@ pub fn rebuilt(
         owner: Some(highest.process),
         in_sync,
         minimum: newest.minimum,
+        copies: newest.copies,
+        of: newest.of,
         is_void: false,
     };
     record.check()?;

@@ -3,7 +3,7 @@
 use crate::world::{NODES, Plant, Shard, World, node_of, process, replica};
 use relaymesh_core::epoch::Epoch;
 use relaymesh_core::record::Sequence;
-use relaymesh_core::replication::{Event, LogSequence, Message, Record, Replica, Settings, Standing};
+use relaymesh_core::replication::{Event, LogSequence, Message, Position, Record, Replica, Settings, Standing};
 use relaymesh_core::shards::Change;
 use relaymesh_core::time::Time;
 
@@ -17,9 +17,21 @@ impl Shard {
         }
     }
 
-    /// U3: the age of what others hold is not looked at.
-    pub(crate) fn fake_message(&self, world: &World, to: usize, message: Message) -> Message {
+    /// U3: the age of what others hold is not looked at. Z2, Z3: a snapshot is not what it says.
+    pub(crate) fn fake_message(&self, world: &World, (from, to): (usize, usize), message: Message) -> Message {
         match message {
+            Message::Snapshot { epoch, mut at, number, is_last, bytes }
+                if self.plant == Some(Plant::SnapshotTooHigh) =>
+            {
+                let sequence = at.sequence.next();
+                if let Some(named) = world.nodes[from].replica.log().epoch_at(sequence) {
+                    at = Position { epoch: named, sequence };
+                }
+                Message::Snapshot { epoch, at, number, is_last, bytes }
+            }
+            Message::Snapshot { epoch, at, number, bytes, .. } if self.plant == Some(Plant::HalfInstalled) => {
+                Message::Snapshot { epoch, at, number, is_last: true, bytes }
+            }
             Message::Promised { epoch, mut end, mark } if self.plant == Some(Plant::LongestLog) => {
                 let own = world.nodes[to].replica.log().last();
                 end.epoch = if end.sequence > own.sequence { epoch } else { Epoch::default() };

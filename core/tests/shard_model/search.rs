@@ -13,9 +13,10 @@ pub(crate) const NAMES: &str = "Names: an entry of one name is the same everywhe
 pub(crate) const ONE_OWNER: &str = "One owner: at most one process acknowledges at an epoch";
 pub(crate) const NO_OLDER: &str = "LEASE-3: nothing older is accepted after something newer was promised";
 pub(crate) const LINEARIZABLE: &str = "Linearizable: what clients are told could have been told by one machine";
+pub(crate) const STATE: &str = "State: what the first entries amount to is the same everywhere";
 /// Not a promise: shows that a search has been where it should.
 const REACHED: &str = "the last owner serves, and all commands are acknowledged";
-const ALL: [&str; 6] = [TASK_1, PREFIX, NAMES, ONE_OWNER, NO_OLDER, LINEARIZABLE];
+const ALL: [&str; 7] = [TASK_1, PREFIX, NAMES, ONE_OWNER, NO_OLDER, LINEARIZABLE, STATE];
 
 impl Model for Shard {
     type State = World;
@@ -52,6 +53,11 @@ impl Model for Shard {
             if used.crashes < self.crashes && self.frail.contains(&node) {
                 steps.extend((0..=own.unsynced.len()).map(|keeps| Step::Crash { node, keeps }));
             }
+            let is_done = own.cut.is_some_and(|(name, _)| own.replica.has_checkpoint(name));
+            let may_begin = used.checkpoints < self.checkpoints && self.trimmers.contains(&node);
+            if own.cut.map_or(may_begin, |_| !is_done) {
+                steps.push(Step::Checkpoint { node });
+            }
             if used.wakes < self.wakes && own.replica.next_deadline().is_some_and(|at| at == Time::ZERO) {
                 steps.push(Step::Wake { node });
             }
@@ -83,6 +89,7 @@ impl Model for Shard {
             Step::Lapse { node } => self.lapse(&mut world, node),
             Step::Commit { proposal } => self.commit(&mut world, proposal),
             Step::Grant { node } => self.grant(&mut world, node),
+            Step::Checkpoint { node } => self.checkpoint(&mut world, node),
             Step::Bump => self.bump(&mut world),
             Step::Recover => self.recover(&mut world),
             Step::Wake { node } => {
@@ -114,6 +121,7 @@ impl Model for Shard {
             Property::always(ONE_OWNER, |_, world: &World| !world.seen.are_two_owners),
             Property::always(NO_OLDER, |_, world: &World| !world.seen.is_older_accepted),
             Property::always(LINEARIZABLE, |_, world: &World| !world.seen.is_not_linear),
+            Property::always(STATE, |_, world: &World| !world.seen.are_two_states),
             Property::sometimes(REACHED, |model: &Self, world: &World| {
                 let used = &world.used;
                 if model.recoveries > 0 {
@@ -122,7 +130,8 @@ impl Model for Shard {
                 }
                 let is_last = used.grants >= model.grants && used.appends >= model.appends;
                 let entries = usize::from(1 + model.grants + model.appends);
-                is_last && world.seen.acknowledged.len() >= entries && used.crashes == model.crashes
+                let is_trimmed = used.checkpoints == model.checkpoints;
+                is_last && is_trimmed && world.seen.acknowledged.len() >= entries && used.crashes == model.crashes
             }),
         ];
         let is_looked_at = |promise: &Property<Self>| {
@@ -140,22 +149,26 @@ fn pairs<'a>(nodes: &'a [&'a Node]) -> impl Iterator<Item = (&'a Node, &'a Node)
 fn has_acknowledged(world: &World, node: &Node) -> bool {
     let Standing::Serving(epoch) = node.replica.standing() else { return true };
     let earlier = world.seen.acknowledged.values().filter(|(_, at)| *at <= epoch);
-    earlier.into_iter().all(|(position, _)| node.replica.log().has(*position))
+    let log = node.replica.log();
+    // What the log begins with was looked at while it was there.
+    earlier.into_iter().all(|(position, _)| log.has(*position) || position.sequence < log.base().sequence)
 }
 
 fn agree(a: &Node, b: &Node) -> bool {
     let marks = a.replica.mark().max(b.replica.mark());
     let (a, b) = (a.replica.log(), b.replica.log());
-    (1..=marks.0).map(LogSequence).all(|at| a.epoch_at(at) == b.epoch_at(at) && a.entry(at) == b.entry(at))
+    let base = a.base().sequence.max(b.base().sequence);
+    (base.0 + 1..=marks.0).map(LogSequence).all(|at| a.epoch_at(at) == b.epoch_at(at) && a.entry(at) == b.entry(at))
 }
 
 fn are_named_alike(a: &Node, b: &Node) -> bool {
     let (a, b) = (a.replica.log(), b.replica.log());
+    let base = a.base().sequence.max(b.base().sequence);
     let common = a.last().sequence.min(b.last().sequence);
     let is_same = |at: LogSequence| a.epoch_at(at) == b.epoch_at(at) && a.entry(at) == b.entry(at);
     let same_name = |at: &LogSequence| a.epoch_at(*at) == b.epoch_at(*at);
-    let last_alike = (1..=common.0).rev().map(LogSequence).find(same_name);
-    last_alike.is_none_or(|last| (1..=last.0).map(LogSequence).all(is_same))
+    let last_alike = (base.0 + 1..=common.0).rev().map(LogSequence).find(same_name);
+    last_alike.is_none_or(|last| (base.0 + 1..=last.0).map(LogSequence).all(is_same))
 }
 
 impl Shard {

@@ -19,6 +19,8 @@ use std::sync::Arc;
 
 pub(crate) const NODES: usize = 3;
 const REGISTER: u64 = 7;
+/// Names a submission whose answer is not looked at.
+const NOBODYS: Ticket = Ticket(0);
 
 /// What is explored, and how far.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,10 @@ pub(crate) struct Shard {
     pub(crate) bumps: u8,
     /// Requests to hand the shard over.
     pub(crate) hand_overs: u8,
+    /// Checkpoints, behind which journals and logs are cut.
+    pub(crate) checkpoints: u8,
+    /// Whose.
+    pub(crate) trimmers: &'static [usize],
     /// Answers arrive at once; what is asked and appended may still be under way for any time.
     pub(crate) is_prompt: bool,
     /// Packets may arrive any number of times.
@@ -98,12 +104,22 @@ pub(crate) enum Plant {
     OwnerRestarts,
     /// Y1: a recovery believes the record of a backup.
     BackupBelieved,
+    /// Z2: a snapshot is named one entry too high.
+    SnapshotTooHigh,
+    /// Z3: half a snapshot is installed.
+    HalfInstalled,
+    /// Z4: what is before the cut goes before the snapshot is durable.
+    CutNotDurable,
 }
 
 /// A step of a prelude.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
     Submit(usize),
+    /// A command on another register, whose answer nobody looks at.
+    SubmitOther(usize),
+    /// A whole checkpoint.
+    Checkpoint(usize),
     Grant(usize),
     Learn(usize),
     Wake(usize),
@@ -150,6 +166,10 @@ pub(crate) enum Step {
     HandOver {
         node: usize,
     },
+    /// A checkpoint begins, or goes on.
+    Checkpoint {
+        node: usize,
+    },
     Bump,
     Recover,
 }
@@ -187,6 +207,8 @@ pub(crate) struct Node {
     /// How many records it has learned.
     pub(crate) known: usize,
     pub(crate) has_view: bool,
+    /// The checkpoint under way: its name, and how many records are before the cut.
+    pub(crate) cut: Option<(Sequence, usize)>,
     /// For plants: who is said to hold whatever somebody holds.
     pub(crate) faked: Option<usize>,
 }
@@ -213,6 +235,7 @@ pub(crate) struct Used {
     pub(crate) recoveries: u8,
     pub(crate) bumps: u8,
     pub(crate) hand_overs: u8,
+    pub(crate) checkpoints: u8,
 }
 
 pub(crate) type History = LinearizabilityTester<u64, Register<Option<u64>>>;
@@ -230,6 +253,9 @@ pub(crate) struct Seen {
     pub(crate) is_older_accepted: bool,
     pub(crate) history: History,
     pub(crate) is_not_linear: bool,
+    /// What the first entries amount to, where checkpoints are looked at.
+    pub(crate) states: BTreeMap<LogSequence, Registers>,
+    pub(crate) are_two_states: bool,
 }
 
 pub(crate) fn process(node: usize, boot: u64) -> Incarnation {
@@ -258,9 +284,10 @@ impl Node {
             Standing::TakingOver(epoch) | Standing::Serving(epoch) => Some(epoch),
         };
         match message {
-            Message::Promise { epoch } | Message::Append { epoch, .. } | Message::Fetch { epoch, .. } => {
-                *epoch < promised && self.replica.promised() == promised
-            }
+            Message::Promise { epoch }
+            | Message::Append { epoch, .. }
+            | Message::Fetch { epoch, .. }
+            | Message::Snapshot { epoch, .. } => *epoch < promised && self.replica.promised() == promised,
             answer => Some(answer.epoch()) != tenure && answer.epoch() <= promised,
         }
     }
@@ -275,6 +302,9 @@ fn settings() -> Settings {
         retry: Duration::MAX,
         tell: Duration::MAX,
         pipeline_blocks: 2,
+        tail_entries: 0,
+        // One register each.
+        piece_bytes: 36,
         ..Settings::default()
     }
 }
@@ -349,6 +379,8 @@ impl Shard {
             reachable: &[],
             bumps: 0,
             hand_overs: 0,
+            checkpoints: 0,
+            trimmers: &[0, 1, 2],
             is_prompt: false,
             is_repeated: false,
             is_slow: false,
@@ -377,6 +409,7 @@ impl Shard {
                 held: vec![],
                 known: 0,
                 has_view: false,
+                cut: None,
                 faked: None,
             })
         };
@@ -389,6 +422,8 @@ impl Shard {
             is_older_accepted: false,
             history: LinearizabilityTester::new(Register(None)),
             is_not_linear: false,
+            states: BTreeMap::new(),
+            are_two_states: false,
         };
         let mut world = World {
             nodes: (0..NODES).map(node).collect(),
@@ -419,6 +454,16 @@ impl Shard {
     fn act(&self, world: &mut World, act: Act) {
         match act {
             Act::Submit(node) => self.submit(world, node),
+            Act::SubmitOther(node) => {
+                let command = Command::Write { register: REGISTER + 1, value: 1 }.to_bytes().into();
+                self.tell(world, node, Event::Submit { ticket: NOBODYS, command });
+            }
+            Act::Checkpoint(node) => {
+                self.checkpoint(world, node);
+                while world.nodes[node].cut.is_some() {
+                    self.checkpoint(world, node);
+                }
+            }
             Act::Grant(node) => self.grant(world, node),
             Act::Learn(node) => self.learn(world, node),
             Act::Wake(node) => self.tell(world, node, Event::Wake),
@@ -482,6 +527,7 @@ impl Shard {
             }
         }
         self.watch(world, node);
+        self.trim(world, node);
         self.fake_own(world, node);
         if world.nodes[node].unsynced.is_empty() {
             self.open_gate(world, node);
@@ -494,7 +540,7 @@ impl Shard {
         let own = world.node(node);
         let written = std::mem::take(&mut own.unsynced);
         let upto = Sequence(written.len() as u64);
-        written.into_iter().for_each(|record| store(&mut own.disk, record));
+        written.into_iter().for_each(|record| self.store(&mut own.disk, record));
         self.open_gate(world, node);
         self.tell(world, node, Event::Durable(upto));
     }
@@ -515,7 +561,7 @@ impl Shard {
                 }
                 let is_deaf = self.deaf.contains(&to) && message.epoch() == world.records[0].epoch;
                 let is_answer = message.gating() == Gating::Gated
-                    && !matches!(message, Message::Promise { .. } | Message::Fetch { .. });
+                    && !matches!(message, Message::Promise { .. } | Message::Fetch { .. } | Message::Snapshot { .. });
                 if self.is_prompt && is_answer {
                     self.deliver(world, Packet { from: node, to, message });
                 } else if !(is_deaf && matches!(message, Message::Append { .. })) {
@@ -524,6 +570,7 @@ impl Shard {
             }
             Held::Propose(proposal) => drop(world.proposals.insert(proposal)),
             // The gate drops what would leave after the view has lapsed.
+            Held::Done { ticket: NOBODYS, .. } => {}
             Held::Done { ticket, answer } if world.nodes[node].has_view || self.is_astray => {
                 let is_write = ticket.0 % 2 == 0;
                 let Answer::Holds(value) = answer else { return };
@@ -539,6 +586,11 @@ impl Shard {
     /// What an onlooker sees of an owner that acknowledges.
     fn watch(&self, world: &mut World, node: usize) {
         let own = world.nodes[node].clone();
+        if self.checkpoints > 0 && own.replica.applied() > LogSequence(0) {
+            let state = own.replica.service();
+            let known = world.seen.states.entry(own.replica.applied()).or_insert_with(|| state.clone());
+            world.seen.are_two_states |= known != state;
+        }
         let Standing::Serving(epoch) = own.replica.standing() else { return };
         let by = process(node, own.boot);
         let known = *world.seen.acknowledgers.entry(epoch).or_insert(by);
@@ -559,7 +611,7 @@ impl Shard {
             world.net.remove(&packet);
         }
         let Packet { from, to, message } = packet;
-        let message = self.fake_message(world, to, message);
+        let message = self.fake_message(world, (from, to), message);
         let held = match message {
             Message::Held { epoch, upto } => Some((epoch, upto)),
             _ => None,
@@ -613,8 +665,9 @@ impl Shard {
         let is_owner_again = self.plant == Some(Plant::OwnerRestarts);
         let own = world.node(node);
         let written = std::mem::take(&mut own.unsynced);
-        written.into_iter().take(keeps).for_each(|record| store(&mut own.disk, record));
+        written.into_iter().take(keeps).for_each(|record| self.store(&mut own.disk, record));
         own.held.clear();
+        own.cut = None;
         own.faked = None;
         own.boot += u64::from(!is_owner_again);
         own.replica = Replica::new(process(node, own.boot), settings());
@@ -631,6 +684,34 @@ impl Shard {
         while !self.is_lagging && world.nodes[node].known < world.records.len() {
             self.learn(world, node);
         }
+    }
+
+    /// A part of a checkpoint, the first one if none is under way.
+    pub(crate) fn checkpoint(&self, world: &mut World, node: usize) {
+        if world.nodes[node].cut.is_none() {
+            world.used.checkpoints += 1;
+            let (name, own) = (Sequence(u64::from(world.used.checkpoints)), world.node(node));
+            own.cut = Some((name, own.disk.len() + own.unsynced.len()));
+        }
+        let name = world.nodes[node].cut.map_or(Sequence(0), |(name, _)| name);
+        self.tell(world, node, Event::Checkpoint(name));
+        self.trim(world, node);
+    }
+
+    /// What is before the cut goes, once all that is needed of it is durable again.
+    fn trim(&self, world: &mut World, node: usize) {
+        let own = &world.nodes[node];
+        let Some((_, before)) = own.cut.filter(|(name, _)| own.replica.has_checkpoint(*name)) else { return };
+        if own.unsynced.is_empty() || self.plant == Some(Plant::CutNotDurable) {
+            let own = world.node(node);
+            own.disk.drain(..before.min(own.disk.len()));
+            own.cut = None;
+        }
+    }
+
+    /// Keeps a record. Where nothing is trimmed, what a later one replaces goes, so that equal disks look equal.
+    fn store(&self, disk: &mut Vec<Record>, record: Record) {
+        if self.checkpoints > 0 { disk.push(record) } else { store(disk, record) }
     }
 
     pub(crate) fn lapse(&self, world: &mut World, node: usize) {

@@ -22,6 +22,8 @@ use alloc::vec::Vec;
 pub(super) enum Asker {
     /// This node's client of leases.
     Client(client::Ticket),
+    /// A sibling, by its own number.
+    Sibling(u64),
     /// An operator, who is told the outcome.
     Operator(Who),
     /// An operator who bumps the epoch, and is told once it is known.

@@ -18,7 +18,7 @@ use super::wire::{Message, Record};
 use crate::codec::BodyVersion;
 use crate::control::commands::{self, Commands};
 use crate::control::group::{self, Group};
-use crate::control::state::{Scope, State};
+use crate::control::state::{Change, Command, Outcome, Scope, State};
 use crate::envelope::Class;
 use crate::epoch::{ClusterEpoch, FenceToken};
 use crate::identity::{Incarnation, NodeId, RequestId};
@@ -27,6 +27,7 @@ use crate::lease::{Client, Keeper, client, keeper};
 use crate::machine::{Ctx, Machine, Sink};
 use crate::record::Sequence;
 use crate::time::Time;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// What can happen.
@@ -55,6 +56,13 @@ pub enum Event {
     Checkpoint(Sequence),
     /// An operator or a sibling asks.
     Request(RequestId, Request),
+    /// A sibling wants a command executed, once, in the name of this process.
+    Submit {
+        /// To be named when it is.
+        ticket: u64,
+        /// What.
+        command: Box<Command>,
+    },
 }
 
 /// What is asked for.
@@ -97,6 +105,17 @@ pub enum Action {
     },
     /// The cluster's epoch: acceptors accept nothing under an older one.
     Epoch(ClusterEpoch),
+    /// This became of a sibling's command; nothing where that is not known.
+    Executed {
+        /// Which.
+        ticket: u64,
+        /// How it ended.
+        outcome: Option<Outcome>,
+    },
+    /// Something is committed, as this node learns in the order of the log.
+    Changed(Change),
+    /// All that is committed may be different.
+    Restated,
     /// Let operators see something.
     Observe(ControlObservation),
 }
@@ -223,7 +242,11 @@ impl Machine for Control {
             }
             Event::Checkpoint(cut) => self.inbox.group(group::Event::Checkpoint(cut)),
             Event::Request(id, request) => self.request(ctx.now, Who::Here(id), request, out),
+            Event::Submit { ticket, command } => {
+                self.inbox.commands(commands::Event::Submit { ticket: Asker::Sibling(ticket), command: *command });
+            }
         }
+        self.open_session_for_shards();
         while let Some(local) = self.inbox.next() {
             self.hand_on(ctx, local, out);
         }

@@ -5,6 +5,7 @@ use super::inbox::Local;
 use super::machine::{Action, Control};
 use super::observation::ControlObservation;
 use super::wire::Message;
+use crate::codec::BodyVersion;
 use crate::control::commands;
 use crate::control::group::{self, Role};
 use crate::control::state::{Change, State};
@@ -14,6 +15,9 @@ use crate::machine::{Ctx, Machine, Sink};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+
+/// The version of the commands about shards.
+const SHARDS: BodyVersion = BodyVersion(2);
 
 impl Control {
     pub(super) fn start(&mut self, life: Incarnation) {
@@ -73,6 +77,13 @@ impl Control {
         }
     }
 
+    /// Whoever may be given a shard has a session: everybody, once commands about shards may be used.
+    pub(super) fn open_session_for_shards(&mut self) {
+        if !self.has_session && self.state().is_some_and(|state| state.activated() >= SHARDS) {
+            self.open_session();
+        }
+    }
+
     /// Tells another node something, or this one.
     pub(super) fn send(&mut self, to: NodeId, message: Message, out: &mut impl Sink<Action>) {
         match self.life.filter(|life| life.node == to) {
@@ -121,6 +132,7 @@ impl Control {
             state.restate(&mut changes);
             out.push(Action::Epoch(state.cluster_epoch()));
         }
+        out.push(Action::Restated);
         let changes: Box<[Change]> = changes.into();
         self.inbox.keeper(keeper::Event::Restated(changes.clone()));
         self.inbox.client(client::Event::Restated(changes));
@@ -175,6 +187,7 @@ impl Control {
     pub(super) fn changed(&mut self, change: Change, out: &mut impl Sink<Action>) {
         self.inbox.keeper(keeper::Event::Changed(change));
         self.inbox.client(client::Event::Changed(change));
+        out.push(Action::Changed(change));
         if let Change::Epoch { lineage } = change {
             out.push(Action::Epoch(lineage.epoch));
             if self.tending.term().is_some() {
@@ -252,6 +265,9 @@ impl Control {
             commands::Action::Send { to, message } => self.send(to, Message::Commands(message), out),
             commands::Action::Answered { ticket: Asker::Client(ticket), outcome } => {
                 self.inbox.client(client::Event::Answered { ticket, outcome });
+            }
+            commands::Action::Answered { ticket: Asker::Sibling(ticket), outcome } => {
+                out.push(Action::Executed { ticket, outcome });
             }
             commands::Action::Answered { ticket: Asker::Operator(who), outcome } => self.executed(who, outcome, out),
             commands::Action::Answered { ticket: Asker::Bump(who), outcome } => self.bumped(who, outcome, out),

@@ -145,6 +145,7 @@ impl State {
             }
             Command::Cordon { node, cordon } => {
                 let answer = self.shared.set_cordon(node, cordon)?;
+                out.push(Change::Cordon { node });
                 self.fill_all(token, out);
                 self.give_all(token, out);
                 Ok(answer)

@@ -3,7 +3,7 @@
 use super::scopes::Lease;
 use super::table::State;
 use super::{Lineage, Scope, SessionId};
-use crate::identity::Incarnation;
+use crate::identity::{Incarnation, NodeId};
 use crate::machine::Sink;
 use crate::shards::ShardId;
 use crate::time::Duration;
@@ -71,6 +71,11 @@ pub enum Change {
     Shard {
         /// Which shard.
         shard: ShardId,
+    },
+    /// A node may be given new things, or may not any more.
+    Cordon {
+        /// Which.
+        node: NodeId,
     },
     /// The cluster's epoch has risen.
     Epoch {

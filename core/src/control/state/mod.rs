@@ -40,7 +40,7 @@ pub use names::{Name, NameError, Scope, Text, Value};
 pub use outcome::{Answer, Outcome, Refusal, Table};
 pub use scopes::{Lease, Tenure};
 pub use sessions::{Session, SessionId};
-pub use shards::ShardCommand;
+pub use shards::{DECLARED_AT_ONCE, ShardCommand};
 pub use shared::{Cordon, Setting, Voters};
 pub use snapshot::{Piece, SnapshotError, SnapshotReader, SnapshotWriter, snapshot_bytes, state_of_snapshot};
 pub use table::{Chain, Genesis, State};

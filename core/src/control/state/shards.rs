@@ -5,25 +5,38 @@
 
 use super::limits::SHARDS_MAX;
 use super::table::State;
-use super::{Answer, Change, Cordon, Refusal, Table};
+use super::{Answer, Change, Cordon, Name, Refusal, SessionId, Table};
+use crate::codec::encode_value;
 use crate::epoch::{ClusterEpoch, Epoch, FenceToken};
 use crate::identity::{BootIncarnation, Incarnation, NodeId};
 use crate::machine::Sink;
-use crate::shards::{self, ChangeRefused, ReplicaId, SHARDS_PER_NAMESPACE_MAX, ShardId, ShardRecord, weight};
+use crate::shards::{
+    self, COPIES_MAX, ChangeRefused, ReplicaId, SHARDS_PER_NAMESPACE_MAX, ShardId, ShardRecord, weight,
+};
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
+
+/// Bytes of the record of a shard, at most.
+const RECORD_BYTES_MAX: usize = 4_096;
+/// Shards that one command declares, at most.
+pub const DECLARED_AT_ONCE: u32 = 64;
 
 /// What can be asked about a shard.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ShardCommand {
-    /// There is such a shard, with empty replicas there.
+    /// There is such a namespace: the next of its shards, with empty replicas on the nodes that suit them best of those
+    /// that have a session. What is there already stays as it is.
     Declare {
         /// Which.
-        shard: ShardId,
-        /// Its first members.
-        members: BTreeSet<ReplicaId>,
+        namespace: Name,
+        /// All shards that it is to have.
+        shards: u32,
+        /// The first one that this command is about; it is about [`DECLARED_AT_ONCE`] at most.
+        first: u32,
+        /// Replicas that there are to be.
+        copies: u8,
         /// How many there must be at least.
         minimum: u8,
     },
@@ -68,7 +81,9 @@ impl State {
     ) -> Result<Answer, Refusal> {
         let index = token.log_index();
         match command {
-            ShardCommand::Declare { shard, members, minimum } => self.declare(token, shard, (members, minimum), out),
+            ShardCommand::Declare { namespace, shards, first, copies, minimum } => {
+                self.declare(token, namespace, (shards, first), (copies, minimum), out)
+            }
             ShardCommand::Change { shard, epoch, version, change } => {
                 let record = self.shards.get_mut(&shard).ok_or(Refusal::NoShard)?;
                 record.change(index, client, epoch, version, change)?;
@@ -89,21 +104,51 @@ impl State {
     fn declare(
         &mut self,
         token: FenceToken,
-        shard: ShardId,
-        (members, minimum): (BTreeSet<ReplicaId>, u8),
+        namespace: Name,
+        (shards, first): (u32, u32),
+        (copies, minimum): (u8, u8),
         out: &mut impl Sink<Change>,
     ) -> Result<Answer, Refusal> {
-        if self.shards.contains_key(&shard) {
+        let is_shape = (1..=SHARDS_PER_NAMESPACE_MAX).contains(&shards) && minimum >= 1 && minimum <= copies;
+        if !is_shape || copies > COPIES_MAX || first >= shards {
+            return Err(ChangeRefused::BadShape.into());
+        }
+        let numbers = first..shards.min(first.saturating_add(DECLARED_AT_ONCE));
+        let of = |number| ShardId { namespace, number };
+        let shape = |record: &ShardRecord| (record.of, record.copies, record.minimum);
+        // Also of those that are not looked at now: a namespace has one shape.
+        let first_of_all = self.shards.range(of(0)..=of(u32::MAX)).next().map(|(_, record)| shape(record));
+        if first_of_all.is_some_and(|found| found != (shards, copies, minimum)) {
             return Err(Refusal::InUse);
         }
-        if self.shards.len() >= SHARDS_MAX || shard.number >= SHARDS_PER_NAMESPACE_MAX {
+        let missing: Vec<ShardId> = numbers.map(of).filter(|shard| !self.shards.contains_key(shard)).collect();
+        if self.shards.len() + missing.len() > SHARDS_MAX {
             return Err(Refusal::full(Table::Shards, SHARDS_MAX));
         }
-        let record = ShardRecord::new(token.cluster(), token.log_index(), members, minimum)?;
-        self.shards.insert(shard, record);
-        self.give(shard, token.log_index(), None, None);
-        out.push(Change::Shard { shard });
+        let able = self.able_replicas();
+        if able.len() < usize::from(minimum) {
+            return Err(ChangeRefused::TooFew { members: able.len() as u8, minimum }.into());
+        }
+        for shard in missing {
+            let members = shards::best(&shard, able.iter().copied(), usize::from(copies));
+            let record = ShardRecord::new(token.cluster(), token.log_index(), members, minimum)?;
+            self.shards.insert(shard, record.shaped(shards, copies));
+            self.give(shard, token.log_index(), None, None);
+            out.push(Change::Shard { shard });
+        }
         Ok(Answer::Set)
+    }
+
+    /// Where replicas may be placed: of each node that is not cordoned the store of the process whose session was opened
+    /// last. O(sessions).
+    pub fn able_replicas(&self) -> Vec<ReplicaId> {
+        let mut newest: BTreeMap<NodeId, (SessionId, Incarnation)> = BTreeMap::new();
+        for (process, session) in &self.owners {
+            let known = newest.entry(process.node).or_insert((*session, *process));
+            *known = (*known).max((*session, *process));
+        }
+        let able = newest.into_iter().filter(|(node, _)| self.cordon(*node) == Cordon::None);
+        able.map(|(_, (_, process))| process.into()).collect()
     }
 
     /// A void record is replaced by what replicas kept; what a quarantine keeps from holders it keeps from owners, too.
@@ -192,5 +237,20 @@ impl State {
     /// All shards, in order.
     pub fn shards(&self) -> impl Iterator<Item = (&ShardId, &ShardRecord)> {
         self.shards.iter()
+    }
+
+    /// A checksum of every record: two nodes that have applied the same have the same. O(shards).
+    pub fn shards_checksum(&self) -> u64 {
+        let mut hasher = blake3::Hasher::new_derive_key("relaymesh 2026 checksum of the table of shards");
+        let mut bytes = Vec::new();
+        for row in &self.shards {
+            bytes.clear();
+            let encoded = encode_value(&row, RECORD_BYTES_MAX, &mut bytes);
+            assert!(encoded.is_ok(), "a record of a shard is short");
+            hasher.update(&bytes);
+        }
+        let mut checksum = [0; 8];
+        checksum.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        u64::from_le_bytes(checksum)
     }
 }

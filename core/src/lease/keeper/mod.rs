@@ -240,6 +240,7 @@ impl Keeper {
             | Change::Granted { .. }
             | Change::Reissued { .. }
             | Change::Freed { .. }
+            | Change::Cordon { .. }
             | Change::Shard { .. } => {}
         }
     }

@@ -123,3 +123,33 @@ fn a_mark_counts_no_further_than_the_message_has_shown_to_agree() {
     trio.tell(0, Event::Message { from: id(1), message });
     assert_eq!(trio.replicas[0].mark(), LogSequence(1), "L5");
 }
+
+#[test]
+fn who_catches_up_gets_what_was_written_one_by_one_in_one_piece_and_every_entry_under_its_name() {
+    let mut trio = trio();
+    trio.cut.insert(2);
+    trio.write(0, 7);
+    trio.run();
+    trio.pass(500);
+    trio.commit();
+    (8..=15).for_each(|ticket| {
+        trio.write(0, ticket);
+        trio.run();
+    });
+    trio.grant(1);
+    trio.run();
+    trio.write(1, 16);
+    trio.run();
+    assert_eq!(trio.replicas[1].log().block_of(LogSequence(9)).unwrap().len(), 1);
+
+    trio.cut.clear();
+    trio.publish();
+    trio.pass(100);
+    let [_, owner, newcomer] = [0, 1, 2].map(|node| trio.replicas[node].log());
+    assert_eq!(newcomer.last(), position(2, 12));
+    for at in (1..=12).map(LogSequence) {
+        assert_eq!((newcomer.entry(at), newcomer.epoch_at(at)), (owner.entry(at), owner.epoch_at(at)), "L1");
+    }
+    assert_eq!(newcomer.block_of(LogSequence(9)).unwrap().len(), 9, "Z1");
+    assert_eq!(trio.replicas[2].service(), trio.replicas[1].service());
+}

@@ -2,6 +2,9 @@
 //! of them is explored in `tests/shard_model.rs`.
 
 mod append;
+mod hostile;
+mod replay;
+mod snapshot;
 mod take_over;
 
 use super::registers::{Answer, Command, Registers};
@@ -25,6 +28,12 @@ struct Trio {
     proposals: Vec<(u64, Change)>,
     record: ShardRecord,
     now: Time,
+    /// What each has written.
+    journals: Vec<Vec<Record>>,
+    /// Disks that do not sync.
+    stalled: BTreeSet<usize>,
+    /// Why messages were refused.
+    rejected: Vec<&'static str>,
 }
 
 fn process(node: usize) -> Incarnation {
@@ -56,6 +65,9 @@ impl Trio {
             proposals: vec![],
             record: ShardRecord::new(ClusterEpoch(1), 1, in_sync, 2).unwrap(),
             now: Time::ZERO,
+            journals: vec![vec![]; 3],
+            stalled: BTreeSet::new(),
+            rejected: vec![],
         };
         for node in 0..3 {
             trio.tell(node, Event::Placed((0..3).map(id).collect()));
@@ -68,23 +80,29 @@ impl Trio {
     }
 
     fn tell(&mut self, node: usize, event: Event) {
+        let before = self.journals[node].len();
         let mut chooser = Scripted::default();
         let mut ctx = Ctx::new(self.now, WallTime::default(), CauseId(0), &mut chooser);
-        ctx.next_record = Sequence(1);
+        ctx.next_record = self.next_record(node);
         let mut actions = vec![];
         self.replicas[node].handle(&mut ctx, event, &mut actions);
-        let written = ctx.next_record.before();
         for action in actions {
             match action {
                 Action::Send { to, message } => self.net.push_back((node, to.store.0 as usize - 1, message)),
                 Action::Propose { version, change, .. } => self.proposals.push((version, change)),
                 Action::Reply { ticket, reply, .. } => self.replies.push((ticket.0, reply)),
-                Action::Write(_) | Action::HandOver { .. } | Action::Observe(_) => {}
+                Action::Write(record) => self.journals[node].push(record),
+                Action::Observe(ReplicationObservation::Rejected { reason, .. }) => self.rejected.push(reason),
+                Action::HandOver { .. } | Action::Observe(_) => {}
             }
         }
-        if written > Sequence(0) {
-            self.tell(node, Event::Durable(written));
+        if self.journals[node].len() > before && !self.stalled.contains(&node) {
+            self.tell(node, Event::Durable(self.next_record(node).before()));
         }
+    }
+
+    fn next_record(&self, node: usize) -> Sequence {
+        Sequence(self.journals[node].len() as u64 + 1)
     }
 
     /// Everything under way arrives, but for what concerns those that are cut off.

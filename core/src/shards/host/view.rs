@@ -51,6 +51,23 @@ pub enum Request {
         /// By whom; the one that suits it best unless given.
         to: Option<NodeId>,
     },
+    /// After a recovery: go on with the replicas of the shard that are there, although members are missing. What was
+    /// acknowledged and only those hold is lost.
+    Rebuild {
+        /// Which shard.
+        shard: ShardId,
+    },
+}
+
+impl Request {
+    /// The shard that it is about, for what one node does for all.
+    pub const fn shard(&self) -> Option<ShardId> {
+        match self {
+            Self::Submit { shard, .. } | Self::Read { shard, .. } => Some(*shard),
+            Self::HandOver { shard, .. } | Self::Rebuild { shard } => Some(*shard),
+            Self::Declare { .. } | Self::List { .. } => None,
+        }
+    }
 }
 
 /// What is answered.
@@ -65,6 +82,8 @@ pub enum Reply {
     Done(Blob),
     /// The owner goes about it.
     HandingOver,
+    /// What is there is gathered, and gone on with.
+    Rebuilding,
     /// It may have taken effect, or may still.
     Unknown,
     /// Nothing happened.
@@ -136,7 +155,9 @@ pub enum Refusal {
         limit: u64,
     },
     /// Such a namespace there cannot be.
-    #[error("1 to {shards_max} shards, a minimum of at least 1 and at most the copies, and at most {copies_max} copies")]
+    #[error(
+        "1 to {shards_max} shards, a minimum of at least 1 and at most the copies, and at most {copies_max} copies"
+    )]
     BadShape {
         /// Shards of a namespace.
         shards_max: u32,

@@ -6,7 +6,7 @@ use crate::envelope::Class;
 use crate::identity::StoreIncarnation;
 use crate::node::Gating;
 use crate::replication;
-use crate::shards::ShardId;
+use crate::shards::{Kept, ShardId};
 use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,13 @@ pub enum Message {
         /// What.
         request: Box<Request>,
     },
+    /// After a recovery: what the sender's replica of a shard has kept.
+    Kept {
+        /// Of which shard.
+        shard: ShardId,
+        /// What.
+        kept: Box<Kept>,
+    },
     /// What became of it.
     Answer {
         /// The number of the question.
@@ -45,6 +52,8 @@ pub enum Answer {
     Done(Blob),
     /// It goes about it.
     HandingOver,
+    /// It goes on with what is there, as soon as that is enough.
+    Rebuilding,
     /// It may have taken effect.
     Unknown,
     /// Nothing happened: it does not serve the shard, and knows the record in that version.
@@ -61,7 +70,8 @@ impl Message {
     pub const fn class(&self) -> Class {
         match self {
             Self::Replica { message: replication::Message::Append { .. }, .. } => Class::Priority,
-            Self::Replica { .. } => Class::Control,
+            Self::Replica { message: replication::Message::Snapshot { .. }, .. } => Class::Bulk,
+            Self::Replica { .. } | Self::Kept { .. } => Class::Control,
             Self::Ask { .. } | Self::Answer { .. } => Class::Priority,
         }
     }
@@ -72,7 +82,8 @@ impl Message {
             Self::Replica { message, .. } => message.gating(),
             // It repeats what a client asked.
             Self::Ask { .. } => Gating::Ungated,
-            Self::Answer { .. } => Gating::Gated,
+            // What it names has to be stored.
+            Self::Answer { .. } | Self::Kept { .. } => Gating::Gated,
         }
     }
 }

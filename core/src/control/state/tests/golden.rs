@@ -52,9 +52,9 @@ fn shard_commands() -> [ShardCommand; 4] {
     let (member, shard) = (life(1, 2), ShardId { namespace: Name::new("n").unwrap(), number: 3 });
     let epoch = Epoch { cluster: ClusterEpoch(2), lease: 5 };
     let members = BTreeSet::from([member.into()]);
-    let record = ShardRecord::new(ClusterEpoch(2), 7, members.clone(), 1).unwrap();
+    let record = ShardRecord::new(ClusterEpoch(2), 7, members, 1).unwrap().shaped(8, 3);
     [
-        ShardCommand::Declare { shard, members, minimum: 1 },
+        ShardCommand::Declare { namespace: shard.namespace, shards: 8, first: 3, copies: 3, minimum: 2 },
         ShardCommand::Change { shard, epoch, version: 9, change: shards::Change::Remove(member.into()) },
         ShardCommand::HandOver { shard, epoch, to: Some(member.node) },
         ShardCommand::Rebuild { shard, version: 9, record: record.into() },

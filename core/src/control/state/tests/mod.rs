@@ -81,7 +81,12 @@ impl Log {
 
     /// A client with a session.
     pub(crate) fn member(&mut self, node: u8) -> (Incarnation, SessionId) {
-        let client = self.client(node, 1);
+        self.opens(node, 1)
+    }
+
+    /// A process of a node that registers and has a session.
+    pub(crate) fn opens(&mut self, node: u8, boot: u64) -> (Incarnation, SessionId) {
+        let client = self.client(node, boot);
         let (ttl, epsilon) = (Duration::from_millis(1_200), Duration::from_millis(100));
         match self.command(client, Command::Open { ttl, epsilon }) {
             Outcome::Done(Answer::Opened(session)) => (client, session),

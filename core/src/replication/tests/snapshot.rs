@@ -1,0 +1,208 @@
+//! Snapshots, checkpoints, and the log that is cut behind them.
+
+use super::*;
+
+/// One register a piece; nothing stays behind a snapshot.
+pub(super) fn small() -> Settings {
+    Settings { tail_entries: 0, piece_bytes: 36, ..Settings::default() }
+}
+
+impl Trio {
+    pub(super) fn set(&mut self, node: usize, register: u64, value: u64) {
+        let command = Command::Write { register, value }.to_bytes().into();
+        self.tell(node, Event::Submit { ticket: Ticket(1_000 + value), command });
+    }
+
+    /// A whole checkpoint, from the next record on.
+    pub(super) fn checkpoint(&mut self, node: usize) -> Sequence {
+        let cut = self.next_record(node);
+        for _ in 0..1_000 {
+            if self.replicas[node].has_checkpoint(cut) {
+                return cut;
+            }
+            self.tell(node, Event::Checkpoint(cut));
+        }
+        panic!("a checkpoint does not end");
+    }
+
+    /// What a process would be that finds the records from `cut` on.
+    pub(super) fn replayed(&self, node: usize, cut: Sequence) -> Replica<Registers> {
+        let mut replica = Replica::new(process(node), self.replicas[node].settings);
+        let records = self.journals[node].iter().skip(cut.before().0 as usize);
+        records.cloned().for_each(|record| replica.replay(record));
+        replica.end_replay();
+        replica
+    }
+
+    /// The third one has missed five writes, left the set, and the others' logs begin behind them.
+    fn left_behind(settings: Settings) -> Self {
+        let mut trio = Self::new(settings);
+        trio.cut.insert(2);
+        (1..=5).for_each(|value| trio.set(0, value, value));
+        trio.run();
+        trio.pass(500);
+        trio.commit();
+        trio.pass(20);
+        for node in [0, 1] {
+            trio.checkpoint(node);
+        }
+        trio.cut.clear();
+        trio.tell(2, Event::Known(trio.record.clone().into()));
+        trio
+    }
+
+    fn pieces(&self, to: usize) -> Vec<u32> {
+        let piece = |(_, at, message): &(usize, usize, Message)| match message {
+            Message::Snapshot { number, .. } if *at == to => Some(*number),
+            _ => None,
+        };
+        self.net.iter().filter_map(piece).collect()
+    }
+
+    /// Everything under way arrives until a piece for that one is.
+    fn run_until_piece(&mut self, to: usize) {
+        while self.pieces(to).is_empty() {
+            let (from, to, message) = self.net.pop_front().expect("a piece is under way");
+            self.tell(to, Event::Message { from: id(from), message });
+        }
+    }
+}
+
+#[test]
+fn who_needs_what_the_log_has_no_more_is_brought_a_snapshot_and_becomes_a_member_again() {
+    let mut trio = Trio::left_behind(small());
+    assert!(trio.replicas[0].log().base() >= position(1, 5), "Z4");
+    trio.pass(100);
+    trio.pass(100);
+    let [owner, _, follower] = [0, 1, 2].map(|node| &trio.replicas[node]);
+    assert_eq!(follower.log().last(), owner.log().last(), "Z1");
+    assert_eq!((follower.service(), follower.mark()), (owner.service(), LogSequence(6)), "Z2");
+    assert_eq!(owner.snapshot, None, "nobody needs it any more");
+    assert_eq!(trio.proposals, [(3, Change::Add(id(2)))]);
+}
+
+#[test]
+fn a_snapshot_is_of_what_was_applied_when_it_began_and_is_named_so() {
+    let mut trio = Trio::left_behind(small());
+    trio.pass(100);
+    trio.run_until_piece(2);
+    trio.cut.insert(2);
+    // They change what the snapshot has not come to yet.
+    (1..=9).for_each(|value| trio.set(0, value, value * 10));
+    trio.run();
+    trio.cut.clear();
+    (0..4).for_each(|_| trio.pass(100));
+    let installed = trio.journals[2].iter().filter_map(|record| match record {
+        Record::Snapshot { origin: Some(_), at, .. } => Some(*at),
+        _ => None,
+    });
+    assert!(installed.count() > 1);
+    assert_eq!(trio.replicas[2].service(), trio.replicas[0].service(), "Z2");
+    assert_eq!(trio.replicas[2].log().base(), position(1, 6), "what came later is in the log");
+}
+
+#[test]
+fn a_follower_is_sent_a_few_pieces_ahead_and_lost_ones_again() {
+    let mut trio = Trio::left_behind(Settings { pieces_ahead: 2, ..small() });
+    trio.pass(100);
+    assert_eq!(trio.replicas[2].log().base(), position(1, 6));
+
+    let mut trio = Trio::left_behind(Settings { pieces_ahead: 2, ..small() });
+    trio.now = trio.now + Duration::from_millis(100);
+    trio.tell(0, Event::Wake);
+    trio.run_until_piece(2);
+    trio.tell(0, Event::Wake);
+    trio.tell(0, Event::Wake);
+    assert_eq!(trio.pieces(2), [0, 1], "Z1");
+    trio.net.clear();
+    trio.now = trio.now + Duration::from_millis(100);
+    trio.tell(0, Event::Wake);
+    assert_eq!(trio.pieces(2), [0, 1]);
+    trio.run();
+    trio.pass(100);
+    assert_eq!(trio.replicas[2].service(), trio.replicas[0].service());
+}
+
+#[test]
+fn who_does_not_answer_keeps_no_snapshot_for_ever() {
+    let mut trio = Trio::left_behind(small());
+    trio.now = trio.now + Duration::from_millis(100);
+    trio.tell(0, Event::Wake);
+    trio.run_until_piece(2);
+    trio.cut.insert(2);
+    trio.run();
+    assert!(trio.replicas[0].snapshot.is_some());
+    trio.pass(5_000);
+    assert_eq!(trio.replicas[0].snapshot, None);
+    trio.cut.clear();
+    (0..4).for_each(|_| trio.pass(100));
+    assert_eq!(trio.replicas[2].service(), trio.replicas[0].service());
+}
+
+#[test]
+fn a_half_is_nothing_after_a_crash_and_the_owner_begins_anew() {
+    let mut trio = Trio::left_behind(small());
+    trio.pass_to_half();
+    let half = trio.replayed(2, Sequence(1));
+    assert_eq!((half.log().last(), half.service().value(1)), (position(1, 1), None), "Z3");
+    trio.replicas[2] = half;
+    trio.tell(2, Event::Known(trio.record.clone().into()));
+    (0..4).for_each(|_| trio.pass(100));
+    assert_eq!(trio.replicas[2].service(), trio.replicas[0].service());
+}
+
+#[test]
+fn another_owner_begins_with_a_snapshot_of_its_own() {
+    let mut trio = Trio::left_behind(small());
+    trio.pass_to_half();
+    trio.net.clear();
+    trio.grant(1);
+    trio.run();
+    assert_eq!(trio.replicas[2].incoming, None, "Z3");
+    (0..4).for_each(|_| trio.pass(100));
+    assert_eq!(trio.replicas[1].standing(), Standing::Serving(epoch(2)));
+    assert_eq!(trio.replicas[2].service(), trio.replicas[1].service());
+}
+
+#[test]
+fn the_log_is_cut_only_behind_what_is_durable_as_a_snapshot_and_keeps_a_tail() {
+    let mut trio = Trio::new(Settings { tail_entries: 2, ..small() });
+    for value in 1..=5 {
+        trio.set(0, value, value);
+        trio.run();
+    }
+    trio.stalled.insert(0);
+    trio.checkpoint(0);
+    assert_eq!(trio.replicas[0].log().base(), Position::default(), "Z4");
+    trio.stalled.clear();
+    trio.tell(0, Event::Durable(trio.next_record(0).before()));
+    assert_eq!(trio.replicas[0].log().base(), position(1, 4), "two stay for those that lag a little");
+    assert_eq!(trio.replicas[0].log().entry(LogSequence(4)), None);
+}
+
+#[test]
+fn a_checkpoint_waits_for_a_snapshot_that_comes_in_and_gives_up_one_that_stands_still() {
+    let mut trio = Trio::left_behind(small());
+    trio.pass_to_half();
+    let cut = trio.next_record(2);
+    (0..9).for_each(|_| trio.tell(2, Event::Checkpoint(cut)));
+    assert!(!trio.replicas[2].has_checkpoint(cut) && trio.replicas[2].incoming.is_some());
+    trio.now = trio.now + Duration::from_secs(5);
+    (0..9).for_each(|_| trio.tell(2, Event::Checkpoint(cut)));
+    assert!(trio.replicas[2].has_checkpoint(cut) && trio.replicas[2].incoming.is_none());
+    (0..4).for_each(|_| trio.pass(100));
+    assert_eq!(trio.replicas[2].service(), trio.replicas[0].service());
+}
+
+impl Trio {
+    /// The third one has one piece of the snapshot, and no more.
+    fn pass_to_half(&mut self) {
+        self.now = self.now + Duration::from_millis(100);
+        self.tell(0, Event::Wake);
+        self.run_until_piece(2);
+        let (from, to, message) = self.net.pop_back().expect("a piece");
+        self.net.clear();
+        self.tell(to, Event::Message { from: id(from), message });
+        assert!(self.replicas[2].incoming.is_some());
+    }
+}

@@ -1,0 +1,346 @@
+//! Events, actions, and the one dispatcher; and what a replica asks for.
+
+use super::asks::Asks;
+use super::checkpoint::Checkpoint;
+use super::commands::Commands;
+use super::observation::{HostObservation, ShardsObservation};
+use super::place::Places;
+use super::rebuild::Rebuilding;
+use super::settings::Settings;
+use super::slots::Slots;
+use super::tickets::Tickets;
+use super::view::{Refusal, Reply, Request, SHARDS_SHOWN_MAX, Table};
+use super::wire::{Answer, Message, Record};
+use crate::control::state::{Change, Command, Outcome, State};
+use crate::identity::{Incarnation, NodeId, RequestId};
+use crate::machine::{Ctx, Sink};
+use crate::record::Sequence;
+use crate::replication::{self, Service};
+use crate::shards::ShardId;
+use crate::time::Time;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+/// What the host sees of its siblings while it handles an event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sees<'a> {
+    /// The node's copy of the control state.
+    pub state: Option<&'a State>,
+    /// The last instant of the node's view of its session; nothing while it is not valid.
+    pub view: Option<Time>,
+}
+
+/// What can happen.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The node may speak.
+    Start {
+        /// The life that begins.
+        life: Incarnation,
+    },
+    /// A deadline may have passed.
+    Wake,
+    /// Another node says something.
+    Message {
+        /// Who, as its packet names it.
+        from: Incarnation,
+        /// What.
+        message: Message,
+    },
+    /// Records up to this one are durable.
+    Durable(Sequence),
+    /// The records before this one are to be given up: what is needed of them is to be written again. Told as often as it
+    /// takes.
+    Checkpoint(Sequence),
+    /// An operator or a client asks.
+    Request(RequestId, Request),
+    /// The copy of the control state has changed by this.
+    Changed(Change),
+    /// All of it may be different.
+    Restated,
+    /// The view of the session is valid again.
+    Resumed,
+    /// What became of a command.
+    Executed {
+        /// Which.
+        ticket: u64,
+        /// How it ended; nothing where that is not known.
+        outcome: Option<Outcome>,
+    },
+    /// The gate has dropped an answer to another node, whose time was over.
+    LateAnswer {
+        /// Whom it was for.
+        to: NodeId,
+        /// The number of the question.
+        number: u64,
+    },
+    /// The gate has dropped a reply whose time was over.
+    LateReply(RequestId),
+}
+
+impl Event {
+    /// Whether shards have to know of that change.
+    pub const fn concerns(change: &Change) -> bool {
+        matches!(change, Change::Shard { .. } | Change::Opened { .. } | Change::Ended { .. } | Change::Cordon { .. })
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Tell another node something. [`Message::gating`] says whether the gate holds it.
+    Send {
+        /// Whom.
+        to: NodeId,
+        /// What.
+        message: Message,
+        /// The last instant at which it may leave.
+        not_after: Option<Time>,
+    },
+    /// Remember something. The first one of an event takes the position `ctx.next_record`, and so on.
+    Write(Record),
+    /// Answer a request.
+    Reply {
+        /// Which.
+        id: RequestId,
+        /// How.
+        reply: Reply,
+        /// The last instant at which it may leave.
+        not_after: Option<Time>,
+    },
+    /// Have a command of this process executed by the control group, and say what became of it.
+    Command {
+        /// To be named then.
+        ticket: u64,
+        /// What.
+        command: Box<Command>,
+    },
+    /// Let operators see something.
+    Observe(ShardsObservation),
+}
+
+/// The shards of one node.
+#[derive(Clone, Debug)]
+pub struct Host<S: Service> {
+    pub(super) settings: Settings,
+    pub(super) life: Option<Incarnation>,
+    pub(super) slots: Slots<S>,
+    /// Shards whose record has changed and was not looked at.
+    pub(super) to_learn: BTreeSet<ShardId>,
+    pub(super) places: Places,
+    pub(super) asks: Asks,
+    pub(super) tickets: Tickets,
+    pub(super) commands: Commands,
+    pub(super) checkpoint: Checkpoint,
+    pub(super) rebuilding: Rebuilding,
+    /// What a replica asks for, while it is looked at. Empty between events.
+    scratch: Vec<replication::Action<S::Answer>>,
+    /// Whose deadline has passed. Empty between events.
+    due: Vec<ShardId>,
+}
+
+impl<S: Service> Host<S> {
+    /// A process that has not read its journal yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            life: None,
+            slots: Slots::default(),
+            to_learn: BTreeSet::new(),
+            places: Places::default(),
+            asks: Asks::default(),
+            tickets: Tickets::default(),
+            commands: Commands::default(),
+            checkpoint: Checkpoint::default(),
+            rebuilding: Rebuilding::default(),
+            scratch: Vec::new(),
+            due: Vec::new(),
+        }
+    }
+
+    /// Takes a record back after a restart.
+    pub fn replay(&mut self, record: Record) {
+        let Record { shard, record } = record;
+        self.slots.replay(shard, self.settings.replica, record);
+    }
+
+    /// The replica of a shard, if this node has one: for drivers that compare.
+    pub fn replica(&self, shard: &ShardId) -> Option<&replication::Replica<S>> {
+        self.slots.replica(shard)
+    }
+
+    /// Takes one event.
+    pub fn handle(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, event: Event, out: &mut impl Sink<Action>) {
+        match event {
+            Event::Start { life } => {
+                self.life = Some(life);
+                self.asks.begin(life);
+                self.slots.begin(life);
+                self.learn_all(sees);
+            }
+            Event::Wake => self.wake(ctx, sees, out),
+            Event::Message { from, message } => self.hear(ctx, sees, from, message, out),
+            Event::Durable(upto) => {
+                while let Some(shard) = self.slots.next_durable(upto) {
+                    self.tell(ctx, sees, shard, replication::Event::Durable(upto), out);
+                }
+            }
+            Event::Checkpoint(cut) => self.checkpoint(ctx, sees, cut, out),
+            Event::Request(id, request) => self.request(ctx, sees, id, request, out),
+            Event::Changed(change) => self.changed(ctx.now, change),
+            Event::Restated => self.learn_all(sees),
+            Event::Resumed => {
+                let owned: Vec<ShardId> = self.slots.owned().collect();
+                for shard in owned {
+                    self.tell(ctx, sees, shard, replication::Event::Wake, out);
+                }
+            }
+            Event::Executed { ticket, outcome } => self.executed(ctx, sees, ticket, outcome, out),
+            Event::LateAnswer { to, number } => {
+                let message = Message::Answer { number, answer: Answer::Unknown };
+                out.push(Action::Send { to, message, not_after: None });
+            }
+            Event::LateReply(id) => out.push(Action::Reply { id, reply: Reply::Unknown, not_after: None }),
+        }
+        self.learn_some(ctx, sees, out);
+        self.place_some(ctx, sees, out);
+        self.commands.give_some(self.settings.commands_at_once, out);
+    }
+
+    /// When this machine has to be woken.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let has_work = !self.to_learn.is_empty() || self.places.has_work() || self.commands.has_work();
+        let work = has_work.then_some(Time::ZERO).filter(|_| self.life.is_some());
+        let machines = [
+            work,
+            self.slots.next_deadline(),
+            self.asks.next_deadline(),
+            self.places.next_deadline(),
+            self.rebuilding.next_deadline(),
+        ];
+        machines.into_iter().flatten().min()
+    }
+
+    fn wake(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
+        // Those that are due now: what they do may make them due again, for the next event.
+        let mut due = core::mem::take(&mut self.due);
+        self.slots.due(ctx.now, &mut due);
+        for shard in due.drain(..) {
+            self.tell(ctx, sees, shard, replication::Event::Wake, out);
+        }
+        self.due = due;
+        self.places.wake(ctx.now);
+        self.wake_asks(ctx, sees, out);
+        self.wake_rebuilding(ctx, sees, out);
+    }
+
+    fn request(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sees: Sees<'_>,
+        id: RequestId,
+        request: Request,
+        out: &mut impl Sink<Action>,
+    ) {
+        let refused = |why| Action::Reply { id, reply: Reply::Refused(why), not_after: None };
+        if self.life.is_none() {
+            return out.push(refused(Refusal::NotStarted));
+        }
+        let Some(state) = sees.state else { return out.push(refused(Refusal::NoGroup)) };
+        match request {
+            Request::Declare { namespace, shards, copies, minimum } => {
+                if let Err(why) = self.commands.declare(id, namespace, shards, (copies, minimum)) {
+                    out.push(refused(why));
+                }
+            }
+            Request::List { after } => {
+                let reply = Reply::Shards(self.table(state, after));
+                out.push(Action::Reply { id, reply, not_after: None });
+            }
+            request => self.ask(ctx, sees, id, request, out),
+        }
+    }
+
+    fn table(&self, state: &State, after: Option<ShardId>) -> Table {
+        let version = state.shards().map(|(_, record)| record.version).max().unwrap_or(0);
+        let rows = state.shards().filter(|(shard, _)| after.is_none_or(|after| **shard > after));
+        let rows = rows.take(SHARDS_SHOWN_MAX).map(|(shard, record)| super::Row {
+            shard: *shard,
+            record: record.clone(),
+            own: self.slots.own(shard, &self.places),
+        });
+        Table {
+            version,
+            checksum: state.shards_checksum(),
+            shards: state.shards().count() as u64,
+            rows: rows.collect(),
+        }
+    }
+
+    fn hear(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sees: Sees<'_>,
+        from: Incarnation,
+        message: Message,
+        out: &mut impl Sink<Action>,
+    ) {
+        match message {
+            Message::Replica { shard, store, message } => {
+                let Some(life) = self.life.filter(|life| life.store == store) else { return };
+                if !self.slots.has(&shard) && !self.may_follow(sees, shard, from, &message) {
+                    let observation = HostObservation::Strange { from: from.node, reason: "no such replica" };
+                    return out.push(Action::Observe(ShardsObservation::Host(observation)));
+                }
+                self.slots.make(shard, life, self.settings.replica);
+                self.tell(ctx, sees, shard, replication::Event::Message { from: from.into(), message }, out);
+            }
+            Message::Ask { number, request } => self.asked(ctx, sees, from.node, number, *request, out),
+            Message::Kept { shard, kept } => self.hears_kept(sees, from, shard, *kept),
+            Message::Answer { number, answer } => self.answered(ctx, sees, from.node, number, answer, out),
+        }
+    }
+
+    /// Tells a replica something, and does what it asks for.
+    pub(super) fn tell(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sees: Sees<'_>,
+        shard: ShardId,
+        event: replication::Event,
+        out: &mut impl Sink<Action>,
+    ) {
+        let mut actions = core::mem::take(&mut self.scratch);
+        let first = ctx.next_record;
+        self.slots.handle(ctx, sees.view, shard, event, &mut actions);
+        let mut at = first;
+        for action in actions.drain(..) {
+            match action {
+                replication::Action::Send { to, message } => {
+                    let message = Message::Replica { shard, store: to.store, message };
+                    out.push(Action::Send { to: to.node, message, not_after: None });
+                }
+                replication::Action::Write(record) => {
+                    self.slots.wrote(shard, at);
+                    at = at.next();
+                    out.push(Action::Write(Record { shard, record }));
+                }
+                replication::Action::Propose { epoch, version, change } => {
+                    self.commands.change(shard, epoch, version, change);
+                }
+                replication::Action::HandOver { epoch, to } => self.commands.hand_over(shard, epoch, to),
+                replication::Action::Reply { ticket, reply, not_after } => {
+                    self.ticket_done(ctx.now, sees, ticket, reply, not_after, out);
+                }
+                replication::Action::Observe(observation) => {
+                    out.push(Action::Observe(ShardsObservation::Replica(observation)));
+                }
+            }
+        }
+        self.scratch = actions;
+        if self.slots.became_owner(&shard) {
+            self.places.work_out(shard);
+        }
+    }
+}

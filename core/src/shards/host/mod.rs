@@ -1,0 +1,60 @@
+//! The shards of one node: its replicas, what it learns about them, and the way of a request to whoever owns the shard.
+//!
+//! ```text
+//!    clients, operators            other nodes
+//!        │ Request ▲ Reply            │ Ask, Replica ▲ Answer, Replica
+//!        ▼         │                  ▼              │
+//!   ┌─ asks ──── to the owner ──── tickets ──► Replica, one a shard ──► Write
+//!   │  (here or elsewhere)                      ▲         │ Propose, HandOver
+//!   │                                 Known, Placed       ▼
+//!   └────────── the copy of the control state ◄── Command ── the control group
+//! ```
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `machine` | events, actions, the one dispatcher, and what a replica asks for |
+//! | `slots` | the replicas, with their deadlines and what of theirs is not durable |
+//! | `follow` | what the control group says of shards, a bounded number of them in one event |
+//! | `place` | who ought to have a copy: plain rendezvous hashing over those that are well |
+//! | `asks` | requests of this node's clients, to be taken by an owner |
+//! | `tickets` | requests that a replica of this node has taken, and whose answer is awaited |
+//! | `commands` | what the control group is asked for, and what becomes of it |
+//! | `checkpoint` | what is written again before the journal is trimmed |
+//! | `rebuild` | after a recovery: what replicas kept, and what is made of it |
+//! | [`view`] | what operators and clients ask and are told |
+//! | [`wire`] | what is said and stored |
+//!
+//! Rules:
+//! - A node asks nothing twice that may take effect twice: what an owner did not answer is *unknown*, only what it refused is
+//!   asked again, of whoever owns the shard then.
+//! - A replica is there as soon as the record names its store, or the owner of the record's epoch speaks to it.
+//! - A proposal is refused, as far as a replica is told, only where that is certain: for what is wrong with it on the very
+//!   version that it was made for. For all else the record will tell (rule I2).
+//! - Answers that rest on a lease carry how long it is known to hold; who was to be told too late is told *unknown*
+//!   (rule V2).
+//!
+//! Absent on purpose: what is written in a log ([`replication`](crate::replication)), and what it means
+//! ([`Service`](crate::replication::Service)).
+
+mod asks;
+mod checkpoint;
+mod commands;
+mod follow;
+mod machine;
+mod observation;
+mod place;
+mod rebuild;
+mod settings;
+mod slots;
+mod tickets;
+pub mod view;
+pub mod wire;
+
+pub use machine::{Action, Event, Host, Sees};
+pub use observation::ShardsObservation;
+pub use settings::Settings;
+pub use view::{OwnReplica, Refusal, Reply, Request, Row, Table};
+pub use wire::{Answer, Message, Record};
+
+#[cfg(test)]
+mod tests;

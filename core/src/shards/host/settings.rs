@@ -1,0 +1,70 @@
+//! Spans and bounds of the shards of one node, each with its unit.
+
+use crate::membership::settings::Profile;
+use crate::replication;
+use crate::time::Duration;
+
+/// Spans and bounds of the shards of one node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Settings {
+    /// Of each replica.
+    pub replica: replication::Settings,
+    /// How long an owner's answer is awaited, and an owner looked for.
+    pub ask_timeout: Duration,
+    /// The pause after which a request that was refused is made again.
+    pub ask_retry: Duration,
+    /// How long a replica whose node is gone is waited for before another takes its place.
+    pub grace: Duration,
+    /// How often replicas of a shard whose record is void tell what they have kept.
+    pub gather: Duration,
+    /// Requests of this node's clients that may be under way.
+    pub asks_max: usize,
+    /// Requests that replicas of this node may have taken and not answered.
+    pub tickets_max: usize,
+    /// Shards whose records one event may look at.
+    pub learned_at_once: usize,
+    /// Shards whose placement one event may work out.
+    pub placed_at_once: usize,
+    /// Commands for the control group in one event.
+    pub commands_at_once: usize,
+}
+
+impl Settings {
+    fn of(spans: [u64; 5]) -> Self {
+        let [takeover, patience, ask_timeout, ask_retry, grace] = spans.map(Duration::from_millis);
+        let replica = replication::Settings {
+            takeover_wait: takeover,
+            patience,
+            retry: takeover,
+            ..replication::Settings::default()
+        };
+        Self {
+            replica,
+            ask_timeout,
+            ask_retry,
+            grace,
+            gather: patience.saturating_mul(2),
+            asks_max: 65_536,
+            tickets_max: 65_536,
+            learned_at_once: 64,
+            placed_at_once: 16,
+            commands_at_once: 16,
+        }
+    }
+}
+
+impl From<Profile> for Settings {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Local => Self::of([60, 300, 3_000, 10, 5_000]),
+            Profile::Lan => Self::of([100, 500, 5_000, 20, 10_000]),
+            Profile::Wan => Self::of([1_000, 3_000, 20_000, 100, 60_000]),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Profile::default().into()
+    }
+}
