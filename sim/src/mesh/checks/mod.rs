@@ -231,7 +231,7 @@ impl Checks<MeshNode> for MeshChecks {
             // Entries are acknowledged by those who hold them durably, and what a question repeats a client has said.
             Message::Shards(Shard::Replica { message, .. }) => !matches!(message, Replicates::Append { .. }),
             Message::Shards(Shard::Ask { .. }) => false,
-            Message::Shards(Shard::Answer { .. }) => true,
+            Message::Shards(Shard::Answer { .. } | Shard::Kept { .. }) => true,
         }
     }
 
@@ -310,7 +310,7 @@ impl Checks<MeshNode> for MeshChecks {
         match observation {
             MeshObservation::Membership(seen) => self.membership_seen(host, *seen, found),
             MeshObservation::Admission(refusal) => self.packet_refused(host, refusal),
-            MeshObservation::Control(_) => {}
+            MeshObservation::Control(_) | MeshObservation::Shards(_) => {}
         }
     }
 
@@ -398,6 +398,10 @@ impl Checks<MeshNode> for MeshChecks {
         self.packets.touched(now);
     }
 
+    fn over(&mut self, host: u32, node: &MeshNode) {
+        self.look_at_replicas(host, node);
+    }
+
     fn finish(&mut self, found: &mut Findings) {
         self.look_at_bounds(found);
         self.report_noted(found);
@@ -408,6 +412,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.check_agreement(found);
         self.check_registers(found);
         self.check_stories(found);
+        self.check_replicas(found);
     }
 
     fn exercised(&self) -> Vec<(&'static str, u64)> {

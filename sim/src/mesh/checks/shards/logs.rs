@@ -79,6 +79,10 @@ impl MeshChecks {
                 look.block(*before, block.as_deref());
                 look.is_kept(*epoch, *before, block.as_deref(), false);
             }
+            Message::Snapshot { epoch, at, .. } => {
+                look.is_kept(*epoch, *at, None, true);
+                look.acknowledged(*at, at.sequence, *epoch);
+            }
             Message::Promised { epoch, end, mark } => {
                 look.acknowledged(*end, *mark, *epoch);
                 if !is_excused {

@@ -10,18 +10,23 @@
 //!
 //! True time, the wire and the clients are all that counts here, but for REPL-2: that looks into the nodes, at the end.
 
+mod digests;
 mod logs;
 mod owners;
 mod shown;
 mod stories;
 
+use self::digests::Digests;
 use self::logs::Logs;
 use self::owners::Owners;
 use self::stories::Stories;
 use super::MeshChecks;
 use crate::check::Findings;
+use crate::mesh::clients::shards::NAMESPACE;
 use crate::scenario::Scenario;
+use relaymesh_core::control::state::Name;
 use relaymesh_core::mesh::{Message as Said, Reply, Request};
+use relaymesh_core::shards::ShardId;
 use relaymesh_core::shards::host::{Message, Reply as Answer, Request as Question};
 
 /// Watches the logs of one run.
@@ -30,6 +35,11 @@ pub(super) struct Shards {
     pub(super) logs: Logs,
     pub(super) owners: Owners,
     pub(super) stories: Stories,
+    pub(super) digests: Digests,
+    /// Replicas that each ought to have.
+    pub(super) copies: u8,
+    /// How many there are.
+    count: u32,
 }
 
 impl Shards {
@@ -38,7 +48,17 @@ impl Shards {
             logs: Logs::new(scenario),
             owners: Owners::new(scenario.nodes),
             stories: Stories::new(scenario.control.clocks_stray),
+            digests: Digests::default(),
+            copies: scenario.shards.copies,
+            count: scenario.shards.shards,
         }
+    }
+
+    /// All shards that there are to be.
+    pub(super) fn all(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let namespace = Name::new(NAMESPACE).ok();
+        let shards = 0..self.count;
+        namespace.into_iter().flat_map(move |namespace| shards.clone().map(move |number| ShardId { namespace, number }))
     }
 
     /// What stood in a store is gone, or not to be relied on.

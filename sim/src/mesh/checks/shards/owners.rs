@@ -17,42 +17,44 @@ use relaymesh_core::shards::ShardId;
 pub(in super::super) struct Owners {
     /// Who acts for a shard under an epoch: the host, and which of its processes.
     acting: BTreeMap<(ShardId, Epoch), (u32, u64)>,
-    /// The newest epoch under which the store of each host has said anything as a replica that follows.
-    followed: Vec<BTreeMap<ShardId, Epoch>>,
+    /// The newest epoch under which the store of each host has said anything, as owner or as a replica that follows: it has
+    /// promised to accept nothing older.
+    promised: Vec<BTreeMap<ShardId, Epoch>>,
 }
 
 impl Owners {
     pub(super) fn new(nodes: u32) -> Self {
-        Self { acting: BTreeMap::new(), followed: vec![BTreeMap::new(); nodes as usize] }
+        Self { acting: BTreeMap::new(), promised: vec![BTreeMap::new(); nodes as usize] }
     }
 
     pub(super) fn store_lost(&mut self, host: u32) {
-        self.followed[host as usize].clear();
+        self.promised[host as usize].clear();
     }
 }
 
 /// Whether only the owner of an epoch says so.
 pub(super) fn is_of_owner(message: &Message) -> bool {
-    matches!(message, Message::Promise { .. } | Message::Append { .. } | Message::Fetch { .. })
+    use Message::{Append, Fetch, Promise, Snapshot};
+    matches!(message, Promise { .. } | Append { .. } | Fetch { .. } | Snapshot { .. })
 }
 
 impl MeshChecks {
     /// OWNR-1 and FENC-1: a replica says something.
     pub(super) fn owner_sent(&mut self, host: u32, shard: ShardId, message: &Message, found: &mut Findings) {
         let (epoch, life) = (message.epoch(), self.lives[host as usize]);
-        let owners = &mut self.shards.owners;
-        let followed = owners.followed[host as usize].get(&shard).copied().unwrap_or_default();
         if matches!(message, Message::Fenced { .. }) {
             return;
         }
-        self.exercised.fenc_1 += u64::from(followed > Epoch::default());
-        if epoch < followed {
+        let owners = &mut self.shards.owners;
+        let promised = owners.promised[host as usize].entry(shard).or_insert(epoch);
+        self.exercised.fenc_1 += u64::from(*promised != epoch);
+        if epoch < *promised {
             let what = if is_of_owner(message) { "acts as owner" } else { "accepts" };
-            let detail = format!("n{host} {what} under {epoch} of {shard}, after it has promised {followed}");
+            let detail = format!("n{host} {what} under {epoch} of {shard}, after it has promised {promised}");
             found.fail(FENC_1, &[host], detail);
         }
+        *promised = epoch.max(*promised);
         if !is_of_owner(message) {
-            owners.followed[host as usize].insert(shard, epoch.max(followed));
             return;
         }
         self.exercised.ownr_1 += 1;

@@ -35,7 +35,7 @@ use relaymesh_core::shards::host::{Reply as Answer, Request as Question};
 use relaymesh_core::time::Duration;
 
 /// How the namespace is called.
-const NAMESPACE: &str = "tasks";
+pub(in crate::mesh) const NAMESPACE: &str = "tasks";
 /// How long operators wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long shards take to be declared and owned, when nothing is wrong.
