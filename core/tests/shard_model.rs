@@ -90,14 +90,29 @@ fn left_behind() -> Shard {
 
 #[test]
 fn a_candidate_that_needs_a_snapshot_breaks_no_promise() {
-    left_behind().keeps(100);
+    Shard { appends: 3, is_repeated: true, ..left_behind() }.keeps(600);
+}
+
+#[test]
+fn another_owner_while_a_snapshot_is_under_way_breaks_no_promise() {
+    Shard { grants: 2, heirs: &[1, 0], ..left_behind() }.keeps(60_000);
+}
+
+#[test]
+fn a_checkpoint_while_a_snapshot_is_under_way_breaks_no_promise() {
+    Shard { checkpoints: 2, trimmers: &[1], appends: 3, ..left_behind() }.keeps(90_000);
+}
+
+#[test]
+fn a_candidate_that_crashes_with_half_a_snapshot_breaks_no_promise() {
+    Shard { checkpoints: 2, trimmers: &[2], crashes: 1, frail: &[2], is_slow: true, ..left_behind() }.keeps(90_000);
 }
 
 #[test]
 fn a_checkpoint_and_a_crash_break_no_promise() {
     let pair = Shard { members: &[0, 1], placed: &[0, 1], heirs: &[1], trimmers: &[1], ..Shard::small() };
     let frail = Shard { checkpoints: 1, crashes: 1, frail: &[1], is_slow: true, is_prompt: true, ..pair };
-    Shard { grants: 1, appends: 1, ..frail }.keeps(1_000);
+    Shard { grants: 1, appends: 1, ..frail }.keeps(15_000);
 }
 
 #[test]

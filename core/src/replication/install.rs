@@ -34,7 +34,7 @@ pub(super) struct Incoming<S: Service> {
     /// The owner's, which cuts its snapshot into pieces its own way.
     epoch: Epoch,
     at: Position,
-    next: u32,
+    pub(super) next: u32,
     reader: S::Reader,
     heard: Time,
 }

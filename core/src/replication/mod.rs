@@ -5,9 +5,9 @@
 //! that. From then on it orders submissions, and acknowledges what every member holds durably. `docs/shard-log.md` has
 //! the protocol; comments here name its rules. `tests/shard_model.rs` explores it.
 //!
-//! What goes in is an [`Event`], what comes out an [`Action`]. The machine is written as if writes were durable at once;
-//! the node's gate holds its messages and replies (only appends go ungated, rule L6). It sees [`Event::Durable`] for one
-//! purpose: not to count its own entries too early (rule W3).
+//! What goes in is an [`Event`], or commands by [`Replica::submit`]; what comes out is an [`Action`]. The machine is written
+//! as if writes were durable at once; the node's gate holds its messages and replies (only appends go ungated, rule L6). It
+//! sees [`Event::Durable`] for one purpose: not to count its own entries too early (rule W3).
 //!
 //! Invariants:
 //! - epochs never fall along a log, and nobody cuts it at or below `mark`;

@@ -444,8 +444,9 @@ impl Shard {
         while let Some(packet) = world.net.first().cloned() {
             sound.deliver(&mut world, packet);
         }
+        let swift = Self { is_slow: false, is_repeated: false, ..*self };
         for act in self.prelude {
-            self.act(&mut world, *act);
+            swift.act(&mut world, *act);
         }
         world.tidy(&[]);
         world

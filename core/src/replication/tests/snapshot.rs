@@ -15,7 +15,10 @@ impl Trio {
 
     /// A whole checkpoint, from the next record on.
     pub(super) fn checkpoint(&mut self, node: usize) -> Sequence {
-        let cut = self.next_record(node);
+        self.checkpoint_at(node, self.next_record(node))
+    }
+
+    fn checkpoint_at(&mut self, node: usize, cut: Sequence) -> Sequence {
         for _ in 0..1_000 {
             if self.replicas[node].has_checkpoint(cut) {
                 return cut;
@@ -84,7 +87,8 @@ fn who_needs_what_the_log_has_no_more_is_brought_a_snapshot_and_becomes_a_member
 #[test]
 fn a_snapshot_is_of_what_was_applied_when_it_began_and_is_named_so() {
     let mut trio = Trio::left_behind(small());
-    trio.pass(100);
+    trio.now = trio.now + Duration::from_millis(100);
+    trio.tell(0, Event::Wake);
     trio.run_until_piece(2);
     trio.cut.insert(2);
     // They change what the snapshot has not come to yet.
@@ -140,6 +144,29 @@ fn who_does_not_answer_keeps_no_snapshot_for_ever() {
 }
 
 #[test]
+fn who_has_more_of_a_snapshot_than_was_made_of_it_again_goes_on() {
+    let mut trio = Trio::left_behind(small());
+    trio.pass_to_half();
+    while trio.replicas[2].incoming.as_ref().is_some_and(|incoming| incoming.next < 3) {
+        trio.now = trio.now + Duration::from_millis(100);
+        trio.tell(0, Event::Wake);
+        while let Some((from, to, message)) = trio.net.pop_front() {
+            let is_enough = trio.replicas[2].incoming.as_ref().is_none_or(|incoming| incoming.next >= 3);
+            if !is_enough {
+                trio.tell(to, Event::Message { from: id(from), message });
+            }
+        }
+    }
+    assert!(trio.replicas[2].incoming.is_some());
+    trio.cut.insert(2);
+    trio.pass(5_000);
+    assert_eq!(trio.replicas[0].snapshot, None, "given up");
+    trio.cut.clear();
+    (0..9).for_each(|_| trio.pass(100));
+    assert_eq!((trio.replicas[2].service(), &trio.rejected), (trio.replicas[0].service(), &vec![]));
+}
+
+#[test]
 fn a_half_is_nothing_after_a_crash_and_the_owner_begins_anew() {
     let mut trio = Trio::left_behind(small());
     trio.pass_to_half();
@@ -178,6 +205,46 @@ fn the_log_is_cut_only_behind_what_is_durable_as_a_snapshot_and_keeps_a_tail() {
     trio.tell(0, Event::Durable(trio.next_record(0).before()));
     assert_eq!(trio.replicas[0].log().base(), position(1, 4), "two stay for those that lag a little");
     assert_eq!(trio.replicas[0].log().entry(LogSequence(4)), None);
+}
+
+#[test]
+fn entries_that_are_written_again_take_the_place_of_nothing() {
+    let mut trio = Trio::new(small());
+    trio.cut.extend([1, 2]);
+    (1..=2).for_each(|value| trio.set(0, value, value));
+    let cut = trio.next_record(0);
+    trio.tell(0, Event::Checkpoint(cut));
+    trio.set(0, 3, 3);
+    assert_eq!(trio.checkpoint_at(0, cut), cut);
+    let again = trio.replayed(0, cut);
+    assert_eq!((again.log().last(), again.mark()), (position(1, 4), LogSequence(1)), "Z5");
+    assert_eq!(again.log().entry(LogSequence(3)), trio.replicas[0].log().entry(LogSequence(3)));
+
+    let as_new = |record: &mut Record| {
+        if let Record::Kept(block) = record {
+            *record = Record::Entries(block.clone());
+        }
+    };
+    trio.journals[0].iter_mut().for_each(as_new);
+    assert_eq!(trio.replayed(0, cut).log().last(), position(1, 3), "Z5a: the newest is gone");
+}
+
+#[test]
+fn a_snapshot_that_is_installed_during_a_checkpoint_takes_its_entries_off_it() {
+    let mut trio = Trio::new(small());
+    trio.cut.insert(1);
+    (1..=4).for_each(|value| trio.set(0, value, value));
+    trio.run();
+    assert_eq!(trio.ends()[2], position(1, 5));
+    let cut = trio.next_record(2);
+    trio.tell(2, Event::Checkpoint(cut));
+    let bytes = alloc::sync::Arc::from([1, 4, 7]);
+    let message = Message::Snapshot { epoch: epoch(2), at: position(2, 3), number: 0, is_last: true, bytes };
+    trio.tell(2, Event::Message { from: id(1), message });
+    assert_eq!(trio.ends()[2], position(2, 3));
+    trio.checkpoint_at(2, cut);
+    let again = trio.replayed(2, cut);
+    assert_eq!((again.log().last(), again.service().value(4)), (position(2, 3), Some(7)), "Z5c");
 }
 
 #[test]
