@@ -199,6 +199,18 @@ Experiments:
 Examples:
   relaymesh sim measure failover --seeds 200")]
     Failover(Failover),
+    /// For how long nothing is acknowledged by a shard, after a crash or while it is handed over
+    #[command(after_help = "\
+Figures are shown as those of membership are, and held against what they ought to be.
+
+Experiments:
+  owner-crash             who owns the shard is killed: until a client is told of the next acknowledged command
+  owner-and-leader-crash  who owns the shard and leads the control group is killed
+  hand-over               the shard is handed over: the longest time without an acknowledgement
+
+Examples:
+  relaymesh sim measure takeover --seeds 200")]
+    Takeover(Takeover),
     /// How far clocks may stray before two nodes act under one lease at once
     #[command(after_help = "\
 One node leads, another one holds every scope and is cut off again and again; the clock of one of them is wrong, by up to
@@ -240,6 +252,25 @@ pub(crate) struct Failover {
     /// Numbers of nodes, of which three vote
     #[arg(long, value_name = "N,…", default_value = "4", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(3..=2_000))]
     pub(crate) nodes: Vec<u32>,
+    /// Timing that the nodes are set to
+    #[arg(long, value_name = "PROFILE", default_value = "lan", value_parser = profiles())]
+    pub(crate) profile: &'static str,
+    /// Runs at once [default: number of cores]
+    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub(crate) jobs: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Takeover {
+    /// Experiments [default: all]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = shard_experiments())]
+    pub(crate) experiment: Vec<Experiment>,
+    /// Seeds of each experiment
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// First seed
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) from_seed: u64,
     /// Timing that the nodes are set to
     #[arg(long, value_name = "PROFILE", default_value = "lan", value_parser = profiles())]
     pub(crate) profile: &'static str,
@@ -357,6 +388,10 @@ fn experiments() -> impl TypedValueParser<Value = Experiment> {
 
 fn control_experiments() -> impl TypedValueParser<Value = Experiment> {
     among(&Experiment::FAILOVER)
+}
+
+fn shard_experiments() -> impl TypedValueParser<Value = Experiment> {
+    among(&Experiment::TAKEOVER)
 }
 
 fn among(experiments: &'static [Experiment]) -> impl TypedValueParser<Value = Experiment> {

@@ -132,6 +132,9 @@ pub trait Checks<A: Application> {
     fn store_lost(&mut self, host: u32);
     /// Everything was healed.
     fn healed(&mut self, now: TrueTime);
+    /// The run is over, and that is what runs on a host. For what nobody shows as a whole: everything else is judged from
+    /// outside.
+    fn over(&mut self, _host: u32, _application: &A) {}
     /// The run is over; `done` tells whether it ran to its end.
     fn finish(&mut self, found: &mut Findings);
     /// How often each invariant was put to the test.

@@ -3,10 +3,11 @@
 //! What is measured, and its names, are the simulator's (`relaymesh_sim::mesh::measure`). A run that broke a safety
 //! invariant ended there: what it has shown until then is no figure, and what it has not shown did not come about.
 
+use super::bars::{self, Bar};
 use super::execute::quietly;
 use super::unit::Unit;
 use super::{matrix, pool, replay};
-use crate::cli::{self, Failover, Membership};
+use crate::cli::{self, Failover, Membership, Takeover};
 use crate::error::{Error, Exit};
 use crate::output::{Output, Tone, cell, counted, grouped, note, rendered};
 use crate::wall::Stopwatch;
@@ -77,6 +78,19 @@ pub(crate) fn failover(arguments: &Failover, output: &Output) -> Result<Exit, Er
     measured(all, Runs { profile, first_seed, seeds, jobs }, output)
 }
 
+/// Measures shards.
+pub(crate) fn takeover(arguments: &Takeover, output: &Output) -> Result<Exit, Error> {
+    let Takeover { profile, from_seed: first_seed, seeds, jobs, .. } = *arguments;
+    // Three nodes, so that each has a copy and any of them may own.
+    let setting = Setting { nodes: 3, metadata_bytes: 40, profile };
+    let experiments = match arguments.experiment.as_slice() {
+        [] => &Experiment::TAKEOVER,
+        chosen => chosen,
+    };
+    let all = experiments.iter().map(|it| Series { experiment: *it, setting, runs: vec![] }).collect();
+    measured(all, Runs { profile, first_seed, seeds, jobs }, output)
+}
+
 fn measured(mut all: Vec<Series>, how: Runs, output: &Output) -> Result<Exit, Error> {
     let seeds = how.first_seed..how.first_seed.saturating_add(how.seeds);
     // Seed by seed within a series, so that its figures are complete early.
@@ -108,6 +122,7 @@ fn measured(mut all: Vec<Series>, how: Runs, output: &Output) -> Result<Exit, Er
     };
     pool::each(&jobs, threads, || false, run, take);
     bar.finish_and_clear();
+    let sizes = sizes(&all);
     let measured = Measured {
         profile: how.profile,
         first_seed: how.first_seed,
@@ -116,7 +131,8 @@ fn measured(mut all: Vec<Series>, how: Runs, output: &Output) -> Result<Exit, Er
         verdict: worst(&broken),
         wall_seconds: watch.seconds(),
         jobs: threads,
-        sizes: sizes(&all),
+        bars: bars::all(sizes.iter().flat_map(|size| &size.figures)),
+        sizes,
         broken,
     };
     match output.is_json() {
@@ -188,6 +204,9 @@ struct Measured {
     wall_seconds: f64,
     jobs: usize,
     sizes: Vec<Size>,
+    /// What figures ought to be, and are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    bars: Vec<Bar>,
     broken: Vec<Broken>,
 }
 
@@ -201,15 +220,15 @@ struct Size {
 
 /// What the runs of one experiment come to in one respect. What did not come about is none.
 #[derive(Debug, PartialEq, Serialize)]
-struct Figure {
+pub(super) struct Figure {
     experiment: &'static str,
-    figure: &'static str,
+    pub(super) figure: &'static str,
     unit: Unit,
     runs: u64,
     /// Runs in which it came about.
     came_about: u64,
-    median: Option<f64>,
-    p99: Option<f64>,
+    pub(super) median: Option<f64>,
+    pub(super) p99: Option<f64>,
     max: Option<f64>,
     /// The sum over all runs, of what is counted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -271,6 +290,14 @@ impl Figure {
     }
 }
 
+#[cfg(test)]
+impl Figure {
+    /// One that was measured so.
+    pub(super) fn measured(figure: &'static str, median: Option<f64>, p99: Option<f64>) -> Self {
+        Self { median, p99, ..Self::of("of a test", figure, &[]) }
+    }
+}
+
 /// The nearest rank: a value that was measured, not one between two. What never came about is infinitely late.
 fn rank(sorted: &[f64], percent: usize) -> Option<f64> {
     let place = (sorted.len() * percent).div_ceil(100).checked_sub(1)?;
@@ -320,6 +347,10 @@ impl Measured {
                 output.paint(Tone::Dim, format!("profile {}, seeds {} to {last_seed}", self.profile, self.first_seed)),
                 size.table(output),
             );
+        }
+        for bar in &self.bars {
+            let tone = if bar.holds { Tone::Good } else { Tone::Bad };
+            text += &format!(" {}\n", output.paint(tone, bar.text()));
         }
         let verdict = match self.broken.len() as u64 {
             0 => output.paint(Tone::Good, "HELD"),

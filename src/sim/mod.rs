@@ -2,6 +2,7 @@
 //!
 //! The simulator itself knows no thread, clock or file; this is where those are.
 
+mod bars;
 mod campaign;
 mod chaos;
 mod determinism;
@@ -34,6 +35,7 @@ pub(crate) fn run(sim: &Sim, output: &Output) -> Result<Exit, Error> {
         SimCommand::Campaign(arguments) => campaign::campaign(&library, arguments, output),
         SimCommand::Measure(Measure::Membership(arguments)) => measure::membership(arguments, output),
         SimCommand::Measure(Measure::Failover(arguments)) => measure::failover(arguments, output),
+        SimCommand::Measure(Measure::Takeover(arguments)) => measure::takeover(arguments, output),
         SimCommand::Measure(Measure::Clocks(arguments)) => margin::run(arguments, output),
         SimCommand::Hashes(arguments) => determinism::hashes(&library, arguments, output),
     }

@@ -26,6 +26,12 @@ pub(crate) fn measurement(experiment: Experiment, setting: Setting, seed: u64) -
             program()
         );
     }
+    if Experiment::TAKEOVER.contains(&experiment) {
+        let (program, experiment) = (program(), experiment.name());
+        return format!(
+            "{program} sim measure takeover --experiment {experiment} --profile {profile} --from-seed {seed} --seeds 1"
+        );
+    }
     format!(
         "{} sim measure membership --experiment {} --nodes {nodes} --metadata {metadata_bytes} --profile {profile} \
          --from-seed {seed} --seeds 1",

@@ -3,6 +3,7 @@
 //! [`engine`] watches every node of any application: what left it, and what its disk truly holds. Checkers of what an
 //! application promises stand with that application. A checker never asks a node how it feels.
 
+pub mod counter;
 pub mod engine;
 pub mod linearizable;
 mod trimming;

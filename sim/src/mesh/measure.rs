@@ -1,12 +1,12 @@
 //! Figures of membership: what a mesh of that size needs to notice things, and what it costs. Those of the control
-//! group are in `failover.rs`.
+//! group are in `failover.rs`, those of shards in `takeover.rs`.
 //!
 //! Each experiment is a scenario of its own making, run from one seed; what is counted is what operators could see, at
 //! true time. Which seeds, how many at once, and percentiles are the command line's.
 
 use super::Mesh;
 use super::checks::Record;
-use super::failover;
+use super::{failover, takeover};
 use crate::scenario::{Scenario, parse};
 use crate::time::TrueTime;
 use crate::world::{Options, Report, World};
@@ -50,6 +50,12 @@ pub enum Experiment {
     FewScopes,
     /// Twenty nodes that hold 1,000 scopes.
     ManyScopes,
+    /// Who owns a shard crashes; another leads the control group.
+    OwnerCrash,
+    /// Who owns a shard and leads crashes.
+    OwnerAndLeaderCrash,
+    /// A shard is handed over.
+    ShardHandOver,
 }
 
 impl Experiment {
@@ -65,6 +71,8 @@ impl Experiment {
         Self::FewScopes,
         Self::ManyScopes,
     ];
+    /// Those of shards.
+    pub const TAKEOVER: [Self; 3] = [Self::OwnerCrash, Self::OwnerAndLeaderCrash, Self::ShardHandOver];
 
     /// Its name for people.
     pub const fn name(self) -> &'static str {
@@ -80,6 +88,9 @@ impl Experiment {
             Self::Steady => "steady",
             Self::FewScopes => "few-scopes",
             Self::ManyScopes => "many-scopes",
+            Self::OwnerCrash => "owner-crash",
+            Self::OwnerAndLeaderCrash => "owner-and-leader-crash",
+            Self::ShardHandOver => "hand-over",
         }
     }
 }
@@ -113,6 +124,9 @@ const SETTLED_BY: u64 = 180;
 pub fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
     if Experiment::FAILOVER.contains(&experiment) {
         return failover::scenario(experiment, setting);
+    }
+    if Experiment::TAKEOVER.contains(&experiment) {
+        return takeover::scenario(experiment, setting);
     }
     let Setting { nodes, metadata_bytes, profile } = setting;
     let last = nodes - 1;
@@ -186,6 +200,7 @@ pub fn measure(experiment: Experiment, setting: Setting, seed: u64) -> Sample {
             setting.nodes,
             ["flip_flop_settled", "flip_flop_changes_later", "flip_flop_healthy_suppressed", "flip_flop_views"],
         ),
+        _ if Experiment::TAKEOVER.contains(&experiment) => takeover::figures(experiment, record),
         _ => failover::figures(experiment, record),
     };
     Sample { figures, report: world.report() }

@@ -9,6 +9,7 @@ pub mod clients;
 mod failover;
 pub mod margin;
 pub mod measure;
+mod takeover;
 pub mod truth;
 pub mod views;
 
@@ -37,7 +38,7 @@ impl Subject for Mesh {
     type Checks = MeshChecks;
 
     const STREAMS: bool = true;
-    const SECTIONS: &'static [&'static str] = &["mesh", "control"];
+    const SECTIONS: &'static [&'static str] = &["mesh", "control", "shards"];
 
     fn application(around: &Surroundings<'_>) -> MeshNode {
         let identity = Identity {

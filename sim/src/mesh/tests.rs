@@ -3,6 +3,7 @@
 //! A [`Watch`] is fed what a world would have seen: nothing here runs a node.
 
 mod control;
+mod shards;
 mod versions;
 
 use super::Mesh;

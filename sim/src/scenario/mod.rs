@@ -11,6 +11,7 @@ mod parse;
 mod plan;
 mod schema;
 mod section;
+mod shards;
 pub mod units;
 mod validate;
 
@@ -23,6 +24,7 @@ pub use schema::{
     Clocks, Direction, DiskSettings, EchoLoad, Expect, Fault, JournalLoad, NetworkSettings, Nodes, Phases, Scenario,
 };
 pub use section::Section;
+pub use shards::ShardLoad;
 pub use validate::Invalid;
 pub(crate) use validate::validate;
 

@@ -4,6 +4,7 @@ use super::control::ControlLoad;
 use super::kind::FaultKind;
 use super::mesh::MeshLoad;
 use super::section::Section;
+use super::shards::ShardLoad;
 use super::units::{Rate, Share, Span, SpanRange};
 use crate::subjects::SubjectName;
 use alloc::string::String;
@@ -57,6 +58,9 @@ pub struct Scenario {
     /// What is asked of the mesh's control group.
     #[serde(default, skip_serializing_if = "Section::is_absent")]
     pub control: Section<ControlLoad>,
+    /// What is asked of the mesh's replicated logs.
+    #[serde(default, skip_serializing_if = "Section::is_absent")]
+    pub shards: Section<ShardLoad>,
     /// What goes wrong.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
@@ -76,18 +80,20 @@ impl Scenario {
                 "journal" => self.journal.spell_out(),
                 "mesh" => self.mesh.spell_out(),
                 "control" => self.control.spell_out(),
+                "shards" => self.shards.spell_out(),
                 unknown => panic!("a scenario has no section `{unknown}`"),
             }
         }
     }
 
     /// The sections that belong to a subject, each with whether it is given.
-    pub(super) fn sections(&self) -> [(&'static str, bool); 4] {
+    pub(super) fn sections(&self) -> [(&'static str, bool); 5] {
         [
             ("echo", self.echo.is_given()),
             ("journal", self.journal.is_given()),
             ("mesh", self.mesh.is_given()),
             ("control", self.control.is_given()),
+            ("shards", self.shards.is_given()),
         ]
     }
 }

@@ -13,6 +13,8 @@ use relaymesh_core::time::Duration;
 const NODES_MAX: u32 = 2_000;
 /// Drawn faults a run may have.
 const FAULTS_MAX: u32 = 10_000;
+/// The version of commands that declare shards.
+const SHARDS_VERSION: u8 = 2;
 /// The longest run, in simulated time.
 const PHASE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
@@ -57,6 +59,14 @@ pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
     if let Some((field, problem)) = scenario.control.problem(scenario.mesh.members(scenario.nodes)) {
         return Err(Invalid { field: format!("control.{field}"), problem: problem.to_string() });
     }
+    let has_group = scenario.control.is_founded();
+    if let Some((field, problem)) = scenario.shards.problem(scenario.mesh.members(scenario.nodes), has_group) {
+        return Err(Invalid { field: format!("shards.{field}"), problem: problem.to_string() });
+    }
+    let upgrades = scenario.faults.iter().any(|fault| fault.kind == FaultKind::Version);
+    require(!scenario.shards.is_on() || upgrades || version >= SHARDS_VERSION, "shards.shards", || {
+        format!("are of version {SHARDS_VERSION} of commands, and every build is of version {version}")
+    })?;
     let phases = scenario.phases;
     require(phases.safety.0 > Duration::ZERO && phases.safety.0 <= PHASE_MAX, "phases.safety", || {
         "must be longer than nothing and at most 24h".to_string()
@@ -95,7 +105,7 @@ pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
         scenario.journal.timeout.0,
         scenario.mesh.start.to,
     ];
-    let spans = spans.into_iter().chain(scenario.control.spans());
+    let spans = spans.into_iter().chain(scenario.control.spans()).chain(scenario.shards.spans());
     require(spans.into_iter().all(|span| span <= PHASE_MAX), "scenario", || {
         "no span may be longer than 24h".to_string()
     })?;

@@ -264,6 +264,11 @@ impl<S: Subject> World<S> {
                 self.found.miss(LIVE_1, &[host], detail);
             }
         }
+        for (number, host) in (0..).zip(&self.hosts) {
+            if let Some(node) = &host.node {
+                self.checks.over(number, node.application());
+            }
+        }
         self.checks.finish(&mut self.found);
         self.check_draws();
     }

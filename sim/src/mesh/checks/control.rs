@@ -50,7 +50,7 @@ impl Control {
                 self.versions.asked(client, request);
             }
             Request::Fence(_) => self.acceptors.asked(client, host),
-            Request::Membership(_) => {}
+            Request::Membership(_) | Request::Shards(_) => {}
         }
     }
 }

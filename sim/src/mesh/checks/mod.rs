@@ -19,6 +19,7 @@
 //! | `acceptors` | who accepts what: LEASE-3 |
 //! | `registers` | what is read and written: CTRL-1 |
 //! | `versions` | which versions of commands are logged and answered: VERS-1, VERS-2, VERS-3 |
+//! | `shards` | replicated logs, and the state above them: SHRD-1, TASK-1, PREF-1, OWNR-1, FENC-1, REPL-2 |
 //! | `names` | all of them by name |
 //! | `record` | what happened, for figures |
 //!
@@ -40,6 +41,7 @@ mod probes;
 mod record;
 mod registers;
 mod seen;
+mod shards;
 mod suspicions;
 mod versions;
 mod words;
@@ -57,6 +59,7 @@ use self::keys::Keys;
 use self::names::Exercised;
 use self::packets::Packets;
 use self::probes::Probes;
+use self::shards::Shards;
 use self::suspicions::Suspicions;
 use self::words::Words;
 use super::measure::COUNT_FROM;
@@ -80,6 +83,8 @@ use relaymesh_core::membership::wire::Message as Said;
 use relaymesh_core::membership::{self, MembershipObservation as Seen, Settings};
 use relaymesh_core::mesh::{MeshNode, MeshObservation, Message, Reply, Request};
 use relaymesh_core::node::Outgoing;
+use relaymesh_core::replication::Message as Replicates;
+use relaymesh_core::shards::host::Message as Shard;
 use relaymesh_core::time::Duration;
 
 /// Watches the mesh.
@@ -106,6 +111,7 @@ pub struct MeshChecks {
     duties: Duties,
     exchanges: Exchanges,
     control: Control,
+    shards: Shards,
     lives: Vec<u64>,
     /// The first so many hosts are seeds.
     seeds: u32,
@@ -143,6 +149,7 @@ impl MeshChecks {
             duties: Duties::new(nodes),
             exchanges: Exchanges::new(nodes <= PROBES_WATCHED_MAX),
             control: Control::new(scenario),
+            shards: Shards::new(scenario),
             lives: vec![0; nodes as usize],
             seeds: scenario.mesh.seeds,
             expected: (0..nodes).filter(starts).count() as u32,
@@ -221,11 +228,16 @@ impl Checks<MeshNode> for MeshChecks {
             Message::Membership(_) => false,
             // Consensus and sessions see to it themselves; an outcome shows the state.
             Message::Control(message) => matches!(message, Controls::Commands(_)),
+            // Entries are acknowledged by those who hold them durably, and what a question repeats a client has said.
+            Message::Shards(Shard::Replica { message, .. }) => !matches!(message, Replicates::Append { .. }),
+            Message::Shards(Shard::Ask { .. }) => false,
+            Message::Shards(Shard::Answer { .. } | Shard::Kept { .. }) => true,
         }
     }
 
     fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
         self.control_sent(host, &outgoing.message, found);
+        self.shards_sent(host, &outgoing.message, found);
         let Message::Membership(said) = &outgoing.message else { return };
         self.own_words(host, said, found);
         self.check_traffic(host, said, found);
@@ -252,6 +264,7 @@ impl Checks<MeshNode> for MeshChecks {
 
     fn asked(&mut self, client: u32, host: u32, request: &Request, found: &mut Findings) {
         self.control_asked((client, host), request, found);
+        self.shards_asked(client, request, found);
         let Request::Membership(request) = request else { return };
         match request {
             membership::Request::Members => return,
@@ -268,6 +281,7 @@ impl Checks<MeshNode> for MeshChecks {
 
     fn answered(&mut self, client: u32, host: u32, request: &Request, reply: &Reply, found: &mut Findings) {
         self.control_answered((client, host), request, reply, found);
+        self.shards_answered((client, host), request, reply, found);
         let (Request::Membership(request), Reply::Membership(reply)) = (request, reply) else { return };
         match (request, reply) {
             (_, membership::Reply::Members(members)) => return self.members_answered(host, members, found),
@@ -296,7 +310,7 @@ impl Checks<MeshNode> for MeshChecks {
         match observation {
             MeshObservation::Membership(seen) => self.membership_seen(host, *seen, found),
             MeshObservation::Admission(refusal) => self.packet_refused(host, refusal),
-            MeshObservation::Control(_) => {}
+            MeshObservation::Control(_) | MeshObservation::Shards(_) => {}
         }
     }
 
@@ -376,11 +390,16 @@ impl Checks<MeshNode> for MeshChecks {
     fn store_lost(&mut self, host: u32) {
         self.words.store_lost(host, self.lives[host as usize]);
         self.control.store_lost(host);
+        self.shards.store_lost(host);
     }
 
     fn healed(&mut self, now: TrueTime) {
         self.healed_at = Some(now);
         self.packets.touched(now);
+    }
+
+    fn over(&mut self, host: u32, node: &MeshNode) {
+        self.look_at_replicas(host, node);
     }
 
     fn finish(&mut self, found: &mut Findings) {
@@ -392,6 +411,8 @@ impl Checks<MeshNode> for MeshChecks {
         self.look_at_duties(found);
         self.check_agreement(found);
         self.check_registers(found);
+        self.check_stories(found);
+        self.check_replicas(found);
     }
 
     fn exercised(&self) -> Vec<(&'static str, u64)> {

@@ -81,6 +81,19 @@ pub const VERS_2: &str = "VERS-2";
 /// Who runs an older build than what is in use acts for nothing.
 pub const VERS_3: &str = "VERS-3";
 
+/// Registers and counters above replicated logs are linearizable.
+pub const SHRD_1: &str = "SHRD-1";
+/// What is acknowledged is in the log of every later owner.
+pub const TASK_1: &str = "TASK-1";
+/// An entry is the same in every log, and has the same before it.
+pub const PREF_1: &str = "PREF-1";
+/// One process acts as owner of a shard under an epoch.
+pub const OWNR_1: &str = "OWNR-1";
+/// A store that has promised an epoch accepts nothing of an older one.
+pub const FENC_1: &str = "FENC-1";
+/// In the end as many replicas of a shard as there ought to be are in sync, and hold the same.
+pub const REPL_2: &str = "REPL-2";
+
 macro_rules! exercised {
     ($($field:ident = $name:ident),+ $(,)?) => {
         /// How often each invariant was put to the test.
@@ -102,5 +115,6 @@ exercised! {
     susp_1 = SUSP_1, susp_2 = SUSP_2, paus_1 = PAUS_1, prob_2 = PROB_2, prob_3 = PROB_3, hlth_1 = HLTH_1,
     prob_4 = PROB_4, jury_1 = JURY_1, told_1 = TOLD_1, accu_1 = ACCU_1, hold_3 = HOLD_3, sync_1 = SYNC_1,
     lease_1 = LEASE_1, lease_2 = LEASE_2, lease_3 = LEASE_3, epoc_1 = EPOC_1, ctrl_1 = CTRL_1,
-    vers_1 = VERS_1, vers_2 = VERS_2, vers_3 = VERS_3,
+    vers_1 = VERS_1, vers_2 = VERS_2, vers_3 = VERS_3, shrd_1 = SHRD_1, task_1 = TASK_1, pref_1 = PREF_1,
+    ownr_1 = OWNR_1, fenc_1 = FENC_1, repl_2 = REPL_2,
 }

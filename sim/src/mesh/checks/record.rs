@@ -48,6 +48,10 @@ pub struct Record {
     pub statuses: Vec<(TrueTime, u64, u64)>,
     /// When a node was told to hand a scope over.
     pub handovers: Vec<TrueTime>,
+    /// When clients of shards were told that a command took effect.
+    pub acknowledged: Vec<TrueTime>,
+    /// When a node was told to hand a shard over.
+    pub hand_overs_of_shards: Vec<TrueTime>,
     /// When a process was first killed.
     pub killed_at: Option<TrueTime>,
     pub(super) is_counting: bool,

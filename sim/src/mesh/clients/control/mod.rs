@@ -111,6 +111,11 @@ impl ControlClients {
         self.parts.len() as u32
     }
 
+    /// Whether there is a group.
+    pub(super) fn is_founded(&self) -> bool {
+        self.shared.is_founded
+    }
+
     pub(super) fn turn(&mut self, part: u32, now: TrueTime, offering: bool) -> Turn<Request> {
         let part = &mut self.parts[part as usize];
         if !self.shared.is_founded && !part.founds() {
@@ -174,7 +179,11 @@ fn parts(shared: &Shared, streams: &mut Streams) -> Vec<Box<dyn Part>> {
 
 impl Shared {
     fn new(scenario: &Scenario) -> Self {
-        let load = (*scenario.control).clone();
+        let mut load = (*scenario.control).clone();
+        if scenario.shards.is_on() {
+            // Shards are declared by commands of version 2.
+            load.activate_at.get_or_insert(load.found_at);
+        }
         // Names of letters and digits, and far below the bound of their length, are allowed.
         let name = |what: &str, number: u32| Name::new(&format!("{what}-{number}")).ok();
         let named = (0..load.scopes).filter_map(|number| name("scope", number)).map(Scope::Named);

@@ -1,0 +1,106 @@
+//! Watches replicated logs: what replicas say on the wire, and what clients are told of the state above.
+//!
+//! | file | watches |
+//! | --- | --- |
+//! | `logs` | which entries are in the logs that are shown: PREF-1, TASK-1 |
+//! | `shown` | one log's entries, as they were shown |
+//! | `owners` | who acts as owner, and who has promised what: OWNR-1, FENC-1 |
+//! | `stories` | what clients write, add and read: SHRD-1 |
+//! | `digests` | what replicas hold in the end: REPL-2 |
+//!
+//! True time, the wire and the clients are all that counts here, but for REPL-2: that looks into the nodes, at the end.
+
+mod digests;
+mod logs;
+mod owners;
+mod shown;
+mod stories;
+
+use self::digests::Digests;
+use self::logs::Logs;
+use self::owners::Owners;
+use self::stories::Stories;
+use super::MeshChecks;
+use crate::check::Findings;
+use crate::mesh::clients::shards::NAMESPACE;
+use crate::scenario::Scenario;
+use relaymesh_core::control::state::Name;
+use relaymesh_core::mesh::{Message as Said, Reply, Request};
+use relaymesh_core::shards::ShardId;
+use relaymesh_core::shards::host::{Message, Reply as Answer, Request as Question};
+
+/// Watches the logs of one run.
+#[derive(Debug)]
+pub(super) struct Shards {
+    pub(super) logs: Logs,
+    pub(super) owners: Owners,
+    pub(super) stories: Stories,
+    pub(super) digests: Digests,
+    /// Replicas that each ought to have.
+    pub(super) copies: u8,
+    /// How many there are.
+    count: u32,
+}
+
+impl Shards {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self {
+            logs: Logs::new(scenario),
+            owners: Owners::new(scenario.nodes),
+            stories: Stories::new(scenario.control.clocks_stray),
+            digests: Digests::default(),
+            copies: scenario.shards.copies,
+            count: scenario.shards.shards,
+        }
+    }
+
+    /// All shards that there are to be.
+    pub(super) fn all(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let namespace = Name::new(NAMESPACE).ok();
+        let shards = 0..self.count;
+        namespace.into_iter().flat_map(move |namespace| shards.clone().map(move |number| ShardId { namespace, number }))
+    }
+
+    /// What stood in a store is gone, or not to be relied on.
+    pub(super) fn store_lost(&mut self, host: u32) {
+        self.logs.store_lost(host);
+        self.owners.store_lost(host);
+    }
+}
+
+impl MeshChecks {
+    /// A replica says something to another.
+    pub(super) fn shards_sent(&mut self, host: u32, said: &Said, found: &mut Findings) {
+        if let Said::Shards(Message::Replica { shard, message, .. }) = said {
+            self.owner_sent(host, *shard, message, found);
+            self.log_shown(host, *shard, message, found);
+        }
+    }
+
+    /// A client asks.
+    pub(super) fn shards_asked(&mut self, client: u32, request: &Request, found: &Findings) {
+        let Request::Shards(question) = request else { return };
+        if self.record.is_kept && matches!(question, Question::HandOver { .. }) {
+            self.record.hand_overs_of_shards.push(found.now);
+        }
+        self.shards.stories.asked(client, question);
+    }
+
+    /// A client learns what became of it.
+    pub(super) fn shards_answered(
+        &mut self,
+        (client, host): (u32, u32),
+        request: &Request,
+        reply: &Reply,
+        found: &mut Findings,
+    ) {
+        let (Request::Shards(question), Reply::Shards(answer)) = (request, reply) else { return };
+        self.operation_answered((client, host), answer, found);
+        if let (Question::Submit { shard, command }, Answer::Done(_)) = (question, answer) {
+            if self.record.is_kept {
+                self.record.acknowledged.push(found.now);
+            }
+            self.told_done(host, *shard, &command.0, found);
+        }
+    }
+}
