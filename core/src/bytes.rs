@@ -10,13 +10,13 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserializer, Serializer};
 
 /// For `#[serde(with = "…")]`.
-pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_bytes(bytes)
+pub(crate) fn serialize<S: Serializer>(bytes: &impl AsRef<[u8]>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes.as_ref())
 }
 
 /// For `#[serde(with = "…")]`. Allocates what is there, and not what a length claims.
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[u8]>, D::Error> {
-    deserializer.deserialize_bytes(Bytes)
+pub(crate) fn deserialize<'de, D: Deserializer<'de>, B: From<Box<[u8]>>>(deserializer: D) -> Result<B, D::Error> {
+    deserializer.deserialize_bytes(Bytes).map(B::from)
 }
 
 struct Bytes;

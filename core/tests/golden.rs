@@ -10,6 +10,8 @@
 mod control;
 #[path = "golden/mesh.rs"]
 mod mesh;
+#[path = "golden/shards.rs"]
+mod shards;
 
 use relaymesh_core::codec::{Body, BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
 use relaymesh_core::envelope::{Class, Envelope, Keyring, Opened, open, seal};
@@ -50,7 +52,15 @@ const CONTROL_REPLY_RETIRE_V1: Golden =
 const ANCHOR_V1: Golden = Golden { name: "journal-anchor-v1.hex", text: include_str!("golden/journal-anchor-v1.hex") };
 const CONTROL_STANDING_V1: Golden =
     Golden { name: "control-record-standing-v1.hex", text: include_str!("golden/control-record-standing-v1.hex") };
-const ALL: [Golden; 14] = [
+const SHARDS_MESSAGE_V2: Golden =
+    Golden { name: "shards-message-v2.hex", text: include_str!("golden/shards-message-v2.hex") };
+const SHARDS_RECORD_V2: Golden =
+    Golden { name: "shards-record-v2.hex", text: include_str!("golden/shards-record-v2.hex") };
+const SHARDS_REQUEST_V1: Golden =
+    Golden { name: "shards-request-v1.hex", text: include_str!("golden/shards-request-v1.hex") };
+const SHARDS_REPLY_V1: Golden =
+    Golden { name: "shards-reply-v1.hex", text: include_str!("golden/shards-reply-v1.hex") };
+const ALL: [Golden; 18] = [
     PACKET_V1,
     JOURNAL_V1,
     MESSAGE_V1,
@@ -65,6 +75,10 @@ const ALL: [Golden; 14] = [
     CONTROL_REPLY_RETIRE_V1,
     ANCHOR_V1,
     CONTROL_STANDING_V1,
+    SHARDS_MESSAGE_V2,
+    SHARDS_RECORD_V2,
+    SHARDS_REQUEST_V1,
+    SHARDS_REPLY_V1,
 ];
 
 #[test]
@@ -159,6 +173,23 @@ fn what_the_control_group_says_and_stores_in_version_1_is_read_and_written_as_th
     // What was added together with commands of version 2: nothing that was there before has changed.
     CONTROL_REQUEST_RETIRE_V1.holds(BodyVersion(1), &control::requests_to_retire());
     CONTROL_REPLY_RETIRE_V1.holds(BodyVersion(1), &control::replies_to_retire());
+}
+
+#[test]
+fn what_shards_say_and_store_in_version_2_is_read_and_written_as_the_same_bytes_and_in_no_older_one() {
+    SHARDS_MESSAGE_V2.holds(BodyVersion(2), &shards::messages());
+    SHARDS_RECORD_V2.holds(BodyVersion(2), &shards::records());
+    // Between a client and the node beside it, which are of one build.
+    SHARDS_REQUEST_V1.holds(BodyVersion(1), &shards::requests());
+    SHARDS_REPLY_V1.holds(BodyVersion(1), &shards::replies());
+    for message in shards::messages() {
+        let refused = message.encode(BodyVersion(1), 1 << 16, &mut Vec::new());
+        assert_eq!(refused, Err(EncodeError::NotInVersion { version: BodyVersion(1) }));
+    }
+    for stored in SHARDS_RECORD_V2.blocks() {
+        let read = relaymesh_core::mesh::Record::decode(BodyVersion(1), &stored);
+        assert_eq!(read, Err(DecodeError::Malformed { length: stored.len() }));
+    }
 }
 
 #[test]

@@ -45,6 +45,18 @@ impl Block {
         Self { first: at.sequence, epoch: at.epoch, is_start: true, ends: Box::new([0]), bytes: Box::new([]) }
     }
 
+    /// A block of these commands; nothing where there are none, or more than one block may have.
+    pub fn of(first: Position, commands: &[&[u8]]) -> Option<Self> {
+        let mut open = Open::default();
+        for command in commands {
+            if !open.has_room(command.len()) {
+                return None;
+            }
+            open.push(command);
+        }
+        open.close(first)
+    }
+
     /// Where its first entry stands.
     pub fn first(&self) -> Position {
         Position { epoch: self.epoch, sequence: self.first }

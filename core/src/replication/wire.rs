@@ -85,6 +85,7 @@ pub enum Message {
         /// No other follows.
         is_last: bool,
         /// The piece, for the state above the log.
+        #[serde(with = "crate::bytes")]
         bytes: Arc<[u8]>,
     },
     /// So many of that snapshot's first pieces are durable here, or none any more.
@@ -153,6 +154,7 @@ pub enum Record {
         /// With this one it is whole.
         is_last: bool,
         /// The piece.
+        #[serde(with = "crate::bytes")]
         bytes: Arc<[u8]>,
     },
     /// These entries are in the log, written again for a checkpoint; what stands behind them stays.

@@ -32,7 +32,9 @@ pub fn misplaced(history: &[Count], bits: u32) -> Option<usize> {
         .collect();
     // An addition comes before those that read what it made.
     chain.sort_by_key(|(parts, reads, at)| (parts.iter().sum::<u64>(), *reads, *at));
-    broken_link(history, &chain).or_else(|| out_of_time(history, bits)).or_else(|| out_of_thin_air(history, bits, lanes))
+    broken_link(history, &chain)
+        .or_else(|| out_of_time(history, bits))
+        .or_else(|| out_of_thin_air(history, bits, lanes))
 }
 
 fn lanes_of(bits: u32) -> usize {
