@@ -14,7 +14,7 @@ use crate::shards::ReplicaId;
 use alloc::sync::Arc;
 
 /// Bytes of one command, at most: larger ones refer to blobs.
-pub(super) const COMMAND_BYTES_MAX: usize = BLOCK_BYTES_MAX / 4;
+pub const COMMAND_BYTES_MAX: usize = BLOCK_BYTES_MAX / 4;
 
 impl<S: Service> Replica<S> {
     /// Clients' commands, each as [`Event::Submit`](super::Event::Submit) takes one, and in that order. Whoever has several

@@ -9,7 +9,7 @@ use super::state::{Intention, Phase, Replica};
 use super::step::Step;
 use super::wire::Record;
 use crate::machine::Sink;
-use crate::shards::{Change, ReplicaId, ShardRecord};
+use crate::shards::{Change, IN_SYNC_MAX, ReplicaId, ShardRecord};
 
 impl<S: Service> Replica<S> {
     /// The record changed under this tenure: what was proposed on an earlier version has committed, or no longer can.
@@ -64,6 +64,13 @@ impl<S: Service> Replica<S> {
         let (add, _) = tenure.peers.iter().find(|(replica, peer)| is_due(replica, peer))?;
         // Another store of its node is the same machine (rule I7).
         let twin = record.in_sync.iter().find(|member| member.node == add.node);
+        // Where there is no room for another, one that is not wanted any more makes it.
+        let is_full = record.in_sync.len() >= IN_SYNC_MAX;
+        let is_unwanted = |member: &&ReplicaId| !self.placed.contains(member) && **member != self.id();
+        let twin = twin.or_else(|| record.in_sync.iter().find(is_unwanted).filter(|_| is_full));
+        if is_full && twin.is_none() {
+            return None;
+        }
         Some(twin.map_or(Change::Add(*add), |remove| Change::Replace { add: *add, remove: *remove }))
     }
 

@@ -44,6 +44,7 @@ mod takeover;
 mod transfer;
 mod wire;
 
+pub use append::COMMAND_BYTES_MAX;
 pub use block::{BLOCK_BYTES_MAX, BLOCK_ENTRIES_MAX, Block, Entry};
 pub use log::Log;
 pub use machine::{Action, Event, Reply, Ticket};

@@ -340,7 +340,7 @@ pub fn rebuilt(
     }
     let members = kept.iter().filter(|kept| last_known.contains(&kept.replica));
     let highest = members.clone().max_by_key(|kept| (kept.end, kept.replica)).ok_or(RebuildRefused::NothingKept)?;
-    let lease = kept.iter().map(|kept| kept.promised.lease).max().unwrap_or(0).max(newest.epoch.lease);
+    let lease = members.clone().map(|kept| kept.promised.lease).max().unwrap_or(0).max(newest.epoch.lease);
     let lease = lease.checked_add(1).ok_or(RebuildRefused::NoRoom)?;
     let in_sync = members.map(|kept| kept.replica).collect();
     let record = ShardRecord {

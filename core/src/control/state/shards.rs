@@ -1,7 +1,7 @@
 //! Shards: who owns each, and which replicas hold all that is acknowledged (`docs/shard-log.md`).
 //!
 //! The transitions are [`ShardRecord`]'s own. Here is who may ask for them, and who comes next: a member with a session
-//! that is not cordoned, the one that suits the shard best.
+//! the one that suits the shard best, one that is cordoned last.
 
 use super::limits::SHARDS_MAX;
 use super::table::State;
@@ -163,6 +163,10 @@ impl State {
         if !void.is_void || void.version != version {
             return Err(Refusal::Outdated { expected: version, found: void.version });
         }
+        let shape = |record: &ShardRecord| (record.of, record.copies, record.minimum);
+        if shape(&record) != shape(void) {
+            return Err(ChangeRefused::BadShape.into());
+        }
         let owner = record.owner.ok_or(ChangeRefused::NotOwner)?;
         let has_session = self.owners.contains_key(&owner) && record.in_sync.contains(&owner.into());
         if !has_session || self.is_quarantined || record.epoch.cluster != token.cluster() {
@@ -200,25 +204,30 @@ impl State {
         }
     }
 
-    /// Grants a free shard to a member (rule U1): to `to` if it can be, else to the one that suits best, and to the one
-    /// that hands it over only if there is no other.
+    /// Grants a free shard to a member (rule U1): to one that is cordoned only if there is no other, to the one that hands it
+    /// over only if there is no other, to `to` if it can be, and else to the one that suits best.
     fn give(&mut self, shard: ShardId, index: u64, to: Option<NodeId>, from: Option<Incarnation>) -> bool {
         let Some(record) = self.shards.get(&shard).filter(|_| !self.is_quarantined) else { return false };
         let able = record.in_sync.iter().filter_map(|member| self.process_of(*member));
         let rank = |process: &Incarnation| {
-            (Some(*process) != from, Some(process.node) == to, weight(&shard, process.node), *process)
+            let is_free = self.cordon(process.node) == Cordon::None;
+            (is_free, Some(*process) != from, Some(process.node) == to, weight(&shard, process.node), *process)
         };
         let Some(next) = able.max_by_key(rank) else { return false };
         self.shards.get_mut(&shard).is_some_and(|record| record.grant(index, next).is_ok())
     }
 
-    /// The process with a session that runs on a replica's store, unless its node is cordoned. O(log n).
+    /// The process with a session that runs on a replica's store. O(log n).
     fn process_of(&self, replica: ReplicaId) -> Option<Incarnation> {
         let ReplicaId { node, store } = replica;
         let first = Incarnation { node, store, boot: BootIncarnation::default() };
-        let (process, _) =
-            self.owners.range(first..).take_while(|(owner, _)| ReplicaId::from(**owner) == replica).last()?;
-        (self.cordon(node) == Cordon::None).then_some(*process)
+        let owners = self.owners.range(first..).map(|(owner, _)| *owner);
+        owners.take_while(|owner| ReplicaId::from(*owner) == replica).last()
+    }
+
+    /// Whether a process with a session runs on a replica's store. O(log n).
+    pub fn has_process(&self, replica: ReplicaId) -> bool {
+        self.process_of(replica).is_some()
     }
 
     /// The cluster's epoch has risen (rule Y5).

@@ -7,17 +7,19 @@ use super::observation::{HostObservation, ShardsObservation};
 use super::tickets::Asker;
 use super::view::{Refusal, Reply, Request};
 use super::wire::{Answer, Message};
-use crate::identity::{Incarnation, NodeId, RequestId};
+use crate::identity::{NodeId, RequestId};
 use crate::machine::{Ctx, Sink};
-use crate::replication::Service;
+use crate::replication::{COMMAND_BYTES_MAX, Service};
 use crate::shards::ShardId;
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
-/// Numbers that one process may give.
-const NUMBERS_PER_BOOT: u32 = 40;
+/// A process begins to count somewhere below this: two of one node do not come to the same numbers.
+const FIRST_NUMBER_BELOW: u64 = 1 << 62;
+/// A pause between two questions is doubled this often, where there is too much under way.
+const DOUBLINGS_MAX: u32 = 6;
 
 #[derive(Clone, Debug)]
 struct Ask {
@@ -26,6 +28,8 @@ struct Ask {
     request: Request,
     until: Time,
     state: Where,
+    /// How often it was refused in a row because too much was under way.
+    busy: u32,
 }
 
 /// Where a question is.
@@ -42,7 +46,7 @@ enum Where {
 /// Questions under way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Asks {
-    /// No number of an earlier process is given again: an answer may be late.
+    /// The number of the newest question.
     last: u64,
     asks: BTreeMap<u64, Ask>,
     by_shard: BTreeSet<(ShardId, u64)>,
@@ -63,8 +67,8 @@ impl Ask {
 }
 
 impl Asks {
-    pub(super) fn begin(&mut self, life: Incarnation) {
-        self.last = life.boot.0 << NUMBERS_PER_BOOT;
+    pub(super) fn begin(&mut self, ctx: &mut Ctx<'_>) {
+        self.last = ctx.below(FIRST_NUMBER_BELOW);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
@@ -105,8 +109,13 @@ impl<S: Service> Host<S> {
         out: &mut impl Sink<Action>,
     ) {
         let Some(shard) = request.shard() else { return };
+        let bytes = match &request {
+            Request::Submit { command: bytes, .. } | Request::Read { query: bytes, .. } => bytes.0.len(),
+            _ => 0,
+        };
         let refusal = match sees.state.and_then(|state| state.shard(&shard)) {
             None => Some(Refusal::NoShard),
+            Some(_) if bytes > COMMAND_BYTES_MAX => Some(Refusal::TooLarge { limit: COMMAND_BYTES_MAX as u64 }),
             Some(_) if self.asks.asks.len() >= self.settings.asks_max => Some(Refusal::Busy),
             Some(_) => None,
         };
@@ -115,7 +124,7 @@ impl<S: Service> Host<S> {
         }
         let until = ctx.now.saturating_add(self.settings.ask_timeout);
         let state = Where::Waits { again_at: ctx.now };
-        let number = self.asks.insert(Ask { id, shard, request, until, state });
+        let number = self.asks.insert(Ask { id, shard, request, until, state, busy: 0 });
         self.pass_on(ctx, sees, number, out);
     }
 
@@ -178,8 +187,10 @@ impl<S: Service> Host<S> {
         not_after: Option<Time>,
         out: &mut impl Sink<Action>,
     ) {
-        let Some(ask) = self.asks.asks.get(&number) else { return };
+        let Some(ask) = self.asks.asks.get_mut(&number) else { return };
         let is_lost_read = answer == Answer::Unknown && ask.is_read();
+        ask.busy = if answer == Answer::Refused(Refusal::Busy) { ask.busy.saturating_add(1) } else { 0 };
+        let (shard, busy) = (ask.shard, ask.busy);
         let version = match answer {
             Answer::Elsewhere { version } => version,
             _ => 0,
@@ -192,8 +203,8 @@ impl<S: Service> Host<S> {
             }
             None => {
                 // Whoever knows an older record than this node is not asked again before it may have learned more.
-                let is_behind = version <= self.version_of(sees, &ask.shard);
-                let pause = self.settings.ask_retry;
+                let is_behind = version <= self.version_of(sees, &shard);
+                let pause = self.settings.ask_retry.saturating_mul(1 << busy.min(DOUBLINGS_MAX));
                 let again_at = now.saturating_add(if is_behind { pause } else { pause.saturating_mul(2) });
                 self.asks.put(number, Where::Waits { again_at });
             }
@@ -234,7 +245,11 @@ impl<S: Service> Host<S> {
             }
             let owner = sees.state.and_then(|state| state.shard(&ask.shard)).and_then(|record| record.owner);
             let is_unknown = !matches!(ask.state, Where::Waits { .. }) && !ask.is_read();
-            let reply = if is_unknown { Reply::Unknown } else { Reply::Refused(Refusal::NoOwner { owner }) };
+            let reply = match is_unknown {
+                true => Reply::Unknown,
+                false if ask.busy > 0 => Reply::Refused(Refusal::Busy),
+                false => Reply::Refused(Refusal::NoOwner { owner }),
+            };
             let waited = self.settings.ask_timeout.as_nanos();
             let observation = HostObservation::GivenUp { waited, unknown: u64::from(is_unknown) };
             out.push(Action::Observe(ShardsObservation::Host(observation)));

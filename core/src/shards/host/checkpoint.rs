@@ -6,8 +6,8 @@ use crate::record::Sequence;
 use crate::replication::{self, Service};
 use crate::shards::ShardId;
 
-/// Replicas that one event may look at.
-const REPLICAS_MAX: usize = 16;
+/// Parts of replicas, each bounded, that are written in one event.
+const PARTS_MAX: usize = 8;
 
 /// How far the checkpoint under way has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,16 +29,15 @@ impl<S: Service> Host<S> {
         if self.checkpoint.cut != cut {
             self.checkpoint = Checkpoint { cut, ..Checkpoint::default() };
         }
-        for _ in 0..REPLICAS_MAX {
+        for _ in 0..PARTS_MAX {
             let Some(shard) = self.slots.behind(self.checkpoint.done.as_ref()) else {
                 self.checkpoint.is_over = true;
                 return;
             };
             self.tell(ctx, sees, shard, replication::Event::Checkpoint(cut), out);
-            if !self.slots.replica(&shard).is_some_and(|replica| replica.has_checkpoint(cut)) {
-                return;
+            if self.slots.replica(&shard).is_some_and(|replica| replica.has_checkpoint(cut)) {
+                self.checkpoint.done = Some(shard);
             }
-            self.checkpoint.done = Some(shard);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::control::state::Change;
 use crate::identity::Incarnation;
 use crate::machine::{Ctx, Sink};
 use crate::replication::{self, Message, Service};
-use crate::shards::{ReplicaId, ShardId};
+use crate::shards::{ReplicaId, ShardId, ShardRecord};
 use crate::time::Time;
 use alloc::boxed::Box;
 
@@ -21,9 +21,11 @@ impl<S: Service> Host<S> {
         }
     }
 
-    /// Every record may be another one.
+    /// Every record may be another one, or gone.
     pub(super) fn learn_all(&mut self, sees: Sees<'_>) {
         self.to_learn.extend(sees.state.into_iter().flat_map(|state| state.shards()).map(|(shard, _)| *shard));
+        self.to_learn.extend(self.slots.shards());
+        self.is_behind = sees.state.is_some() && !self.to_learn.is_empty();
         self.places.everything();
     }
 
@@ -33,13 +35,30 @@ impl<S: Service> Host<S> {
             return;
         }
         for _ in 0..self.settings.learned_at_once {
-            let Some(shard) = self.to_learn.pop_first() else { return };
+            let Some(shard) = self.to_learn.pop_first() else { break };
+            self.learn(ctx, sees, shard, out);
+        }
+        if self.to_learn.is_empty() && core::mem::take(&mut self.is_behind) {
+            self.wake_owned(ctx, sees, out);
+        }
+    }
+
+    /// Looks at the record of a shard, if it has changed, before anything else is done about it.
+    pub(super) fn learn_first(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sees: Sees<'_>,
+        shard: ShardId,
+        out: &mut impl Sink<Action>,
+    ) {
+        if self.to_learn.remove(&shard) {
             self.learn(ctx, sees, shard, out);
         }
     }
 
     fn learn(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, shard: ShardId, out: &mut impl Sink<Action>) {
-        let (Some(life), Some(record)) = (self.life, sees.state.and_then(|state| state.shard(&shard))) else { return };
+        let (Some(life), Some(state)) = (self.life, sees.state) else { return };
+        let Some(record) = state.shard(&shard) else { return self.forget_tenure(ctx, sees, shard, out) };
         let is_member = record.in_sync.contains(&ReplicaId::from(life));
         if is_member || self.slots.has(&shard) {
             self.slots.make(shard, life, self.settings.replica);
@@ -49,9 +68,39 @@ impl<S: Service> Host<S> {
         self.asks_learn(ctx, sees, shard, out);
     }
 
-    /// Whether a replica may begin here that nobody has heard of: the shard's owner speaks to it.
-    pub(super) fn may_follow(&self, sees: Sees<'_>, shard: ShardId, from: Incarnation, message: &Message) -> bool {
+    /// The history that the cluster goes by now knows of no such shard: nobody owns it.
+    fn forget_tenure(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, shard: ShardId, out: &mut impl Sink<Action>) {
+        if let Some(known) = self.slots.replica(&shard).and_then(|replica| replica.record()) {
+            let void = ShardRecord { is_void: true, owner: None, ..known.clone() };
+            self.tell(ctx, sees, shard, replication::Event::Known(Box::new(void)), out);
+        }
+    }
+
+    /// Whether a message is from whom it may be, as far as this node's copy of the record says: what an owner says, from the
+    /// owner of the record's epoch, also where there is no replica yet; what is of an epoch that is over, to be told so; and
+    /// what is said to an owner, from a replica that it knows. An owner of whom the copy does not know yet says it again.
+    pub(super) fn is_from_whom_it_may_be(
+        &mut self,
+        sees: Sees<'_>,
+        shard: ShardId,
+        from: Incarnation,
+        message: &Message,
+    ) -> bool {
         let Some(record) = sees.state.and_then(|state| state.shard(&shard)) else { return false };
-        record.is_owned_by(from) && record.epoch == message.epoch()
+        let promised = self.slots.replica(&shard).map(|replica| replica.promised());
+        let is_of_owner = record.is_owned_by(from) && record.epoch == message.epoch();
+        match message {
+            Message::Promise { .. } | Message::Append { .. } | Message::Snapshot { .. } | Message::Fetch { .. } => {
+                if let Some(life) = self.life.filter(|_| is_of_owner) {
+                    self.slots.make(shard, life, self.settings.replica);
+                }
+                is_of_owner || promised.is_some_and(|promised| message.epoch() < promised)
+            }
+            _ => {
+                let from = ReplicaId::from(from);
+                let is_placed = self.places.of(&shard).is_some_and(|placed| placed.contains(&from));
+                promised.is_some() && (is_placed || record.in_sync.contains(&from))
+            }
+        }
     }
 }

@@ -128,6 +128,8 @@ pub struct Host<S: Service> {
     pub(super) slots: Slots<S>,
     /// Shards whose record has changed and was not looked at.
     pub(super) to_learn: BTreeSet<ShardId>,
+    /// The state was replaced, and not all of its records were looked at.
+    pub(super) is_behind: bool,
     pub(super) places: Places,
     pub(super) asks: Asks,
     pub(super) tickets: Tickets,
@@ -148,6 +150,7 @@ impl<S: Service> Host<S> {
             life: None,
             slots: Slots::default(),
             to_learn: BTreeSet::new(),
+            is_behind: false,
             places: Places::default(),
             asks: Asks::default(),
             tickets: Tickets::default(),
@@ -172,10 +175,12 @@ impl<S: Service> Host<S> {
 
     /// Takes one event.
     pub fn handle(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, event: Event, out: &mut impl Sink<Action>) {
+        // What is said of owners may be old while records are to be looked at that a new state has brought.
+        let sees = Sees { view: sees.view.filter(|_| !self.is_behind), ..sees };
         match event {
             Event::Start { life } => {
                 self.life = Some(life);
-                self.asks.begin(life);
+                self.asks.begin(ctx);
                 self.slots.begin(life);
                 self.learn_all(sees);
             }
@@ -190,12 +195,7 @@ impl<S: Service> Host<S> {
             Event::Request(id, request) => self.request(ctx, sees, id, request, out),
             Event::Changed(change) => self.changed(ctx.now, change),
             Event::Restated => self.learn_all(sees),
-            Event::Resumed => {
-                let owned: Vec<ShardId> = self.slots.owned().collect();
-                for shard in owned {
-                    self.tell(ctx, sees, shard, replication::Event::Wake, out);
-                }
-            }
+            Event::Resumed => self.wake_owned(ctx, sees, out),
             Event::Executed { ticket, outcome } => self.executed(ctx, sees, ticket, outcome, out),
             Event::LateAnswer { to, number } => {
                 let message = Message::Answer { number, answer: Answer::Unknown };
@@ -203,9 +203,6 @@ impl<S: Service> Host<S> {
             }
             Event::LateReply(id) => out.push(Action::Reply { id, reply: Reply::Unknown, not_after: None }),
         }
-        self.learn_some(ctx, sees, out);
-        self.place_some(ctx, sees, out);
-        self.commands.give_some(self.settings.commands_at_once, out);
     }
 
     /// When this machine has to be woken.
@@ -222,6 +219,14 @@ impl<S: Service> Host<S> {
         machines.into_iter().flatten().min()
     }
 
+    /// Answers wait for the view of the session, which may be valid now.
+    pub(super) fn wake_owned(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
+        let owned: Vec<ShardId> = self.slots.owned().collect();
+        for shard in owned {
+            self.tell(ctx, sees, shard, replication::Event::Wake, out);
+        }
+    }
+
     fn wake(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
         // Those that are due now: what they do may make them due again, for the next event.
         let mut due = core::mem::take(&mut self.due);
@@ -233,6 +238,10 @@ impl<S: Service> Host<S> {
         self.places.wake(ctx.now);
         self.wake_asks(ctx, sees, out);
         self.wake_rebuilding(ctx, sees, out);
+        // In no other event: one event of the driver may bring many of those, and what follows from it is bounded.
+        self.learn_some(ctx, sees, out);
+        self.place_some(ctx, sees, out);
+        self.commands.give_some(self.settings.commands_at_once, out);
     }
 
     fn request(
@@ -288,16 +297,18 @@ impl<S: Service> Host<S> {
     ) {
         match message {
             Message::Replica { shard, store, message } => {
-                let Some(life) = self.life.filter(|life| life.store == store) else { return };
-                if !self.slots.has(&shard) && !self.may_follow(sees, shard, from, &message) {
-                    let observation = HostObservation::Strange { from: from.node, reason: "no such replica" };
+                if self.life.is_none_or(|life| life.store != store) {
+                    return;
+                }
+                self.learn_first(ctx, sees, shard, out);
+                if !self.is_from_whom_it_may_be(sees, shard, from, &message) {
+                    let observation = HostObservation::Strange { from: from.node, reason: "not from whom it may be" };
                     return out.push(Action::Observe(ShardsObservation::Host(observation)));
                 }
-                self.slots.make(shard, life, self.settings.replica);
                 self.tell(ctx, sees, shard, replication::Event::Message { from: from.into(), message }, out);
             }
             Message::Ask { number, request } => self.asked(ctx, sees, from.node, number, *request, out),
-            Message::Kept { shard, kept } => self.hears_kept(sees, from, shard, *kept),
+            Message::Kept { shard, kept } => self.hears_kept(ctx.now, sees, from, shard, *kept),
             Message::Answer { number, answer } => self.answered(ctx, sees, from.node, number, answer, out),
         }
     }

@@ -33,6 +33,8 @@
 //! - Answers that rest on a lease carry how long it is known to hold; who was to be told too late is told *unknown*
 //!   (rule V2).
 //!
+//! Not here yet: a replica that has left its shard for good goes on taking place, on disk and in memory.
+//!
 //! Absent on purpose: what is written in a log ([`replication`](crate::replication)), and what it means
 //! ([`Service`](crate::replication::Service)).
 

@@ -5,6 +5,8 @@
 //! replica costs more than to wait.
 
 use super::machine::{Action, Host, Sees};
+use crate::control::state::Cordon;
+use crate::identity::NodeId;
 use crate::machine::{Ctx, Sink};
 use crate::replication::{self, Service};
 use crate::shards::{ReplicaId, ShardId, best};
@@ -70,8 +72,10 @@ impl Places {
 impl<S: Service> Host<S> {
     /// Works some placements out, and tells the replicas.
     pub(super) fn place_some(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
-        let Some(state) = sees.state else { return };
-        if core::mem::take(&mut self.places.is_everything) {
+        // Whoever has no copy of the state begins with everything when there is one.
+        let is_everything = core::mem::take(&mut self.places.is_everything);
+        let Some(state) = sees.state else { return self.places.work.clear() };
+        if is_everything {
             self.places.work.extend(self.slots.owned());
             let owned: BTreeSet<ShardId> = self.slots.owned().collect();
             self.places.placed.retain(|shard, _| owned.contains(shard));
@@ -79,19 +83,28 @@ impl<S: Service> Host<S> {
         if self.places.work.is_empty() {
             return;
         }
-        let able = state.able_replicas();
+        let able: BTreeMap<NodeId, ReplicaId> =
+            state.able_replicas().into_iter().map(|replica| (replica.node, replica)).collect();
         for _ in 0..self.settings.placed_at_once {
             let Some(shard) = self.places.work.pop_first() else { return };
             let Some(record) = state.shard(&shard) else { continue };
-            let is_able = |replica: &ReplicaId| able.iter().any(|able| able.node == replica.node);
-            // Of a member that is not there nothing was heard since this process began: it is waited for from now on.
-            let until = ctx.now.saturating_add(self.settings.grace);
-            for member in record.in_sync.iter().filter(|member| !is_able(member)) {
-                self.places.gone.entry(*member).or_insert(Some(until));
+            let mut candidates = able.clone();
+            for member in &record.in_sync {
+                // Who is cordoned keeps what it has.
+                let is_cordoned = state.cordon(member.node) == Cordon::Cordoned && state.has_process(*member);
+                if is_cordoned {
+                    candidates.insert(member.node, *member);
+                }
+                // Of a member that is not there nothing was heard since this process began: it is waited for from now on.
+                if !candidates.contains_key(&member.node) {
+                    let until = ctx.now.saturating_add(self.settings.grace);
+                    self.places.gone.entry(*member).or_insert(Some(until));
+                }
             }
-            let awaited = self.places.gone.iter().filter(|(replica, until)| until.is_some() && !is_able(replica));
-            let candidates = able.iter().copied().chain(awaited.map(|(replica, _)| *replica));
-            let placed = best(&shard, candidates, usize::from(record.copies));
+            for (awaited, _) in self.places.gone.iter().filter(|(_, until)| until.is_some()) {
+                candidates.entry(awaited.node).or_insert(*awaited);
+            }
+            let placed = best(&shard, candidates.into_values(), usize::from(record.copies));
             if self.places.placed.get(&shard) != Some(&placed) {
                 self.places.placed.insert(shard, placed.clone());
                 self.tell(ctx, sees, shard, replication::Event::Placed(placed), out);

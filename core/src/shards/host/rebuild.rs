@@ -3,14 +3,18 @@
 //!
 //! Every replica of a shard whose record is void tells one node of what it has kept, again and again: the one that suits the
 //! shard best, as all see it alike. Where nobody is missing who may have what was acknowledged, that node has the control
-//! group go on with what was gathered; else it waits for an operator's consent.
+//! group go on with what was gathered; else it waits for an operator's consent, and from then on for two rounds more, since
+//! whoever has not told yet may hold what nobody else does.
+//!
+//! What was told counts for two rounds, and for one voiding: who has died since, or told before an earlier recovery, tells
+//! nothing any more. A record that cannot be of the history that is over is not looked at.
 
 use super::machine::{Action, Host, Sees};
 use super::wire::{Answer, Message};
 use crate::identity::{Incarnation, NodeId};
 use crate::machine::{Ctx, Sink};
 use crate::replication::Service;
-use crate::shards::{Kept, ReplicaId, ShardId, best, rebuilt};
+use crate::shards::{Kept, ReplicaId, ShardId, ShardRecord, best, rebuilt};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -29,10 +33,27 @@ pub(super) struct Rebuilding {
     /// The last one told of.
     told: Option<ShardId>,
     next_at: Option<Time>,
-    /// What was gathered.
-    kept: BTreeMap<ShardId, BTreeMap<ReplicaId, Kept>>,
-    /// Those for which an operator goes on although members are missing.
-    consented: BTreeSet<ShardId>,
+    gathered: BTreeMap<ShardId, Gathered>,
+}
+
+/// What replicas of one shard have told.
+#[derive(Clone, Debug, Default)]
+struct Gathered {
+    /// The version of the void record.
+    version: u64,
+    kept: BTreeMap<ReplicaId, (Time, Kept)>,
+    /// When an operator has decided to go on although members are missing.
+    consented: Option<Time>,
+}
+
+impl Gathered {
+    /// Begins anew where another recovery has voided the record.
+    fn of(&mut self, version: u64) -> &mut Self {
+        if self.version != version {
+            *self = Self { version, ..Self::default() };
+        }
+        self
+    }
 }
 
 impl Rebuilding {
@@ -52,8 +73,7 @@ impl<S: Service> Host<S> {
             it.next_at = None;
         }
         if !is_void {
-            it.kept.remove(&shard);
-            it.consented.remove(&shard);
+            it.gathered.remove(&shard);
         }
     }
 
@@ -83,7 +103,7 @@ impl<S: Service> Host<S> {
             };
             let kept = replica.kept();
             if to == life.node {
-                self.gather(sees, shard, kept);
+                self.gather(ctx.now, sees, shard, kept);
                 continue;
             }
             let message = Message::Kept { shard, kept: Box::new(kept) };
@@ -92,36 +112,47 @@ impl<S: Service> Host<S> {
     }
 
     /// A replica tells what it has kept.
-    pub(super) fn hears_kept(&mut self, sees: Sees<'_>, from: Incarnation, shard: ShardId, kept: Kept) {
+    pub(super) fn hears_kept(&mut self, now: Time, sees: Sees<'_>, from: Incarnation, shard: ShardId, kept: Kept) {
         if kept.process == from && kept.replica == ReplicaId::from(from) {
-            self.gather(sees, shard, kept);
+            self.gather(now, sees, shard, kept);
         }
     }
 
-    fn gather(&mut self, sees: Sees<'_>, shard: ShardId, kept: Kept) {
-        let Some(void) = sees.state.and_then(|state| state.shard(&shard)).filter(|record| record.is_void) else {
+    fn gather(&mut self, now: Time, sees: Sees<'_>, shard: ShardId, kept: Kept) {
+        let Some(state) = sees.state else { return };
+        let Some(void) = state.shard(&shard).filter(|record| record.is_void) else { return };
+        let shape = |record: &ShardRecord| (record.of, record.copies, record.minimum);
+        let cannot_be =
+            |record: &ShardRecord| record.epoch.cluster >= void.epoch.cluster || shape(record) != shape(void);
+        if kept.record.as_ref().is_some_and(cannot_be) || kept.promised.cluster >= void.epoch.cluster {
             return;
-        };
-        let all = self.rebuilding.kept.entry(shard).or_default();
-        if all.len() < KEPT_MAX || all.contains_key(&kept.replica) {
-            all.insert(kept.replica, kept);
         }
-        let (cluster, version) = (void.epoch.cluster, void.version);
-        let kept: Vec<Kept> = all.values().cloned().collect();
-        let has_consent = self.rebuilding.consented.contains(&shard);
+        let rounds = self.settings.gather.saturating_mul(2);
+        let it = self.rebuilding.gathered.entry(shard).or_default().of(void.version);
+        it.kept
+            .retain(|_, (told, kept)| told.saturating_add(rounds) > now && state.own_session(kept.process).is_some());
+        if state.own_session(kept.process).is_some()
+            && (it.kept.len() < KEPT_MAX || it.kept.contains_key(&kept.replica))
+        {
+            it.kept.insert(kept.replica, (now, kept));
+        }
+        let kept: Vec<Kept> = it.kept.values().map(|(_, kept)| kept.clone()).collect();
+        let has_consent = it.consented.is_some_and(|since| since.saturating_add(rounds) <= now);
         // What is missing may still come, or an operator consents.
-        if let Ok(record) = rebuilt(cluster, version, &kept, has_consent) {
-            self.commands.rebuild(shard, version, record);
+        if let Ok(record) = rebuilt(void.epoch.cluster, void.version, &kept, has_consent) {
+            self.commands.rebuild(shard, void.version, record);
         }
     }
 
-    /// An operator goes on with what is there, whoever is missing.
-    pub(super) fn consent(&mut self, sees: Sees<'_>, shard: ShardId) -> Answer {
-        let is_void = sees.state.and_then(|state| state.shard(&shard)).is_some_and(|record| record.is_void);
-        if !is_void {
+    /// An operator goes on with what is there, whoever is missing. Forgotten when this node ends, or gathers no more: then the
+    /// operator is to ask again.
+    pub(super) fn consent(&mut self, now: Time, sees: Sees<'_>, shard: ShardId) -> Answer {
+        let void = sees.state.and_then(|state| state.shard(&shard)).filter(|record| record.is_void);
+        let is_gatherer = self.life.map(|life| life.node) == Self::gatherer(sees, &shard);
+        let Some(void) = void.filter(|_| is_gatherer) else {
             return Answer::Elsewhere { version: self.version_of(sees, &shard) };
-        }
-        self.rebuilding.consented.insert(shard);
+        };
+        self.rebuilding.gathered.entry(shard).or_default().of(void.version).consented.get_or_insert(now);
         Answer::Rebuilding
     }
 }

@@ -83,6 +83,11 @@ impl<S: Service> Slots<S> {
         self.slots.range((from, Bound::Unbounded)).next().map(|(shard, _)| *shard)
     }
 
+    /// Those of which there is a replica here.
+    pub(super) fn shards(&self) -> impl Iterator<Item = ShardId> {
+        self.slots.keys().copied()
+    }
+
     pub(super) fn owned(&self) -> impl Iterator<Item = ShardId> {
         self.owned.iter().copied()
     }

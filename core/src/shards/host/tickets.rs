@@ -46,10 +46,12 @@ impl<S: Service> Host<S> {
             return self.tell_asker(ctx.now, sees, asker, Answer::Refused(Refusal::NoShard), None, out);
         };
         if let Request::Rebuild { .. } = request {
-            let answer = self.consent(sees, shard);
+            let answer = self.consent(ctx.now, sees, shard);
             return self.tell_asker(ctx.now, sees, asker, answer, None, out);
         }
-        if !self.slots.has(&shard) {
+        self.learn_first(ctx, sees, shard, out);
+        let is_known = sees.state.is_some_and(|state| state.shard(&shard).is_some());
+        if !is_known || !self.slots.has(&shard) {
             let version = self.version_of(sees, &shard);
             return self.tell_asker(ctx.now, sees, asker, Answer::Elsewhere { version }, None, out);
         }
