@@ -33,7 +33,9 @@ pub(super) struct Bar {
 
 /// The bars of those figures that have any.
 pub(super) fn all<'a>(figures: impl Iterator<Item = &'a Figure>) -> Vec<Bar> {
-    figures.flat_map(|figure| BARS.iter().filter(|(name, ..)| *name == figure.figure).map(|bar| of(figure, bar))).collect()
+    figures
+        .flat_map(|figure| BARS.iter().filter(|(name, ..)| *name == figure.figure).map(|bar| of(figure, bar)))
+        .collect()
 }
 
 fn of(figure: &Figure, (_, rank, limit): &(&str, Rank, f64)) -> Bar {

@@ -30,9 +30,8 @@ const AFTER: Duration = Duration::from_secs(1);
 pub(super) fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
     let Setting { nodes, metadata_bytes, profile } = setting;
     let leader = if experiment == Experiment::OwnerAndLeaderCrash { VICTIM } else { 0 };
-    let kill = || {
-        format!("[[fault]]\nkind = \"kill\"\nnodes = [{VICTIM}]\nat = \"{AT}s..{}s\"\nlasts = \"1h\"\n", AT + 1)
-    };
+    let kill =
+        || format!("[[fault]]\nkind = \"kill\"\nnodes = [{VICTIM}]\nat = \"{AT}s..{}s\"\nlasts = \"1h\"\n", AT + 1);
     let (hand_overs, fault) = match experiment {
         Experiment::ShardHandOver => (1, String::new()),
         _ => (0, kill()),

@@ -66,7 +66,8 @@ impl Clients<MeshNode> for MeshClients {
     }
 
     fn unanswered(&self) -> Vec<(u32, String)> {
-        let of = |first: u32, waiting: Vec<(u32, String)>| waiting.into_iter().map(move |(it, what)| (first + it, what));
+        let of =
+            |first: u32, waiting: Vec<(u32, String)>| waiting.into_iter().map(move |(it, what)| (first + it, what));
         let (control, shards) = (self.operators.count(), self.operators.count() + self.control.count());
         let of_operators = of(0, self.operators.unanswered());
         of_operators.chain(of(control, self.control.unanswered())).chain(of(shards, self.shards.unanswered())).collect()

@@ -184,8 +184,13 @@ impl Look<'_> {
         match self.shown.fix(tip, upto, under) {
             Ok(0) => {}
             Ok(_) => {
-                let later: Vec<(Epoch, u64)> =
-                    self.shown.starts.range(under..).filter(|(it, _)| **it > under).map(|(it, at)| (*it, *at)).collect();
+                let later: Vec<(Epoch, u64)> = self
+                    .shown
+                    .starts
+                    .range(under..)
+                    .filter(|(it, _)| **it > under)
+                    .map(|(it, at)| (*it, *at))
+                    .collect();
                 for (epoch, start) in later {
                     let start = Position { epoch, sequence: LogSequence(start) };
                     let behind = if start.sequence.0 > upto.0 { start } else { Position::default() };

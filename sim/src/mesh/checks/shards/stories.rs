@@ -153,16 +153,16 @@ impl MeshChecks {
                 Verdict::Linearizable => {}
                 Verdict::Impossible { stuck } => {
                     let (begun, ended) = (history[stuck].invoked, history[stuck].returned.unwrap_or(u64::MAX));
-                    let is_near = |it: &&Operation| {
-                        it.invoked <= ended && it.returned.is_none_or(|returned| returned >= begun)
-                    };
+                    let is_near =
+                        |it: &&Operation| it.invoked <= ended && it.returned.is_none_or(|returned| returned >= begun);
                     let near: Vec<&Operation> = history.iter().filter(is_near).take(12).collect();
                     let detail =
                         format!("register {register} of {shard} has no place for {:?} among {near:?}", history[stuck]);
                     found.fail(SHRD_1, &[], detail);
                 }
                 Verdict::Undecided => {
-                    let detail = format!("the story of register {register} of {shard} takes more than {STATES_MAX} states");
+                    let detail =
+                        format!("the story of register {register} of {shard} takes more than {STATES_MAX} states");
                     found.fail(SHRD_1, &[], detail);
                 }
             }

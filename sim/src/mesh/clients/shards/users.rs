@@ -145,9 +145,11 @@ impl Part for User {
         if let Some(Answer::Done(Blob(bytes))) = &self.last {
             (self.is_answered, self.refusals) = (true, 0);
             let told = decode_value(bytes);
-            let wrote = |shard: &mut u32| self.asked.is_some_and(|(asked, command)| {
-                asked == *shard && matches!(command, Command::Write { register: 0, .. })
-            });
+            let wrote = |shard: &mut u32| {
+                self.asked.is_some_and(|(asked, command)| {
+                    asked == *shard && matches!(command, Command::Write { register: 0, .. })
+                })
+            };
             self.to_write.pop_front_if(wrote);
             if let Ok(told) = told {
                 self.learns(told);
@@ -161,6 +163,7 @@ impl Part for User {
     fn unanswered(&self, _: &Shared) -> Option<String> {
         let waits = !self.is_answered || !self.to_write.is_empty();
         let (times, last, left) = (self.refusals, &self.last, self.to_write.len());
-        waits.then(|| format!("an operation on a shard, {times} times in vain, last answered {last:?}; {left} to write"))
+        waits
+            .then(|| format!("an operation on a shard, {times} times in vain, last answered {last:?}; {left} to write"))
     }
 }
