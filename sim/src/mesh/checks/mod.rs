@@ -72,7 +72,6 @@ use crate::subject::Checks;
 use crate::time::TrueTime;
 use crate::world::node_id;
 use alloc::collections::BTreeMap;
-use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::codec::BodyVersion;
@@ -80,7 +79,7 @@ use relaymesh_core::control::node::Message as Controls;
 use relaymesh_core::envelope::{Class, Envelope};
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::membership::wire::Message as Said;
-use relaymesh_core::membership::{self, MembershipObservation as Seen, Settings};
+use relaymesh_core::membership::{self, Settings};
 use relaymesh_core::mesh::{MeshNode, MeshObservation, Message, Reply, Request};
 use relaymesh_core::node::Outgoing;
 use relaymesh_core::replication::Message as Replicates;
@@ -167,57 +166,6 @@ impl MeshChecks {
 
     fn before(&self, now: TrueTime, span: Duration) -> TrueTime {
         TrueTime(now.0.saturating_sub(span.as_nanos()))
-    }
-
-    fn membership_seen(&mut self, host: u32, seen: Seen, found: &mut Findings) {
-        let is_news = matches!(
-            seen,
-            Seen::Joined { .. }
-                | Seen::StatusChanged { .. }
-                | Seen::Refuted { .. }
-                | Seen::RumorHeard { .. }
-                | Seen::Disbelieved { .. }
-                | Seen::Exchanged { .. }
-                | Seen::Held { .. }
-        );
-        if is_news {
-            self.packets.news(found.now);
-        }
-        match seen {
-            Seen::Joined { node, status, incarnation } => self.status_seen(host, node, status, incarnation, found),
-            Seen::StatusChanged { node, status, incarnation, accuser } => {
-                if let Some(subject) = self.number(node) {
-                    self.check_accuser((host, subject), status, accuser, found);
-                    self.suspicion_changes((host, subject), (status, incarnation), accuser, found);
-                }
-                self.status_seen(host, node, status, incarnation, found);
-            }
-            Seen::ProbeFailed { node, .. } => {
-                if let Some(subject) = self.number(node) {
-                    self.probe_failed(host, subject, found);
-                    self.accuses_itself(host, subject, found.now);
-                }
-            }
-            Seen::Forgotten { node } => self.forgotten(host, node, found.now),
-            Seen::Held { node, .. } => self.suppressed(host, node, true, found),
-            Seen::Recovered { node } => self.suppressed(host, node, false, found),
-            Seen::Members { members, rows } => {
-                self.suspicions.members_seen(host, members as u32);
-                self.exercised.view_1 += 1;
-                if rows > self.numbers.len() as u64 {
-                    found.fail(VIEW_1, &[host], format!("n{host} holds {rows} rows"));
-                }
-            }
-            Seen::Refused { node } => {
-                let from = self.number(node);
-                found.fail(FORM_1, &[host], format!("n{host} refuses what {from:?} says as malformed"));
-            }
-            Seen::IdentityConflict { claims } => {
-                let detail = format!("n{host} takes {claims} words of earlier lives of it for another process");
-                found.fail(FORM_1, &[host], detail);
-            }
-            _ => {}
-        }
     }
 }
 

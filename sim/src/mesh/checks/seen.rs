@@ -1,27 +1,72 @@
 //! What a node lets operators see, as it happens: MEMB-2, VIEW-1, VERD-1, HOLD-1.
 
 use super::agreement::RELAPSES_MAX;
-use super::{HOLD_1, MEMB_2, MeshChecks, VERD_1, VIEW_1};
+use super::{FORM_1, HOLD_1, MEMB_2, MeshChecks, VERD_1, VIEW_1};
 use crate::check::Findings;
 use crate::mesh::views::Held;
 use crate::time::TrueTime;
 use alloc::format;
 use relaymesh_core::identity::NodeId;
-use relaymesh_core::membership::Status;
+use relaymesh_core::membership::{MembershipObservation as Seen, Status};
 use relaymesh_core::time::Duration;
 
 /// Whoever behaved for so many times what it must show has a relapse forgiven.
 const FORGIVE_AFTER: u64 = 10;
 
 impl MeshChecks {
-    pub(super) fn status_seen(
-        &mut self,
-        observer: u32,
-        node: NodeId,
-        status: Status,
-        incarnation: u64,
-        found: &mut Findings,
-    ) {
+    /// Membership lets operators see something.
+    pub(super) fn membership_seen(&mut self, host: u32, seen: Seen, found: &mut Findings) {
+        let is_news = matches!(
+            seen,
+            Seen::Joined { .. }
+                | Seen::StatusChanged { .. }
+                | Seen::Refuted { .. }
+                | Seen::RumorHeard { .. }
+                | Seen::Disbelieved { .. }
+                | Seen::Exchanged { .. }
+                | Seen::Held { .. }
+        );
+        if is_news {
+            self.packets.news(found.now);
+        }
+        match seen {
+            Seen::Joined { node, status, incarnation } => self.status_seen(host, node, status, incarnation, found),
+            Seen::StatusChanged { node, status, incarnation, accuser } => {
+                if let Some(subject) = self.number(node) {
+                    self.check_accuser((host, subject), status, accuser, found);
+                    self.suspicion_changes((host, subject), (status, incarnation), accuser, found);
+                }
+                self.status_seen(host, node, status, incarnation, found);
+            }
+            Seen::ProbeFailed { node, .. } => {
+                if let Some(subject) = self.number(node) {
+                    self.probe_failed(host, subject, found);
+                    self.accuses_itself(host, subject, found.now);
+                }
+            }
+            Seen::Forgotten { node } => self.forgotten(host, node, found.now),
+            Seen::Held { node, .. } => self.suppressed(host, node, true, found),
+            Seen::Recovered { node } => self.suppressed(host, node, false, found),
+            Seen::Members { members, rows } => {
+                self.suspicions.members_seen(host, members as u32);
+                self.exercised.view_1 += 1;
+                if rows > self.numbers.len() as u64 {
+                    found.fail(VIEW_1, &[host], format!("n{host} holds {rows} rows"));
+                }
+            }
+            Seen::Refused { node } => {
+                let from = self.number(node);
+                found.fail(FORM_1, &[host], format!("n{host} refuses what {from:?} says as malformed"));
+            }
+            Seen::IdentityConflict { claims } => {
+                let detail = format!("n{host} takes {claims} words of earlier lives of it for another process");
+                found.fail(FORM_1, &[host], detail);
+            }
+            _ => {}
+        }
+    }
+
+    fn status_seen(&mut self, observer: u32, node: NodeId, status: Status, incarnation: u64, found: &mut Findings) {
         self.exercised.view_1 += 1;
         let is_member = |subject: &u32| self.truth.is_of_cluster(*subject) == self.truth.is_of_cluster(observer);
         let Some(subject) = self.number(node).filter(is_member) else {

@@ -99,7 +99,9 @@ mod tests {
     fn digest(host: u32, entries: u64, members: &[u32]) -> Digest {
         let set = members.iter().map(|host| replica(*host)).collect();
         let mut state = Registers::default();
-        (1..=entries).for_each(|value| drop(state.apply(&Command::Write { register: 0, value }.to_bytes())));
+        for value in 1..=entries {
+            state.apply(&Command::Write { register: 0, value }.to_bytes());
+        }
         let (epoch, sequence) = (Epoch { cluster: ClusterEpoch(1), lease: 1 }, LogSequence(entries));
         let record = ShardRecord::new(ClusterEpoch(1), 5, set, 2).ok();
         Digest { host, id: replica(host), record, last: Position { epoch, sequence }, mark: sequence, state }
