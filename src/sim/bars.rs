@@ -33,9 +33,11 @@ pub(super) struct Bar {
 
 /// The bars of those figures that have any.
 pub(super) fn all<'a>(figures: impl Iterator<Item = &'a Figure>) -> Vec<Bar> {
-    figures
-        .flat_map(|figure| BARS.iter().filter(|(name, ..)| *name == figure.figure).map(|bar| of(figure, bar)))
-        .collect()
+    let of_figure = |figure: &'a Figure| {
+        let its = BARS.iter().filter(move |(name, ..)| *name == figure.figure);
+        its.map(move |bar| of(figure, bar))
+    };
+    figures.flat_map(of_figure).collect()
 }
 
 fn of(figure: &Figure, (_, rank, limit): &(&str, Rank, f64)) -> Bar {
