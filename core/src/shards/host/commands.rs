@@ -11,6 +11,7 @@ use crate::identity::{NodeId, RequestId};
 use crate::machine::{Ctx, Sink};
 use crate::replication::{self, Service};
 use crate::shards::{COPIES_MAX, Change, ChangeRefused, SHARDS_PER_NAMESPACE_MAX, ShardId, ShardRecord};
+use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -29,7 +30,9 @@ enum Purpose {
 /// A namespace that is being declared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Declaring {
-    id: RequestId,
+    /// Who is to be told; nobody any more once that took too long.
+    id: Option<RequestId>,
+    until: Time,
     namespace: Name,
     shards: u32,
     first: u32,
@@ -70,7 +73,8 @@ pub(super) struct Commands {
     to_give: VecDeque<(u64, Command)>,
     purposes: BTreeMap<u64, Purpose>,
     keys: BTreeSet<(ShardId, Key)>,
-    declaring: usize,
+    /// Namespaces that are being declared, and until when their operators wait.
+    declaring: BTreeSet<(Time, u64)>,
 }
 
 impl Commands {
@@ -82,7 +86,9 @@ impl Commands {
         let is_new = purpose.key().is_none_or(|key| self.keys.insert(key));
         if is_new {
             self.last += 1;
-            self.declaring += usize::from(matches!(purpose, Purpose::Declare(_)));
+            if let Purpose::Declare(declaring) = purpose {
+                self.declaring.insert((declaring.until, self.last));
+            }
             self.purposes.insert(self.last, purpose);
             self.to_give.push_back((self.last, Command::Shard(command)));
         }
@@ -90,7 +96,9 @@ impl Commands {
 
     fn remove(&mut self, ticket: u64) -> Option<Purpose> {
         let purpose = self.purposes.remove(&ticket)?;
-        self.declaring -= usize::from(matches!(purpose, Purpose::Declare(_)));
+        if let Purpose::Declare(declaring) = purpose {
+            self.declaring.remove(&(declaring.until, ticket));
+        }
         if let Some(key) = purpose.key() {
             self.keys.remove(&key);
         }
@@ -116,7 +124,7 @@ impl Commands {
     /// [`Refusal`] where there cannot be such a namespace, or too much is under way.
     pub(super) fn declare(
         &mut self,
-        id: RequestId,
+        (id, until): (RequestId, Time),
         namespace: Name,
         shards: u32,
         (copies, minimum): (u8, u8),
@@ -125,12 +133,28 @@ impl Commands {
         if !is_shape || copies > COPIES_MAX {
             return Err(Refusal::BadShape { shards_max: SHARDS_PER_NAMESPACE_MAX, copies_max: COPIES_MAX });
         }
-        if self.declaring >= DECLARING_MAX {
+        if self.declaring.len() >= DECLARING_MAX {
             return Err(Refusal::Busy);
         }
-        let declaring = Declaring { id, namespace, shards, first: 0, copies, minimum };
+        let declaring = Declaring { id: Some(id), until, namespace, shards, first: 0, copies, minimum };
         self.add(Purpose::Declare(declaring), declaring.command());
         Ok(())
+    }
+
+    /// Until when the first operator waits.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.declaring.first().map(|(until, _)| *until)
+    }
+
+    /// The operators who have waited for long enough. What they asked for may be done yet, and can be asked for again.
+    pub(super) fn give_up_declaring(&mut self, now: Time, out: &mut impl Sink<Action>) {
+        while let Some((until, ticket)) = self.declaring.first().copied().filter(|(until, _)| *until <= now) {
+            self.declaring.remove(&(until, ticket));
+            let Some(Purpose::Declare(declaring)) = self.purposes.get_mut(&ticket) else { continue };
+            if let Some(id) = declaring.id.take() {
+                out.push(Action::Reply { id, reply: Reply::Unknown, not_after: None });
+            }
+        }
     }
 
     /// Gives some of the commands to the control group.
@@ -174,6 +198,7 @@ impl<S: Service> Host<S> {
     }
 
     fn declared(&mut self, declaring: Declaring, outcome: Option<Outcome>, out: &mut impl Sink<Action>) {
+        let Some(id) = declaring.id else { return };
         let next = declaring.first.saturating_add(DECLARED_AT_ONCE);
         let reply = match outcome {
             Some(Outcome::Done(_)) if next < declaring.shards => {
@@ -184,7 +209,7 @@ impl<S: Service> Host<S> {
             Some(Outcome::Refused(why)) => Reply::Refused(why.into()),
             None => Reply::Unknown,
         };
-        out.push(Action::Reply { id: declaring.id, reply, not_after: None });
+        out.push(Action::Reply { id, reply, not_after: None });
     }
 }
 

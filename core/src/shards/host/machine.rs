@@ -215,6 +215,7 @@ impl<S: Service> Host<S> {
             self.asks.next_deadline(),
             self.places.next_deadline(),
             self.rebuilding.next_deadline(),
+            self.commands.next_deadline(),
         ];
         machines.into_iter().flatten().min()
     }
@@ -236,6 +237,7 @@ impl<S: Service> Host<S> {
         }
         self.due = due;
         self.places.wake(ctx.now);
+        self.commands.give_up_declaring(ctx.now, out);
         self.wake_asks(ctx, sees, out);
         self.wake_rebuilding(ctx, sees, out);
         // In no other event: one event of the driver may bring many of those, and what follows from it is bounded.
@@ -259,7 +261,8 @@ impl<S: Service> Host<S> {
         let Some(state) = sees.state else { return out.push(refused(Refusal::NoGroup)) };
         match request {
             Request::Declare { namespace, shards, copies, minimum } => {
-                if let Err(why) = self.commands.declare(id, namespace, shards, (copies, minimum)) {
+                let until = ctx.now.saturating_add(self.settings.ask_timeout);
+                if let Err(why) = self.commands.declare((id, until), namespace, shards, (copies, minimum)) {
                     out.push(refused(why));
                 }
             }

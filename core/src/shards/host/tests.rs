@@ -335,3 +335,66 @@ fn hostile_words_change_nothing() {
     world.settles();
     assert!(world.replies.iter().all(|(_, reply)| *reply == Reply::Declared));
 }
+
+#[test]
+fn a_declaration_that_is_not_executed_in_time_is_answered() {
+    let mut world = World::new(3, 1);
+    let namespace = Name::new("other").unwrap();
+    let id = world.asks(0, Request::Declare { namespace, shards: 1, copies: 3, minimum: 2 });
+    world.does(0, Event::Wake);
+    world.commands.clear();
+    world.runs_for(6_000);
+    assert_eq!(world.reply(id), Some(&Reply::Unknown));
+}
+
+#[test]
+fn a_node_without_a_copy_of_the_state_rests() {
+    let mut chooser = Scripted::new(vec![]);
+    let mut ctx = Ctx::new(Time::from_nanos(1), WallTime::from_unix_nanos(0), CauseId(0), &mut chooser);
+    let mut host: Host<Registers> = Host::new(Settings::default());
+    let life = World::new(3, 1).lives[0].0;
+    host.handle(&mut ctx, Sees::default(), Event::Start { life }, &mut Vec::new());
+    host.handle(&mut ctx, Sees::default(), Event::Wake, &mut Vec::new());
+    assert_eq!(host.next_deadline(), None);
+}
+
+#[test]
+fn what_was_told_before_another_recovery_counts_no_more() {
+    let mut world = World::new(3, 1);
+    let voids = |world: &mut World, epoch: u64| {
+        let by = world.lives[0].0.node;
+        let bump = Bump { index: 0, epoch: ClusterEpoch(epoch), by, reason: Text::EMPTY, actor: Text::EMPTY };
+        world.log.state.recover(bump, RecoveryId(epoch)).unwrap();
+        world.log.term += 1;
+    };
+    let members = |world: &mut World| {
+        for host in 0..3 {
+            world.lives[host].1 = world.log.member(host as u8 + 1).1;
+        }
+    };
+    voids(&mut world, 9);
+    members(&mut world);
+    // Two of three tell while nothing may be granted; then another recovery begins, and one of the two is gone.
+    (0..3).for_each(|host| world.does(host, Event::Restated));
+    world.cut.insert(2);
+    world.runs_for(1_500);
+    voids(&mut world, 12);
+    members(&mut world);
+    world.log.leader(LeaderCommand::Lift { epoch: ClusterEpoch(12) });
+    world.cut = BTreeSet::from([1]);
+    [0, 2].into_iter().for_each(|host| world.does(host, Event::Restated));
+    world.runs_for(3_000);
+    assert!(world.record(0).is_void, "one of three is missing");
+    let gatherer =
+        (0..3).find(|host| Some(world.lives[*host].0.node) == Host::<Registers>::gatherer(sees(&world), &shard(0)));
+    if gatherer != Some(1) {
+        let id = world.asks(0, Request::Rebuild { shard: shard(0) });
+        world.runs_for(4_000);
+        assert_eq!(world.reply(id), Some(&Reply::Rebuilding));
+        assert!(!world.record(0).is_void, "an operator has consented");
+    }
+}
+
+fn sees(world: &World) -> Sees<'_> {
+    Sees { state: Some(&world.log.state), view: None }
+}
