@@ -1,8 +1,8 @@
 //! What the commands mean: as little as possible, and registers.
 
 use super::COMMAND_BYTES;
-use relaymesh_core::replication::Service;
 use relaymesh_core::replication::registers::{Answer, Command, Registers};
+use relaymesh_core::replication::{PieceError, Progress, Service};
 
 /// Registers that are written to, each in turn.
 const REGISTERS: u64 = 1_024;
@@ -24,6 +24,7 @@ pub(crate) struct Sum(u64);
 
 impl Service for Sum {
     type Answer = u64;
+    type Reader = Option<u64>;
 
     fn apply(&mut self, command: &[u8]) -> u64 {
         let number = command.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
@@ -33,6 +34,25 @@ impl Service for Sum {
 
     fn read(&self, _: &[u8]) -> u64 {
         self.0
+    }
+
+    // Nobody here takes a snapshot while commands go on; the number as it is then would do otherwise.
+    fn freeze(&mut self) {}
+
+    fn next_piece(&mut self, _: usize) -> Progress {
+        Progress::Piece { bytes: self.0.to_le_bytes().into(), is_last: true }
+    }
+
+    fn thaw(&mut self) {}
+
+    fn take_piece(reader: &mut Option<u64>, piece: &[u8]) -> Result<(), PieceError> {
+        let bytes = piece.try_into().map_err(|_| PieceError::Malformed { length: piece.len() })?;
+        *reader = Some(u64::from_le_bytes(bytes));
+        Ok(())
+    }
+
+    fn finish(reader: Option<u64>) -> Result<Self, PieceError> {
+        reader.map(Self).ok_or(PieceError::Incomplete)
     }
 }
 
@@ -50,6 +70,7 @@ pub(crate) struct PaddedRegisters(Registers);
 
 impl Service for PaddedRegisters {
     type Answer = Answer;
+    type Reader = <Registers as Service>::Reader;
 
     fn apply(&mut self, command: &[u8]) -> Answer {
         let Some((length, rest)) = command.split_first() else { return Answer::Malformed };
@@ -58,6 +79,26 @@ impl Service for PaddedRegisters {
 
     fn read(&self, query: &[u8]) -> Answer {
         self.0.read(query)
+    }
+
+    fn freeze(&mut self) {
+        self.0.freeze();
+    }
+
+    fn next_piece(&mut self, limit: usize) -> Progress {
+        self.0.next_piece(limit)
+    }
+
+    fn thaw(&mut self) {
+        self.0.thaw();
+    }
+
+    fn take_piece(reader: &mut Self::Reader, piece: &[u8]) -> Result<(), PieceError> {
+        Registers::take_piece(reader, piece)
+    }
+
+    fn finish(reader: Self::Reader) -> Result<Self, PieceError> {
+        Registers::finish(reader).map(Self)
     }
 }
 
