@@ -265,7 +265,7 @@ impl Mesh {
                 all::Message::Membership(Message::SyncRows { exchange, .. } | Message::SyncAnswer { exchange, .. }) => {
                     *exchange = self.exchange
                 }
-                all::Message::Membership(_) | all::Message::Control(_) => {}
+                all::Message::Membership(_) | all::Message::Control(_) | all::Message::Shards(_) => {}
             }
         }
         self.deliver_later(source, MEMBERS[to], class, message);
