@@ -9,7 +9,7 @@
 
 extern crate alloc;
 
-mod bytes;
+pub mod bytes;
 pub mod codec;
 pub mod control;
 pub mod endpoint;

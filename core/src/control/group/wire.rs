@@ -3,12 +3,12 @@
 //! Typed: what a correct member never says cannot be said. Whether it is true is looked at in `check`.
 
 use super::members::{Members, Voter, VoterId};
+pub use crate::bytes::Blob;
 use crate::envelope::Class;
 use crate::identity::StoreIncarnation;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// Names a group, so that two of them cannot mix: a cluster that was recovered or restored has a new one.
@@ -27,16 +27,6 @@ impl GroupId {
         let mut id = [0; 16];
         id.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         Self(u128::from_le_bytes(id))
-    }
-}
-
-/// Bytes that this machine does not look into.
-#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-pub struct Blob(#[serde(with = "crate::bytes")] pub Box<[u8]>);
-
-impl fmt::Debug for Blob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{} bytes>", self.0.len())
     }
 }
 

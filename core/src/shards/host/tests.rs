@@ -2,8 +2,8 @@
 //! network that a test cuts. What one replica does is told beside it.
 
 use super::*;
+use crate::bytes::Blob;
 use crate::codec::decode_value;
-use crate::control::group::wire::Blob;
 use crate::control::state::tests::Log;
 use crate::control::state::{Bump, Command, LeaderCommand, Name, Outcome, RecoveryId, SessionId, Text};
 use crate::epoch::ClusterEpoch;

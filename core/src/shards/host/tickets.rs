@@ -3,8 +3,8 @@
 use super::machine::{Action, Host, Sees};
 use super::view::{Refusal, Reply, Request};
 use super::wire::{Answer, Message};
+use crate::bytes::Blob;
 use crate::codec::encode_value;
-use crate::control::group::wire::Blob;
 use crate::identity::NodeId;
 use crate::machine::{Ctx, Sink};
 use crate::replication::{self, Service, Ticket};

@@ -1,6 +1,6 @@
 //! What operators and clients ask about shards, and what they are told.
 
-use crate::control::group::wire::Blob;
+use crate::bytes::Blob;
 use crate::control::state::{self, Name};
 use crate::identity::{Incarnation, NodeId};
 use crate::replication::{Position, Standing};

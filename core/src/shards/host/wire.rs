@@ -1,7 +1,7 @@
 //! What the shards of two nodes say to each other, and what a node stores of its own.
 
 use super::view::{Refusal, Request};
-use crate::control::group::wire::Blob;
+use crate::bytes::Blob;
 use crate::envelope::Class;
 use crate::identity::StoreIncarnation;
 use crate::node::Gating;
