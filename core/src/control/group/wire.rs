@@ -6,7 +6,6 @@ use super::members::{Members, Voter, VoterId};
 pub use crate::bytes::Blob;
 use crate::envelope::Class;
 use crate::identity::StoreIncarnation;
-use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
