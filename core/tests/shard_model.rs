@@ -95,7 +95,7 @@ fn a_candidate_that_needs_a_snapshot_breaks_no_promise() {
 
 #[test]
 fn another_owner_while_a_snapshot_is_under_way_breaks_no_promise() {
-    Shard { grants: 2, heirs: &[1, 0], ..left_behind() }.keeps(5_000);
+    Shard { grants: 2, heirs: &[1, 0], appends: 3, ..left_behind() }.keeps(190_000);
 }
 
 #[test]

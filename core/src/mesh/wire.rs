@@ -15,8 +15,6 @@ pub const OLDEST_VERSION: BodyVersion = BodyVersion(1);
 /// The newest version that this build speaks: that of the commands it can log and apply. What was said and stored in version 1
 /// is written as such still, so that a build that speaks less can read it.
 pub const NEWEST_VERSION: BodyVersion = state::NEWEST;
-/// The version of all that is said and stored of shards: there are none before commands of that version are activated.
-const SHARDS_VERSION: BodyVersion = BodyVersion(2);
 
 /// What nodes say to one another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +32,7 @@ impl Message {
     pub const fn version(&self) -> BodyVersion {
         match self {
             Self::Membership(_) | Self::Control(_) => OLDEST_VERSION,
-            Self::Shards(_) => SHARDS_VERSION,
+            Self::Shards(_) => state::SHARDS,
         }
     }
 }
@@ -68,7 +66,7 @@ impl Record {
     pub const fn version(&self) -> BodyVersion {
         match self {
             Self::Membership(_) | Self::Control(_) | Self::Fence(_) => OLDEST_VERSION,
-            Self::Shards(_) => SHARDS_VERSION,
+            Self::Shards(_) => state::SHARDS,
         }
     }
 }

@@ -147,6 +147,11 @@ impl ShardRecord {
         Self { of, copies: copies.max(self.minimum), ..self }
     }
 
+    /// What its namespace was declared with, and no recovery changes: shards, replicas of each, and the minimum.
+    pub fn shape(&self) -> (u32, u8, u8) {
+        (self.of, self.copies, self.minimum)
+    }
+
     /// Whether the set is one that a record may have: large enough, small enough, no node twice.
     ///
     /// # Errors

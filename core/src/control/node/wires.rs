@@ -5,19 +5,15 @@ use super::inbox::Local;
 use super::machine::{Action, Control};
 use super::observation::ControlObservation;
 use super::wire::Message;
-use crate::codec::BodyVersion;
 use crate::control::commands;
 use crate::control::group::{self, Role};
-use crate::control::state::{Change, State};
+use crate::control::state::{Change, SHARDS, State};
 use crate::identity::{Incarnation, NodeId};
 use crate::lease::{self, client, keeper};
 use crate::machine::{Ctx, Machine, Sink};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-
-/// The version of the commands about shards.
-const SHARDS: BodyVersion = BodyVersion(2);
 
 impl Control {
     pub(super) fn start(&mut self, life: Incarnation) {

@@ -19,6 +19,9 @@ pub const OLDEST: BodyVersion = BodyVersion(1);
 /// The newest one that this build can write. What a process understands it is told: an older build is simulated that way.
 pub const NEWEST: BodyVersion = BodyVersion(2);
 
+/// The version that came with shards: of the commands about them, and of all that is said and stored of them.
+pub const SHARDS: BodyVersion = BodyVersion(2);
+
 /// One entry of the control group's log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Entry {

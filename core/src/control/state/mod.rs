@@ -33,7 +33,7 @@ mod table;
 pub use apply::{At, CannotApply};
 pub use change::{Change, EndCause};
 pub use clients::Registration;
-pub use command::{Command, Entry, EntryError, LeaderCommand, NEWEST, OLDEST};
+pub use command::{Command, Entry, EntryError, LeaderCommand, NEWEST, OLDEST, SHARDS};
 pub use follow::{Delta, DeltaRefused, Freshness, LoggedEntry};
 pub use lineage::{Bump, Conflict, Lineage, RecoverRefused, RecoveryId};
 pub use names::{Name, NameError, Scope, Text, Value};

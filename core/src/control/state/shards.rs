@@ -115,9 +115,8 @@ impl State {
         }
         let numbers = first..shards.min(first.saturating_add(DECLARED_AT_ONCE));
         let of = |number| ShardId { namespace, number };
-        let shape = |record: &ShardRecord| (record.of, record.copies, record.minimum);
         // Also of those that are not looked at now: a namespace has one shape.
-        let first_of_all = self.shards.range(of(0)..=of(u32::MAX)).next().map(|(_, record)| shape(record));
+        let first_of_all = self.shards.range(of(0)..=of(u32::MAX)).next().map(|(_, record)| record.shape());
         if first_of_all.is_some_and(|found| found != (shards, copies, minimum)) {
             return Err(Refusal::InUse);
         }
@@ -163,8 +162,7 @@ impl State {
         if !void.is_void || void.version != version {
             return Err(Refusal::Outdated { expected: version, found: void.version });
         }
-        let shape = |record: &ShardRecord| (record.of, record.copies, record.minimum);
-        if shape(&record) != shape(void) {
+        if record.shape() != void.shape() {
             return Err(ChangeRefused::BadShape.into());
         }
         let owner = record.owner.ok_or(ChangeRefused::NotOwner)?;

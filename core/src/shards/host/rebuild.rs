@@ -121,9 +121,8 @@ impl<S: Service> Host<S> {
     fn gather(&mut self, now: Time, sees: Sees<'_>, shard: ShardId, kept: Kept) {
         let Some(state) = sees.state else { return };
         let Some(void) = state.shard(&shard).filter(|record| record.is_void) else { return };
-        let shape = |record: &ShardRecord| (record.of, record.copies, record.minimum);
         let cannot_be =
-            |record: &ShardRecord| record.epoch.cluster >= void.epoch.cluster || shape(record) != shape(void);
+            |record: &ShardRecord| record.epoch.cluster >= void.epoch.cluster || record.shape() != void.shape();
         if kept.record.as_ref().is_some_and(cannot_be) || kept.promised.cluster >= void.epoch.cluster {
             return;
         }
