@@ -89,6 +89,9 @@ pub struct ControlLoad {
     /// When operators let the node `leader` lead and have every scope handed to the node `holder`, if at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arrange_at: Option<Span>,
+    /// How often they do so again from then on, if at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrange_every: Option<Span>,
     /// Who is to lead then.
     pub leader: u32,
     /// Who is to hold every scope then.
@@ -117,6 +120,7 @@ impl Default for ControlLoad {
             repair_every: None,
             recovery: None,
             arrange_at: None,
+            arrange_every: None,
             leader: 0,
             holder: 0,
             clocks_stray: false,
@@ -137,7 +141,8 @@ impl ControlLoad {
 
     /// What the file's form cannot express: the field, and what is wrong with it. `members` belong to the mesh.
     pub(super) fn problem(&self, members: u32) -> Option<(&'static str, &'static str)> {
-        let periods = [self.bump_every, self.transfer_every, self.replace_every, self.repair_every];
+        let periods =
+            [self.bump_every, self.transfer_every, self.replace_every, self.repair_every, self.arrange_every];
         let takes_time = |period: Option<Span>| period.is_none_or(|period| period.0 > Duration::ZERO);
         let rules = [
             (VOTERS.contains(&self.voters), "voters", "a group has 1, 3, 5 or 7 voters; 0 for no group"),
@@ -153,6 +158,7 @@ impl ControlLoad {
             (self.pace.from > Duration::ZERO, "pace", "must be longer than nothing, or time would stand still"),
             (self.arrange_at.is_none() || self.leader < self.voters, "leader", "must be a voter"),
             (self.arrange_at.is_none() || self.holder < self.candidates(), "holder", "must be a candidate"),
+            (self.arrange_every.is_none() || self.arrange_at.is_some(), "arrange_every", "needs arrange_at"),
             (self.is_recovery_sound(members), "recovery", "must name 1, 3, 5 or 7 different members"),
             (periods.into_iter().all(takes_time), "period", "must be longer than nothing"),
         ];
@@ -166,7 +172,7 @@ impl ControlLoad {
     }
 
     /// All spans that the file gives.
-    pub(super) fn spans(&self) -> [Duration; 10] {
+    pub(super) fn spans(&self) -> [Duration; 11] {
         let period = |period: Option<Span>| period.unwrap_or_default().0;
         [
             self.found_at.0,
@@ -176,6 +182,7 @@ impl ControlLoad {
             period(self.replace_every),
             period(self.repair_every),
             period(self.arrange_at),
+            period(self.arrange_every),
             period(self.activate_at),
             self.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.backup_at.0),
             self.recovery.as_ref().map_or(Duration::ZERO, |recovery| recovery.at.0),
@@ -225,6 +232,7 @@ mod tests {
             ("voters = 3\n[recovery]\nsource = \"own\"\nat = \"9s\"\nvoters = [3, 4]", "recovery"),
             ("voters = 3\n[recovery]\nsource = \"backup\"\nat = \"9s\"\nvoters = [5]", "recovery"),
             ("voters = 3\narrange_at = \"5s\"\nleader = 3", "leader"),
+            ("voters = 3\narrange_every = \"5s\"", "arrange_every"),
             ("voters = 3\narrange_at = \"5s\"\ncandidates = 1\nholder = 1", "holder"),
         ] {
             assert_eq!(load(text).problem(5).map(|(field, _)| field), Some(field), "{text}");

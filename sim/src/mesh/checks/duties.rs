@@ -168,22 +168,30 @@ impl MeshChecks {
         }
     }
 
-    /// The next search comes within one pause and a half, which grows with the mesh.
-    fn search_again(&mut self, host: u32, now: TrueTime) {
+    fn search_again(&mut self, host: u32, asked_at: TrueTime) {
+        let due = self.search_is_due(host, asked_at);
+        let it = &mut self.duties.searches[host as usize];
+        self.duties.due.remove(&(it.due, host));
+        (it.asked_at, it.due) = (asked_at, due);
+        self.duties.due.insert((due, host));
+    }
+
+    /// The next search comes within one pause and a half, which grows with the mesh. The clock may slow down meanwhile.
+    fn search_is_due(&self, host: u32, asked_at: TrueTime) -> TrueTime {
         let share = u64::from(self.truth.members() / SEEKERS + 1);
         let pause = self.settings.dead_probe_interval.saturating_mul(share);
         let longest = Duration::from_nanos(pause.as_nanos() / 2 * 3);
-        let due = now + self.truth.at_most(host, longest, self.clock_ppb) + SLACK;
-        let it = &mut self.duties.searches[host as usize];
-        self.duties.due.remove(&(it.due, host));
-        (it.asked_at, it.due) = (now, due);
-        self.duties.due.insert((due, host));
+        asked_at + self.truth.at_most(host, longest, self.clock_ppb) + SLACK
     }
 
     /// PROB-4: whoever holds somebody dead asks one of those now and then.
     fn look_at_searches(&mut self, found: &mut Findings) {
         while let Some((_, host)) = self.duties.due.first().copied().filter(|(due, _)| *due < found.now) {
             let since = self.duties.searches[host as usize].asked_at;
+            if self.search_is_due(host, since) >= found.now {
+                self.search_again(host, since);
+                continue;
+            }
             let in_time = self.truth.keeps_time_since(host, self.before(since, self.settings.probe_interval));
             self.search_again(host, found.now);
             if in_time && self.truth.is_up(host) && !self.suspicions.is_leaving(host) {

@@ -224,12 +224,16 @@ impl MeshChecks {
         if !can || self.probes.asked.contains_key(&key) {
             return;
         }
-        // A relay has four fifths of the time in which the direct answer should have come.
-        let patience = Duration::from_nanos(self.settings.probe_timeout.as_nanos() / 5 * 4);
-        let until = now + self.truth.at_most(relay, patience, self.clock_ppb) + SLACK;
+        let until = self.answer_is_due(relay, now);
         self.probes.asked.insert(key, (target, now, until));
         self.probes.due.insert((until, key));
         self.probes.latest = Some(key);
+    }
+
+    /// A relay has four fifths of the time in which the direct answer should have come. Its clock may slow down meanwhile.
+    fn answer_is_due(&self, relay: u32, asked_at: TrueTime) -> TrueTime {
+        let patience = Duration::from_nanos(self.settings.probe_timeout.as_nanos() / 5 * 4);
+        asked_at + self.truth.at_most(relay, patience, self.clock_ppb) + SLACK
     }
 
     /// PROB-3: whoever was asked has said by now what it saw.
@@ -238,6 +242,12 @@ impl MeshChecks {
             let asked = self.probes.asked.get(&key).copied();
             self.probes.told(key);
             let (Some((target, at, _)), (relay, asker, _)) = (asked, key) else { continue };
+            let until = self.answer_is_due(relay, at);
+            if until >= found.now {
+                self.probes.asked.insert(key, (target, at, until));
+                self.probes.due.insert((until, key));
+                continue;
+            }
             let since = self.before(at, self.settings.probe_interval);
             if self.truth.keeps_time_since(relay, since) && self.views.get(relay, target).status.is_some() {
                 self.exercised.prob_3 += 1;

@@ -1,4 +1,4 @@
-//! Sets the stage: lets one node lead, and has every scope handed to one node.
+//! Sets the stage: lets one node lead, and has every scope handed to one node; where the scenario asks for it, again and again.
 
 use super::guess::Guess;
 use super::{AGAIN, PATIENCE, Part, Shared, answer, ask};
@@ -21,13 +21,16 @@ enum Step {
     Act,
     /// To have the scope handed over by whoever acts for it.
     Transfer,
-    Done,
+    /// All is as it should be.
+    Set,
 }
 
 #[derive(Debug)]
 pub(super) struct Stage {
     stream: Stream,
     rest_until: TrueTime,
+    /// When the stage is set the next time.
+    next: Option<TrueTime>,
     guess: Guess,
     step: Step,
     scope: usize,
@@ -35,12 +38,23 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(at: TrueTime, stream: Stream) -> Self {
-        Self { stream, rest_until: at, guess: Guess::default(), step: Step::Look, scope: 0 }
+        Self { stream, rest_until: at, next: Some(at), guess: Guess::default(), step: Step::Set, scope: 0 }
+    }
+
+    /// Waits for the next time, or begins.
+    fn wait(&mut self, shared: &Shared, now: TrueTime, offering: bool) -> Turn<Request> {
+        let Some(at) = self.next.filter(|_| offering) else { return Turn::Done };
+        if at > now {
+            return Turn::Rest(at);
+        }
+        self.next = shared.load.arrange_every.map(|every| at + every.0);
+        (self.step, self.scope) = (Step::Look, 0);
+        ask(shared.load.leader, Question::Status)
     }
 }
 
 impl Part for Stage {
-    fn turn(&mut self, shared: &Shared, now: TrueTime, _: bool) -> Turn<Request> {
+    fn turn(&mut self, shared: &Shared, now: TrueTime, offering: bool) -> Turn<Request> {
         if self.rest_until > now {
             return Turn::Rest(self.rest_until);
         }
@@ -57,7 +71,7 @@ impl Part for Stage {
                 let holder = shared.holders.get(scope).copied().unwrap_or(load.holder);
                 ask(holder, Question::Transfer { scope: *scope, to: node_id(load.holder) })
             }
-            (Step::Done, _) | (_, None) => Turn::Done,
+            (Step::Set, _) | (_, None) => self.wait(shared, now, offering),
         }
     }
 
@@ -68,7 +82,7 @@ impl Part for Stage {
                 _ => self.step = Step::Transfer,
             }
             if self.scope == shared.scopes.len() {
-                self.step = Step::Done;
+                self.step = Step::Set;
             }
             return;
         }
@@ -85,6 +99,6 @@ impl Part for Stage {
     }
 
     fn unanswered(&self, _: &Shared) -> Option<String> {
-        (self.step != Step::Done).then(|| format!("the stage to be set: {:?}", self.step))
+        (self.step != Step::Set).then(|| format!("the stage to be set: {:?}", self.step))
     }
 }
