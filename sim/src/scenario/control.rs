@@ -141,8 +141,7 @@ impl ControlLoad {
 
     /// What the file's form cannot express: the field, and what is wrong with it. `members` belong to the mesh.
     pub(super) fn problem(&self, members: u32) -> Option<(&'static str, &'static str)> {
-        let periods =
-            [self.bump_every, self.transfer_every, self.replace_every, self.repair_every, self.arrange_every];
+        let periods = [self.bump_every, self.transfer_every, self.replace_every, self.repair_every, self.arrange_every];
         let takes_time = |period: Option<Span>| period.is_none_or(|period| period.0 > Duration::ZERO);
         let rules = [
             (VOTERS.contains(&self.voters), "voters", "a group has 1, 3, 5 or 7 voters; 0 for no group"),

@@ -31,6 +31,7 @@ pub(super) struct Stage {
     rest_until: TrueTime,
     /// When the stage is set the next time.
     next: Option<TrueTime>,
+    was_set: bool,
     guess: Guess,
     step: Step,
     scope: usize,
@@ -38,7 +39,15 @@ pub(super) struct Stage {
 
 impl Stage {
     pub(super) fn new(at: TrueTime, stream: Stream) -> Self {
-        Self { stream, rest_until: at, next: Some(at), guess: Guess::default(), step: Step::Set, scope: 0 }
+        Self {
+            stream,
+            rest_until: at,
+            next: Some(at),
+            was_set: false,
+            guess: Guess::default(),
+            step: Step::Set,
+            scope: 0,
+        }
     }
 
     /// Waits for the next time, or begins.
@@ -57,6 +66,10 @@ impl Part for Stage {
     fn turn(&mut self, shared: &Shared, now: TrueTime, offering: bool) -> Turn<Request> {
         if self.rest_until > now {
             return Turn::Rest(self.rest_until);
+        }
+        if self.was_set && !offering {
+            // Others may go on handing scopes about; once is what the scenario may count on.
+            self.step = Step::Set;
         }
         let load = &shared.load;
         let scope = shared.scopes.get(self.scope);
@@ -82,7 +95,7 @@ impl Part for Stage {
                 _ => self.step = Step::Transfer,
             }
             if self.scope == shared.scopes.len() {
-                self.step = Step::Set;
+                (self.step, self.was_set) = (Step::Set, true);
             }
             return;
         }
