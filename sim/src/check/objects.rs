@@ -106,9 +106,11 @@ impl EngineChecks {
 
     /// A process is shown what stands under the id of an object.
     pub fn fetched(&mut self, host: u32, event: CauseId, object: ObjectId, bytes: Option<&[u8]>, disk: &Disk) {
-        let durable = disk.durable_object(object).map(|durable| &durable[..]);
-        let Some(bytes) = bytes.filter(|bytes| is_frame_of(object, bytes) && durable != Some(*bytes)) else { return };
-        self.shelf(host).shown.push((event, object, bytes.into()));
+        let Some(bytes) = bytes.filter(|bytes| is_frame_of(object, bytes)).map(Bytes::from) else { return };
+        // What was changed, or has rotted, since it was read is history.
+        if disk.cached_object(object) == Some(&bytes) && disk.durable_object(object) != Some(&bytes) {
+            self.shelf(host).shown.push((event, object, bytes));
+        }
     }
 
     /// Something that waits at the gate has left a node: whatever the process was shown until then is on the platter.
