@@ -11,7 +11,7 @@ pub struct Limits {
     /// Actions the gate holds before the node refuses requests and sheds packets. At twice as many it drops what comes
     /// next, as a network would.
     pub gate_actions: usize,
-    /// Writes that may be waiting for the disk before the node refuses requests and sheds packets.
+    /// Writes, of objects too, that may be waiting for the disk before the node refuses requests and sheds packets.
     pub unsynced_writes: u64,
     /// Bytes that may be waiting for the disk before the node refuses requests and sheds packets.
     pub unsynced_bytes: u64,

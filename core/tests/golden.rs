@@ -19,6 +19,7 @@ use relaymesh_core::identity::{
     BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, StoreIncarnation, Tenant,
 };
 use relaymesh_core::machine::CauseId;
+use relaymesh_core::object::{self, ObjectId};
 use relaymesh_core::record::anchor::PLACES;
 use relaymesh_core::record::{Anchor, Genesis, Kind, Recovered, Recovery, Sequence, Writer, read_genesis};
 use relaymesh_core::secret::SecretKey;
@@ -50,6 +51,7 @@ const CONTROL_REQUEST_RETIRE_V1: Golden =
 const CONTROL_REPLY_RETIRE_V1: Golden =
     Golden { name: "control-reply-retire-v1.hex", text: include_str!("golden/control-reply-retire-v1.hex") };
 const ANCHOR_V1: Golden = Golden { name: "journal-anchor-v1.hex", text: include_str!("golden/journal-anchor-v1.hex") };
+const OBJECT_V1: Golden = Golden { name: "object-v1.hex", text: include_str!("golden/object-v1.hex") };
 const CONTROL_STANDING_V1: Golden =
     Golden { name: "control-record-standing-v1.hex", text: include_str!("golden/control-record-standing-v1.hex") };
 const SHARDS_MESSAGE_V2: Golden =
@@ -60,7 +62,7 @@ const SHARDS_REQUEST_V1: Golden =
     Golden { name: "shards-request-v1.hex", text: include_str!("golden/shards-request-v1.hex") };
 const SHARDS_REPLY_V1: Golden =
     Golden { name: "shards-reply-v1.hex", text: include_str!("golden/shards-reply-v1.hex") };
-const ALL: [Golden; 18] = [
+const ALL: [Golden; 19] = [
     PACKET_V1,
     JOURNAL_V1,
     MESSAGE_V1,
@@ -74,6 +76,7 @@ const ALL: [Golden; 18] = [
     CONTROL_REQUEST_RETIRE_V1,
     CONTROL_REPLY_RETIRE_V1,
     ANCHOR_V1,
+    OBJECT_V1,
     CONTROL_STANDING_V1,
     SHARDS_MESSAGE_V2,
     SHARDS_RECORD_V2,
@@ -141,6 +144,21 @@ fn a_trimmed_journal_of_version_1_is_recovered_and_its_anchor_written_to_the_sam
     let recovered = recovery.finish().unwrap();
     assert_eq!((recovered.end, recovered.boot, recovered.synced), (Sequence(3), BootIncarnation(1), Sequence(3)));
     assert_eq!(recovered.anchor.map(|it| it.anchor), Some(anchor));
+}
+
+#[test]
+fn an_object_of_version_1_is_opened_and_sealed_to_the_same_bytes() {
+    let object = ObjectId { address: core::array::from_fn(|at| at as u8), piece: 0x0102_0304 };
+    let frames = [&b"a piece of a payload"[..], b""].map(|bytes| {
+        let mut frame = Vec::new();
+        object::seal(object, bytes, &mut frame);
+        frame
+    });
+    OBJECT_V1.is(&frames);
+
+    let stored = OBJECT_V1.blocks();
+    assert_eq!(object::open(object, &stored[0]), Ok(&b"a piece of a payload"[..]));
+    assert_eq!(object::open(object, &stored[1]), Ok(&b""[..]));
 }
 
 #[test]

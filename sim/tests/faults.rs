@@ -25,6 +25,9 @@ queue_bytes = 1024
 [journal]
 think = "0s..2ms"
 
+[objects]
+clients = 4
+
 [echo]
 pause = "2ms"
 
@@ -60,9 +63,11 @@ fn story_of(kind: FaultKind) -> String {
         FaultKind::Version | FaultKind::KeyInstall => "value = 1",
         FaultKind::SlowDisk => "value = 10",
         FaultKind::FailingWrites | FaultKind::FailingSyncs | FaultKind::CorruptReads => "share = \"20%\"",
+        FaultKind::RotObjects => "share = \"50%\"",
         _ => "",
     };
-    let at_once = matches!(kind, FaultKind::ClockStep | FaultKind::BitRot | FaultKind::KeyInstall);
+    let at_once =
+        matches!(kind, FaultKind::ClockStep | FaultKind::BitRot | FaultKind::RotObjects | FaultKind::KeyInstall);
     let lasts = if at_once { "" } else { "lasts = \"250ms\"" };
     format!("kind = \"{}\"\nnodes = 2\n{lasts}\n{parameters}\n", kind.name())
 }

@@ -16,7 +16,7 @@ use core::fmt;
 #[cfg(test)]
 mod tests;
 
-/// Counts the writes of one boot: appended records and erasures alike. Zero is "none yet".
+/// Counts the writes of one boot: records, objects and what takes either away alike. Zero is "none yet".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WriteNumber(pub u64);
 

@@ -240,6 +240,8 @@ impl Machine for MeshNode {
                 self.tell_all(ctx, (control, shards, membership::Event::Durable(upto)), out);
             }
             Input::Checkpoint { below } => self.checkpoint(ctx, below, out),
+            // Nothing of the mesh is kept as an object yet.
+            Input::Kept { .. } | Input::Fetched { .. } | Input::Objects { .. } => {}
             Input::Message(delivery) => self.delivered(ctx, delivery, out),
             Input::Request { id, request } => self.requested(ctx, id, request, out),
             Input::Found { node, endpoint } => {
