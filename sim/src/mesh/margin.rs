@@ -24,7 +24,7 @@ pub enum Stray {
     SlowHolder,
     /// The wall clocks of all jump by so much, again and again.
     Jump,
-    /// The holder's machine sleeps for so long, and its clock does not count that.
+    /// The holder's machine sleeps for so long, and its clock does not count that; once in a time to live at most.
     Sleep,
 }
 
@@ -76,9 +76,7 @@ pub fn scenario(stray: Stray, percent: u32, profile: Profile, goes_on: bool) -> 
         (Stray::Jump, _) => format!(
             "[[fault]]\nkind = \"clock_step\"\nnodes = \"all\"\nat = \"9s..39s\"\namount = \"{amount}\"\ntimes = 8\n"
         ),
-        (Stray::Sleep, _) => format!(
-            "[[fault]]\nkind = \"suspend\"\nnodes = [1]\nat = \"9s..39s\"\nlasts = \"{amount}\"\ntimes = 8\ncounted = false\n"
-        ),
+        (Stray::Sleep, _) => sleeps(ttl, amount),
     };
     let name = Profile::ALL.iter().find(|(_, it)| *it == profile).map_or("lan", |(name, _)| name);
     let text = format!(
@@ -93,6 +91,21 @@ pub fn scenario(stray: Stray, percent: u32, profile: Profile, goes_on: bool) -> 
         Ok(scenario) => scenario,
         Err(error) => panic!("{error}\n{text}"),
     }
+}
+
+/// Sleeps of the holder, so far apart that a time to live sees one of them at most: several would add up.
+fn sleeps(ttl: Duration, amount: Duration) -> String {
+    let (from, until) = (Duration::from_secs(9), Duration::from_secs(39));
+    let apart = ttl.saturating_mul(3);
+    let starts =
+        (0..until.saturating_sub(from).as_nanos() / apart.as_nanos()).map(|number| from + apart.saturating_mul(number));
+    let sleep = |at: Duration| {
+        format!(
+            "[[fault]]\nkind = \"suspend\"\nnodes = [1]\nat = \"{at}..{}\"\nlasts = \"{amount}\"\ncounted = false\n",
+            at + ttl
+        )
+    };
+    starts.map(sleep).collect()
 }
 
 /// What was broken from one seed.
@@ -123,6 +136,7 @@ pub fn probe(stray: Stray, percent: u32, profile: Profile, seed: u64) -> Probed 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::FaultKind;
 
     #[test]
     fn every_scenario_is_sound() {
@@ -133,5 +147,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_time_to_live_sees_one_sleep() {
+        let sleeps = scenario(Stray::Sleep, 8, Profile::Lan, false);
+        let (ttl, _) = lease(Profile::Lan);
+        let suspends = sleeps.faults.iter().filter(|fault| fault.kind == FaultKind::Suspend);
+        let spans: Vec<_> = suspends.map(|fault| (fault.at.from, fault.at.to)).collect();
+        assert_eq!(spans.len(), 8);
+        assert!(spans.windows(2).all(|pair| pair[0].1 + ttl <= pair[1].0), "{spans:?}");
     }
 }
