@@ -178,8 +178,8 @@ impl Checks<MeshNode> for MeshChecks {
             Message::Control(message) => matches!(message, Controls::Commands(_)),
             // Entries are acknowledged by those who hold them durably, and what a question repeats a client has said.
             Message::Shards(Shard::Replica { message, .. }) => !matches!(message, Replicates::Append { .. }),
-            Message::Shards(Shard::Ask { .. }) => false,
-            Message::Shards(Shard::Answer { .. } | Shard::Kept { .. }) => true,
+            Message::Shards(Shard::Ask { .. } | Shard::Once { .. } | Shard::Keep { .. }) => false,
+            Message::Shards(Shard::Answer { .. } | Shard::Kept { .. } | Shard::Keeping { .. }) => true,
         }
     }
 
