@@ -185,7 +185,7 @@ impl Checks<MeshNode> for MeshChecks {
 
     fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
         self.control_sent(host, &outgoing.message, found);
-        self.shards_sent(host, &outgoing.message, found);
+        self.shards_sent(host, to, &outgoing.message, found);
         let Message::Membership(said) = &outgoing.message else { return };
         self.own_words(host, said, found);
         self.check_traffic(host, said, found);
@@ -361,6 +361,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.check_registers(found);
         self.check_stories(found);
         self.check_replicas(found);
+        self.check_keys(found);
     }
 
     fn exercised(&self) -> Vec<(&'static str, u64)> {

@@ -33,6 +33,11 @@ pub(in super::super) struct Digests {
 }
 
 impl Digests {
+    /// The state that is the newest of a shard's.
+    pub(super) fn newest(&self, shard: &ShardId) -> Option<&Once<Registers>> {
+        self.found.get(shard)?.iter().max_by_key(|it| (it.last.epoch, it.mark)).map(|it| &it.state)
+    }
+
     fn add(&mut self, shard: ShardId, digest: Digest) {
         self.found.entry(shard).or_default().push(digest);
     }
