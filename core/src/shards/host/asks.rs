@@ -21,6 +21,8 @@ use alloc::vec::Vec;
 
 /// A process begins to count somewhere below this: two of one node do not come to the same numbers.
 const FIRST_NUMBER_BELOW: u64 = 1 << 62;
+/// Questions that one event asks again, gives up or parks.
+const DUE_AT_ONCE: usize = 256;
 /// A pause between two questions is doubled this often, where there is too much under way.
 const DOUBLINGS_MAX: u32 = 6;
 
@@ -350,8 +352,8 @@ impl<S: Service> Host<S> {
 
     /// What is due: asked again, or given up.
     pub(super) fn wake_asks(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
-        let due: Vec<u64> =
-            self.asks.due.iter().take_while(|(at, _)| *at <= ctx.now).map(|(_, number)| *number).collect();
+        let due = self.asks.due.iter().take_while(|(at, _)| *at <= ctx.now).take(DUE_AT_ONCE);
+        let due: Vec<u64> = due.map(|(_, number)| *number).collect();
         for number in due {
             let Some(ask) = self.asks.asks.get(&number) else { continue };
             if ask.until > ctx.now {

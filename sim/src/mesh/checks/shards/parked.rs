@@ -97,7 +97,7 @@ impl Keys {
     }
 
     /// What is wrong with what a key came to, where the register holds that in the end.
-    fn problem(&self, key: &Key, held: Option<u64>) -> Option<(&'static str, &'static str)> {
+    fn problem(key: &Key, held: Option<u64>) -> Option<(&'static str, &'static str)> {
         let is_refused = key.refused == key.asked && !key.is_parked && !key.is_done;
         match held {
             Some(2..) => Some((PARK_2, "took effect more than once")),
@@ -154,7 +154,7 @@ impl MeshChecks {
             let Some(state) = shards.digests.newest(shard) else { continue };
             let held = state.service().value(key.register);
             self.exercised.park_2 += 1;
-            if let Some((invariant, what)) = shards.keys.problem(key, held) {
+            if let Some((invariant, what)) = Keys::problem(key, held) {
                 let detail = format!("{} of {shard} {what}: {key:?}", key.register - KEYED);
                 match invariant == PARK_1 {
                     true => found.miss(invariant, &[], detail),
@@ -162,5 +162,39 @@ impl MeshChecks {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(is_parked: bool, is_done: bool, refused: u32) -> Key {
+        let keepers = BTreeSet::from([1]);
+        Key { register: KEYED, asked: 2, refused, is_done, is_parked, is_shown: true, keepers }
+    }
+
+    fn found(key: &Key, held: Option<u64>) -> Option<&'static str> {
+        Keys::problem(key, held).map(|(invariant, _)| invariant)
+    }
+
+    #[test]
+    fn what_is_parked_has_to_take_effect_while_a_keeper_has_its_disk() {
+        assert_eq!(found(&key(true, false, 0), Some(1)), None);
+        assert_eq!(found(&key(true, false, 0), None), Some(PARK_1));
+        let lost = Key { keepers: BTreeSet::new(), ..key(true, false, 0) };
+        assert_eq!(found(&lost, None), None);
+    }
+
+    #[test]
+    fn a_key_takes_effect_once_where_that_was_said_and_not_at_all_where_it_was_refused() {
+        for is_parked in [false, true] {
+            assert_eq!(found(&key(is_parked, true, 1), Some(1)), None);
+            assert_eq!(found(&key(is_parked, true, 1), None), Some(PARK_2));
+            assert_eq!(found(&key(is_parked, false, 1), Some(2)), Some(PARK_2));
+        }
+        assert_eq!(found(&key(false, false, 2), Some(1)), Some(PARK_2));
+        assert_eq!(found(&key(false, false, 2), None), None);
+        assert_eq!(found(&key(false, false, 1), Some(1)), None, "once it was not known");
     }
 }
