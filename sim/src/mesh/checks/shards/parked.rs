@@ -25,8 +25,16 @@ struct Key {
     is_parked: bool,
     /// Somebody was sent its entry.
     is_shown: bool,
-    /// Hosts whose disks have it, or had.
+    /// Hosts that have said to keep it, and those of them that have not lost their disks since.
+    said: BTreeSet<u32>,
     keepers: BTreeSet<u32>,
+}
+
+impl Key {
+    fn is_kept_by(&mut self, host: u32) {
+        self.said.insert(host);
+        self.keepers.insert(host);
+    }
 }
 
 /// All keys of a run.
@@ -89,7 +97,7 @@ impl Keys {
             Message::Keeping { number, keeping: Keeping::Kept } => {
                 let name = self.asked.get(&(to, *number));
                 if let Some(key) = name.and_then(|name| self.keys.get_mut(name)) {
-                    key.keepers.insert(host);
+                    key.is_kept_by(host);
                 }
             }
             _ => {}
@@ -119,9 +127,9 @@ impl MeshChecks {
             Reply::Taken | Reply::Outcome(Fate::Taken(None)) => None,
             Reply::Parked { copies, .. } => {
                 key.is_parked = true;
-                key.keepers.insert(host);
+                key.is_kept_by(host);
                 self.exercised.park_1 += 1;
-                let keepers = key.keepers.len();
+                let keepers = key.said.len();
                 if usize::from(*copies) > keepers {
                     let detail = format!("n{host} says that {copies} disks have what {keepers} have");
                     found.fail(PARK_1, &[host], detail);
@@ -171,7 +179,7 @@ mod tests {
 
     fn key(is_parked: bool, is_done: bool, refused: u32) -> Key {
         let keepers = BTreeSet::from([1]);
-        Key { register: KEYED, asked: 2, refused, is_done, is_parked, is_shown: true, keepers }
+        Key { register: KEYED, asked: 2, refused, is_done, is_parked, is_shown: true, said: keepers.clone(), keepers }
     }
 
     fn found(key: &Key, held: Option<u64>) -> Option<&'static str> {
