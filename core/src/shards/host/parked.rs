@@ -61,11 +61,11 @@ impl Parked {
         let Submission { shard, id, command } = submission;
         let bytes = command.0.len();
         let lane = self.lanes.entry(shard).or_default();
-        if lane.entries.insert(id, Entry { since, command, copies: 1 }).is_none() {
-            lane.bytes += bytes;
-            self.bytes += bytes;
-            self.count += 1;
-        }
+        let old = lane.entries.insert(id, Entry { since, command, copies: 1 });
+        self.count += usize::from(old.is_none());
+        let old = old.map_or(0, |old| old.command.0.len());
+        lane.bytes = lane.bytes + bytes - old;
+        self.bytes = self.bytes + bytes - old;
     }
 
     /// Keeps one more, to be submitted by itself at `due`, unless another is before it.
