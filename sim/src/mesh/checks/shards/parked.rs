@@ -85,12 +85,11 @@ impl Keys {
     pub(super) fn said(&mut self, host: u32, to: u32, message: &Message) {
         use relaymesh_core::replication::Message as Said;
         match message {
-            Message::Replica { shard, message, .. } => match message {
-                Said::Append { block: Some(block), .. } | Said::Fetched { block: Some(block), .. } => {
-                    self.shown(*shard, block);
-                }
-                _ => {}
-            },
+            Message::Replica {
+                shard,
+                message: Said::Append { block: Some(block), .. } | Said::Fetched { block: Some(block), .. },
+                ..
+            } => self.shown(*shard, block),
             Message::Keep { number, submission, .. } => {
                 self.asked.insert((host, *number), (submission.shard, submission.id));
             }
