@@ -19,7 +19,7 @@ mod world;
 
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any, proptest};
-use search::{LINEARIZABLE, NAMES, NO_OLDER, PREFIX, STATE, TASK_1};
+use search::{LINEARIZABLE, NAMES, NO_OLDER, ONCE, PREFIX, STATE, TASK_1};
 use world::{Act, Plant, Shard};
 
 // --- what is promised -----------------------------------------------------------------------------------------------
@@ -116,6 +116,37 @@ fn a_checkpoint_and_a_crash_break_no_promise() {
 }
 
 #[test]
+fn what_is_parked_takes_effect_once_in_two_take_overs() {
+    Shard { grants: 2, resubmissions: 3, is_prompt: true, ..Shard::small() }.keeps(40_000);
+}
+
+#[test]
+fn what_is_parked_takes_effect_once_where_unsynced_writes_are_lost() {
+    let frail = Shard { crashes: 1, frail: &[1], is_slow: true, is_prompt: true, ..Shard::small() };
+    Shard { grants: 1, heirs: &[1], resubmissions: 2, ..frail }.keeps(60_000);
+}
+
+/// What is parked was taken, and is behind where the next owner has cut its log.
+const TAKEN: &[Act] = &[
+    Act::Resubmit(0),
+    Act::Talk(0, 1),
+    Act::SubmitOther(0),
+    Act::Talk(0, 1),
+    Act::Submit(0),
+    Act::Talk(0, 1),
+    Act::Checkpoint(1),
+];
+
+fn left_behind_with_an_id() -> Shard {
+    Shard { prelude: TAKEN, appends: 1, resubmissions: 2, ..left_behind() }
+}
+
+#[test]
+fn what_is_parked_takes_effect_once_where_a_snapshot_brings_its_id() {
+    Shard { grants: 2, heirs: &[1, 2], ..left_behind_with_an_id() }.keeps(2_500);
+}
+
+#[test]
 fn a_recovery_without_one_member_breaks_no_promise() {
     let prelude = &[Act::Submit(0), Act::Submit(0), Act::Grant(1), Act::Talk(1, 2), Act::Wake(1)];
     let recovered = Shard { recoveries: 1, reachable: &[0, 2], is_prompt: true, deaf: &[1, 2], ..Shard::small() };
@@ -143,7 +174,7 @@ proptest! {
     #[test]
     fn random_lives_break_no_promise(draws in vec(any::<u16>(), 100..400), is_repeated: bool, minimum in 1u8..=2) {
         let all = Shard { is_slow: true, is_lagging: true, heirs: &[0, 1, 2], is_repeated, minimum, ..Shard::small() };
-        let often = Shard { grants: 6, appends: 6, reads: 3, crashes: 5, wakes: 12, ..all };
+        let often = Shard { grants: 6, appends: 6, reads: 3, crashes: 5, wakes: 12, resubmissions: 4, ..all };
         Shard { bumps: 1, hand_overs: 2, checkpoints: 6, ..often }.live(&draws);
     }
 }
@@ -279,6 +310,23 @@ fn a_journal_that_is_cut_before_the_snapshot_is_durable_is_found() {
     let plant = Some(Plant::CutNotDurable);
     let pair = Shard { is_prompt: true, ..pair };
     Shard { plant, checkpoints: 1, crashes: 1, trimmers: &[1], ..pair }.breaks(PREFIX);
+}
+
+#[test]
+fn a_keeper_that_names_what_it_keeps_by_itself_is_found() {
+    let plant = Some(Plant::NamedByKeeper);
+    Shard { plant, grants: 1, resubmissions: 2, is_prompt: true, ..Shard::small() }.breaks(ONCE);
+}
+
+#[test]
+fn a_keeper_that_takes_what_it_has_submitted_for_taken_is_found() {
+    let plant = Some(Plant::TakenWhenSubmitted);
+    Shard { plant, grants: 1, resubmissions: 1, is_prompt: true, ..Shard::small() }.breaks(ONCE);
+}
+
+#[test]
+fn a_snapshot_that_does_not_know_an_id_is_found() {
+    Shard { plant: Some(Plant::IdNotInSnapshot), grants: 2, heirs: &[1, 2], ..left_behind_with_an_id() }.breaks(STATE);
 }
 
 #[test]

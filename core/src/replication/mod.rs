@@ -31,6 +31,7 @@ mod install;
 mod log;
 mod machine;
 mod observation;
+pub mod once;
 mod position;
 mod promise;
 pub mod registers;

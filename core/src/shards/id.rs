@@ -2,6 +2,7 @@
 
 use crate::control::state::Name;
 use crate::identity::{Incarnation, NodeId, StoreIncarnation};
+use crate::replication::once::SubmissionId;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::fmt;
@@ -17,6 +18,19 @@ pub struct ShardId {
     pub namespace: Name,
     /// Which of its shards, from 0.
     pub number: u32,
+}
+
+impl ShardId {
+    /// The shard of a namespace with so many shards that an idempotency key belongs to, where nothing else tells: a key is
+    /// known in one shard only.
+    ///
+    /// # Panics
+    /// When there are no shards.
+    pub fn of_key(namespace: Name, shards: u32, key: &[u8]) -> Self {
+        let mut number = [0; 8];
+        number.copy_from_slice(&SubmissionId::of(&namespace, key).as_bytes()[..8]);
+        Self { namespace, number: (u64::from_le_bytes(number) % u64::from(shards)) as u32 }
+    }
 }
 
 impl fmt::Display for ShardId {

@@ -6,8 +6,11 @@ use relaymesh_core::control::state::{self, Name};
 use relaymesh_core::epoch::{ClusterEpoch, Epoch};
 use relaymesh_core::identity::{BootIncarnation, Incarnation, StoreIncarnation};
 use relaymesh_core::mesh;
+use relaymesh_core::replication::once::SubmissionId;
 use relaymesh_core::replication::{self, LogSequence, Position, Standing};
-use relaymesh_core::shards::host::{Answer, Message, OwnReplica, Record, Refusal, Reply, Request, Row, Table};
+use relaymesh_core::shards::host::{
+    Answer, Fate, Keeping, Message, OwnReplica, Record, Refusal, Reply, Request, Row, Submission, Table,
+};
 use relaymesh_core::shards::{Change, Kept, ReplicaId, ShardId, ShardRecord};
 use std::collections::BTreeSet;
 
@@ -67,7 +70,39 @@ pub(crate) fn messages() -> Vec<mesh::Message> {
     let answers = answers.map(|answer| Message::Answer { number: 70_000, answer });
     let asked = asked().into_iter().map(|request| Message::Ask { number: 70_000, request: request.into() });
     let kept = [Message::Kept { shard: shard(), kept: kept.into() }];
-    replicas.into_iter().chain(asked).chain(kept).chain(answers).map(mesh::Message::Shards).collect()
+    let once = once_messages();
+    replicas.into_iter().chain(asked).chain(kept).chain(answers).chain(once).map(mesh::Message::Shards).collect()
+}
+
+fn id() -> SubmissionId {
+    SubmissionId::of(&shard().namespace, b"a key")
+}
+
+fn submission() -> Submission {
+    Submission { shard: shard(), id: id(), command: Blob((*b"command").into()) }
+}
+
+/// Of submissions that take effect once.
+fn once_messages() -> Vec<Message> {
+    let answer = || Some(Blob((*b"done").into()));
+    let sinces = || [None, Some(70_000)];
+    let asked = sinces().map(|since| Message::Once { number: 9, since, submission: submission().into() });
+    let keep = sinces().map(|since| Message::Keep { number: 9, since, submission: submission().into() });
+    let keepings = [Keeping::Kept, Keeping::Taken(answer()), Keeping::Since(70_000), Keeping::Refused];
+    let keepings = keepings.map(|keeping| Message::Keeping { number: 9, keeping });
+    let answers = [
+        Answer::Taken(answer()),
+        Answer::Taken(None),
+        Answer::NotTaken,
+        Answer::Expired { taken: 70_000 },
+        Answer::Refused(Refusal::BadKey { limit: 128 }),
+        Answer::Refused(Refusal::Expired),
+        Answer::Refused(Refusal::NoRoom),
+    ];
+    let answers = answers.map(|answer| Message::Answer { number: 70_000, answer });
+    let outcome = Request::Outcome { shard: shard(), key: Blob((*b"a key").into()) };
+    let outcome = [Message::Ask { number: 70_000, request: outcome.into() }];
+    asked.into_iter().chain(keep).chain(keepings).chain(answers).chain(outcome).collect()
 }
 
 pub(crate) fn records() -> Vec<mesh::Record> {
@@ -84,7 +119,12 @@ pub(crate) fn records() -> Vec<mesh::Record> {
         Stored::Kept(block()),
     ];
     let stored = others.into_iter().chain(intended);
-    stored.map(|record| mesh::Record::Shards(Record { shard: shard(), record })).collect()
+    let stored = stored.map(|record| Record::Replica { shard: shard(), record });
+    let parked = [
+        Record::Parked { submission: submission().into(), since: 70_000 },
+        Record::Forgotten { shard: shard(), id: id() },
+    ];
+    stored.chain(parked).map(mesh::Record::Shards).collect()
 }
 
 fn asked() -> Vec<Request> {
@@ -103,7 +143,12 @@ pub(crate) fn requests() -> Vec<mesh::Request> {
         Request::List { after: None },
         Request::List { after: Some(shard()) },
     ];
-    own.into_iter().chain(asked()).map(mesh::Request::Shards).collect()
+    let key = || Blob((*b"a key").into());
+    let once = [
+        Request::SubmitOnce { shard: shard(), key: key(), command: Blob((*b"command").into()) },
+        Request::Outcome { shard: shard(), key: key() },
+    ];
+    own.into_iter().chain(asked()).chain(once).map(mesh::Request::Shards).collect()
 }
 
 pub(crate) fn replies() -> Vec<mesh::Reply> {
@@ -129,5 +174,16 @@ pub(crate) fn replies() -> Vec<mesh::Reply> {
         Reply::Rebuilding,
         Reply::Unknown,
     ];
-    others.into_iter().chain(refusals.map(Reply::Refused)).map(mesh::Reply::Shards).collect()
+    let answer = || Some(Blob((*b"answer").into()));
+    let once = [
+        Reply::Taken,
+        Reply::Parked { id: id(), copies: 2 },
+        Reply::Outcome(Fate::Taken(answer())),
+        Reply::Outcome(Fate::Parked { copies: 2 }),
+        Reply::Outcome(Fate::NotTaken),
+        Reply::Refused(Refusal::BadKey { limit: 128 }),
+        Reply::Refused(Refusal::Expired),
+        Reply::Refused(Refusal::NoRoom),
+    ];
+    others.into_iter().chain(refusals.map(Reply::Refused)).chain(once).map(mesh::Reply::Shards).collect()
 }

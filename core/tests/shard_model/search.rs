@@ -1,6 +1,6 @@
 //! What may happen next, what must hold, and the searches.
 
-use crate::world::{Node, Shard, Step, World, node_of, process, replica};
+use crate::world::{KEPT, Node, Shard, Step, World, node_of, process, replica};
 use relaymesh_core::machine::Machine;
 use relaymesh_core::replication::{LogSequence, Standing};
 use relaymesh_core::time::Time;
@@ -14,9 +14,11 @@ pub(crate) const ONE_OWNER: &str = "One owner: at most one process acknowledges 
 pub(crate) const NO_OLDER: &str = "LEASE-3: nothing older is accepted after something newer was promised";
 pub(crate) const LINEARIZABLE: &str = "Linearizable: what clients are told could have been told by one machine";
 pub(crate) const STATE: &str = "State: what the first entries amount to is the same everywhere";
+pub(crate) const ONCE: &str =
+    "Once: what is parked takes effect once, and has, in every later owner, once a keeper is told so";
 /// Not a promise: shows that a search has been where it should.
 const REACHED: &str = "the last owner serves, and all commands are acknowledged";
-const ALL: [&str; 7] = [TASK_1, PREFIX, NAMES, ONE_OWNER, NO_OLDER, LINEARIZABLE, STATE];
+const ALL: [&str; 8] = [TASK_1, PREFIX, NAMES, ONE_OWNER, NO_OLDER, LINEARIZABLE, STATE, ONCE];
 
 impl Model for Shard {
     type State = World;
@@ -36,6 +38,7 @@ impl Model for Shard {
                 let all = [
                     (used.appends < self.appends, Step::Submit { node }),
                     (used.reads < self.reads, Step::Read { node }),
+                    (used.resubmissions < self.resubmissions, Step::Resubmit { node }),
                     (is_free, Step::HandOver { node }),
                 ];
                 steps.extend(all.into_iter().filter_map(|(may, step)| may.then_some(step)));
@@ -82,6 +85,7 @@ impl Model for Shard {
         match step {
             Step::Submit { node } => self.submit(&mut world, node),
             Step::Read { node } => self.read(&mut world, node),
+            Step::Resubmit { node } => self.resubmit(&mut world, node),
             Step::Deliver { packet } => self.deliver(&mut world, packet),
             Step::Sync { node } => self.sync(&mut world, node),
             Step::Crash { node, keeps } => self.crash(&mut world, node, keeps),
@@ -122,13 +126,16 @@ impl Model for Shard {
             Property::always(NO_OLDER, |_, world: &World| !world.seen.is_older_accepted),
             Property::always(LINEARIZABLE, |_, world: &World| !world.seen.is_not_linear),
             Property::always(STATE, |_, world: &World| !world.seen.are_two_states),
+            Property::always(ONCE, |_, world: &World| world.nodes.iter().all(|node| has_once(world, node))),
             Property::sometimes(REACHED, |model: &Self, world: &World| {
                 let used = &world.used;
                 if model.recoveries > 0 {
                     let serves = |node: &Arc<Node>| matches!(node.replica.standing(), Standing::Serving(epoch) if epoch.cluster.0 > 1);
                     return used.recoveries == model.recoveries && world.nodes.iter().any(serves);
                 }
-                let is_last = used.grants >= model.grants && used.appends >= model.appends;
+                let is_last = used.grants >= model.grants
+                    && used.appends >= model.appends
+                    && used.resubmissions >= model.resubmissions;
                 let entries = usize::from(1 + model.grants + model.appends);
                 let is_trimmed = used.checkpoints == model.checkpoints;
                 is_last && is_trimmed && world.seen.acknowledged.len() >= entries && used.crashes == model.crashes
@@ -152,6 +159,15 @@ fn has_acknowledged(world: &World, node: &Node) -> bool {
     let log = node.replica.log();
     // What the log begins with was looked at while it was there.
     earlier.into_iter().all(|(position, _)| log.has(*position) || position.sequence < log.base().sequence)
+}
+
+/// What is parked took effect once at most, and has where a keeper was told so.
+fn has_once(world: &World, node: &Node) -> bool {
+    let effects = node.replica.service().service().value(KEPT).unwrap_or(0);
+    let is_serving = matches!(node.replica.standing(), Standing::Serving(_)) && world.used.recoveries == 0;
+    // An owner that was replaced and does not know serves nobody any more.
+    let is_owner = world.truth().owner == Some(process(node_of(node.replica.id()), node.boot));
+    effects <= 1 && (effects == 1 || !world.seen.is_taken || !(is_serving && is_owner))
 }
 
 fn agree(a: &Node, b: &Node) -> bool {

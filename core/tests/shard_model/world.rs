@@ -5,6 +5,7 @@ use relaymesh_core::identity::{BootIncarnation, Incarnation, NodeId, StoreIncarn
 use relaymesh_core::machine::{CauseId, Ctx, Machine, Scripted};
 use relaymesh_core::node::Gating;
 use relaymesh_core::record::Sequence;
+use relaymesh_core::replication::once::{Once, SubmissionId, Told, once};
 use relaymesh_core::replication::registers::{Answer, Command, Registers};
 use relaymesh_core::replication::{
     Action, Event, LogSequence, Message, Position, Record, Replica, Reply, Settings, Standing, Ticket,
@@ -21,6 +22,10 @@ pub(crate) const NODES: usize = 3;
 const REGISTER: u64 = 7;
 /// Names a submission whose answer is not looked at.
 const NOBODYS: Ticket = Ticket(0);
+/// Names one by who keeps what is parked. Reads have other odd numbers.
+const KEEPERS: Ticket = Ticket(1);
+/// What is parked adds one to that register.
+pub(crate) const KEPT: u64 = REGISTER + 2;
 
 /// What is explored, and how far.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,8 @@ pub(crate) struct Shard {
     pub(crate) grants: u8,
     pub(crate) appends: u8,
     pub(crate) reads: u8,
+    /// How often what is parked is submitted, by one keeper or several.
+    pub(crate) resubmissions: u8,
     pub(crate) crashes: u8,
     /// Who may crash.
     pub(crate) frail: &'static [usize],
@@ -110,6 +117,12 @@ pub(crate) enum Plant {
     HalfInstalled,
     /// Z4: what is before the cut goes before the snapshot is durable.
     CutNotDurable,
+    /// K2: each keeper names it by itself.
+    NamedByKeeper,
+    /// K3: a keeper takes it for taken when it has submitted it.
+    TakenWhenSubmitted,
+    /// K4d: a snapshot does not know the id.
+    IdNotInSnapshot,
 }
 
 /// A step of a prelude.
@@ -118,6 +131,8 @@ pub(crate) enum Act {
     Submit(usize),
     /// A command on another register, whose answer nobody looks at.
     SubmitOther(usize),
+    /// What is parked.
+    Resubmit(usize),
     /// A whole checkpoint.
     Checkpoint(usize),
     Grant(usize),
@@ -135,6 +150,10 @@ pub(crate) enum Step {
         node: usize,
     },
     Read {
+        node: usize,
+    },
+    /// What is parked, to the owner.
+    Resubmit {
         node: usize,
     },
     Deliver {
@@ -194,13 +213,13 @@ pub(crate) struct Proposal {
 pub(crate) enum Held {
     Send { to: usize, message: Message },
     Propose(Proposal),
-    Done { ticket: Ticket, answer: Answer },
+    Done { ticket: Ticket, answer: Told<Answer> },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Node {
     pub(crate) boot: u64,
-    pub(crate) replica: Replica<Registers>,
+    pub(crate) replica: Replica<Once<Registers>>,
     pub(crate) disk: Vec<Record>,
     pub(crate) unsynced: Vec<Record>,
     pub(crate) held: Vec<Held>,
@@ -230,6 +249,7 @@ pub(crate) struct Used {
     pub(crate) grants: u8,
     pub(crate) appends: u8,
     pub(crate) reads: u8,
+    pub(crate) resubmissions: u8,
     pub(crate) crashes: u8,
     pub(crate) wakes: u8,
     pub(crate) recoveries: u8,
@@ -254,8 +274,10 @@ pub(crate) struct Seen {
     pub(crate) history: History,
     pub(crate) is_not_linear: bool,
     /// What the first entries amount to, where checkpoints are looked at.
-    pub(crate) states: BTreeMap<LogSequence, Registers>,
+    pub(crate) states: BTreeMap<LogSequence, Once<Registers>>,
     pub(crate) are_two_states: bool,
+    /// Somebody who keeps what is parked was told that it took effect.
+    pub(crate) is_taken: bool,
 }
 
 pub(crate) fn process(node: usize, boot: u64) -> Incarnation {
@@ -372,6 +394,7 @@ impl Shard {
             grants: 0,
             appends: 0,
             reads: 0,
+            resubmissions: 0,
             crashes: 0,
             frail: &[0, 1, 2],
             wakes: 0,
@@ -424,6 +447,7 @@ impl Shard {
             is_not_linear: false,
             states: BTreeMap::new(),
             are_two_states: false,
+            is_taken: false,
         };
         let mut world = World {
             nodes: (0..NODES).map(node).collect(),
@@ -459,6 +483,7 @@ impl Shard {
                 let command = Command::Write { register: REGISTER + 1, value: 1 }.to_bytes().into();
                 self.tell(world, node, Event::Submit { ticket: NOBODYS, command });
             }
+            Act::Resubmit(node) => self.resubmit(world, node),
             Act::Checkpoint(node) => {
                 self.checkpoint(world, node);
                 while world.nodes[node].cut.is_some() {
@@ -572,9 +597,13 @@ impl Shard {
             Held::Propose(proposal) => drop(world.proposals.insert(proposal)),
             // The gate drops what would leave after the view has lapsed.
             Held::Done { ticket: NOBODYS, .. } => {}
+            Held::Done { ticket: KEEPERS, answer } => {
+                let is_taken = matches!(answer, Told::Answer(_) | Told::Taken(_));
+                world.seen.is_taken |= is_taken && world.nodes[node].has_view;
+            }
             Held::Done { ticket, answer } if world.nodes[node].has_view || self.is_astray => {
                 let is_write = ticket.0 % 2 == 0;
-                let Answer::Holds(value) = answer else { return };
+                let Told::Answer(Answer::Holds(value)) = answer else { return };
                 let returned = if is_write { RegisterRet::WriteOk } else { RegisterRet::ReadOk(value) };
                 let history = &mut world.seen.history;
                 let is_sound = history.on_return(ticket.0, returned).is_ok_and(|history| history.is_consistent());
@@ -651,6 +680,16 @@ impl Shard {
         history.on_invoke(ticket.0, RegisterOp::Write(Some(value))).expect("tickets are new");
         let command = Command::Write { register: REGISTER, value }.to_bytes().into();
         self.tell(world, node, Event::Submit { ticket, command });
+    }
+
+    /// Who keeps what is parked submits it, and nothing tells it that another has.
+    pub(crate) fn resubmit(&self, world: &mut World, node: usize) {
+        world.used.resubmissions += 1;
+        let by = if self.plant == Some(Plant::NamedByKeeper) { world.used.resubmissions } else { 0 };
+        let command = Command::Add { register: KEPT, by: 1 }.to_bytes();
+        let command = once(SubmissionId::from_bytes([by; SubmissionId::BYTES]), 0, &command);
+        world.seen.is_taken |= self.plant == Some(Plant::TakenWhenSubmitted);
+        self.tell(world, node, Event::Submit { ticket: KEEPERS, command });
     }
 
     pub(crate) fn read(&self, world: &mut World, node: usize) {

@@ -34,6 +34,10 @@ pub struct ShardLoad {
     pub timeout: Span,
     /// Share of operations that read.
     pub reads: Share,
+    /// Share of operations that are submitted under a key, to take effect once. Clients then have to wait longer than it takes
+    /// to park one.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub keyed: Share,
     /// Hand-overs that an operator asks for, at drawn times of the safety phase.
     pub hand_overs: u32,
     /// From when on an operator has every shard handed to the node `owner`, until that is so, if at all.
@@ -54,11 +58,16 @@ impl Default for ShardLoad {
             think: SpanRange { from: Duration::from_millis(5), to: Duration::from_millis(80) },
             timeout: Span(Duration::from_secs(2)),
             reads: Share(300_000),
+            keyed: Share(0),
             hand_overs: 0,
             arrange_at: None,
             owner: 0,
         }
     }
+}
+
+fn is_nothing(share: &Share) -> bool {
+    share.0 == 0
 }
 
 impl ShardLoad {

@@ -1,14 +1,17 @@
 //! Requests of this node's clients: passed on to whoever owns the shard, here or elsewhere, and again where that was refused.
 //!
-//! A question that was sent and is not answered may have taken effect: it is not sent again, but for reads.
+//! A question that was sent and is not answered may have taken effect: it is not sent again, but for reads, and for what takes
+//! effect once. Of that kind are also the submissions that this node keeps ([`resubmit`](super::resubmit)).
 
 use super::machine::{Action, Host, Sees};
 use super::observation::{HostObservation, ShardsObservation};
+use super::once::Keyed;
 use super::tickets::Asker;
-use super::view::{Refusal, Reply, Request};
+use super::view::{Fate, Refusal, Reply, Request};
 use super::wire::{Answer, Message};
 use crate::identity::{NodeId, RequestId};
 use crate::machine::{Ctx, Sink};
+use crate::replication::once::SubmissionId;
 use crate::replication::{COMMAND_BYTES_MAX, Service};
 use crate::shards::ShardId;
 use crate::time::Time;
@@ -18,23 +21,43 @@ use alloc::vec::Vec;
 
 /// A process begins to count somewhere below this: two of one node do not come to the same numbers.
 const FIRST_NUMBER_BELOW: u64 = 1 << 62;
+/// Questions that one event asks again, gives up or parks.
+const DUE_AT_ONCE: usize = 256;
 /// A pause between two questions is doubled this often, where there is too much under way.
 const DOUBLINGS_MAX: u32 = 6;
 
 #[derive(Clone, Debug)]
-struct Ask {
-    id: RequestId,
-    shard: ShardId,
-    request: Request,
-    until: Time,
-    state: Where,
+pub(super) struct Ask {
+    pub(super) by: By,
+    pub(super) shard: ShardId,
+    pub(super) what: What,
+    pub(super) until: Time,
+    pub(super) state: Where,
     /// How often it was refused in a row because too much was under way.
-    busy: u32,
+    pub(super) busy: u32,
+}
+
+/// Whose question it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// A client of this node.
+    Client(RequestId),
+    /// This node keeps it.
+    Keeper(SubmissionId),
+}
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// Once, but for reads.
+    Request(Request),
+    /// What takes effect once.
+    Once(Keyed),
 }
 
 /// Where a question is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Where {
+pub(super) enum Where {
     /// With the replica of this node.
     Here,
     /// With another node, as the owner.
@@ -62,7 +85,20 @@ impl Ask {
     }
 
     fn is_read(&self) -> bool {
-        matches!(self.request, Request::Read { .. })
+        matches!(self.what, What::Request(Request::Read { .. } | Request::Outcome { .. }))
+    }
+
+    fn may_be_asked_again(&self) -> bool {
+        self.is_read() || matches!(self.what, What::Once(_))
+    }
+
+    /// Whether somebody may have it take effect, for all that is known.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        let is_sent = !matches!(self.state, Where::Waits { .. });
+        match &self.what {
+            What::Request(_) => is_sent && !self.is_read(),
+            What::Once(keyed) => keyed.is_in_doubt || (is_sent && keyed.since.is_some()),
+        }
     }
 }
 
@@ -75,15 +111,25 @@ impl Asks {
         self.due.first().map(|(at, _)| *at)
     }
 
-    fn insert(&mut self, ask: Ask) -> u64 {
+    pub(super) fn len(&self) -> usize {
+        self.asks.len()
+    }
+
+    /// A number that nothing else of this process has.
+    pub(super) fn next_number(&mut self) -> u64 {
         self.last += 1;
+        self.last
+    }
+
+    pub(super) fn insert(&mut self, ask: Ask) -> u64 {
+        self.next_number();
         self.by_shard.insert((ask.shard, self.last));
         self.due.insert((ask.due(), self.last));
         self.asks.insert(self.last, ask);
         self.last
     }
 
-    fn remove(&mut self, number: u64) -> Option<Ask> {
+    pub(super) fn remove(&mut self, number: u64) -> Option<Ask> {
         let ask = self.asks.remove(&number)?;
         self.by_shard.remove(&(ask.shard, number));
         self.due.remove(&(ask.due(), number));
@@ -109,29 +155,50 @@ impl<S: Service> Host<S> {
         out: &mut impl Sink<Action>,
     ) {
         let Some(shard) = request.shard() else { return };
-        let bytes = match &request {
-            Request::Submit { command: bytes, .. } | Request::Read { query: bytes, .. } => bytes.0.len(),
-            _ => 0,
+        let reply = match &request {
+            Request::Submit { command: bytes, .. } | Request::Read { query: bytes, .. } => {
+                self.refusal(sees, &shard, bytes.0.len(), COMMAND_BYTES_MAX).map(Reply::Refused)
+            }
+            Request::Outcome { key, .. } => self.refusal(sees, &shard, 0, 0).map(Reply::Refused).or_else(|| {
+                let is_taken = self.known_fate(&shard, &key.0);
+                is_taken.map(Reply::Outcome)
+            }),
+            _ => self.refusal(sees, &shard, 0, 0).map(Reply::Refused),
         };
-        let refusal = match sees.state.and_then(|state| state.shard(&shard)) {
-            None => Some(Refusal::NoShard),
-            Some(_) if bytes > COMMAND_BYTES_MAX => Some(Refusal::TooLarge { limit: COMMAND_BYTES_MAX as u64 }),
-            Some(_) if self.asks.asks.len() >= self.settings.asks_max => Some(Refusal::Busy),
-            Some(_) => None,
-        };
-        if let Some(why) = refusal {
-            return out.push(Action::Reply { id, reply: Reply::Refused(why), not_after: None });
+        if let Some(reply) = reply {
+            return out.push(Action::Reply { id, reply, not_after: None });
         }
         let until = ctx.now.saturating_add(self.settings.ask_timeout);
+        self.begin_ask(ctx, sees, (By::Client(id), shard, What::Request(request)), until, out);
+    }
+
+    /// Why a client's question is not taken.
+    pub(super) fn refusal(&self, sees: Sees<'_>, shard: &ShardId, bytes: usize, limit: usize) -> Option<Refusal> {
+        match sees.state.and_then(|state| state.shard(shard)) {
+            None => Some(Refusal::NoShard),
+            Some(_) if bytes > limit => Some(Refusal::TooLarge { limit: limit as u64 }),
+            Some(_) if self.asks.len() + self.gathers.len() >= self.settings.asks_max => Some(Refusal::Busy),
+            Some(_) => None,
+        }
+    }
+
+    pub(super) fn begin_ask(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sees: Sees<'_>,
+        (by, shard, what): (By, ShardId, What),
+        until: Time,
+        out: &mut impl Sink<Action>,
+    ) {
         let state = Where::Waits { again_at: ctx.now };
-        let number = self.asks.insert(Ask { id, shard, request, until, state, busy: 0 });
+        let number = self.asks.insert(Ask { by, shard, what, until, state, busy: 0 });
         self.pass_on(ctx, sees, number, out);
     }
 
     /// Who is to be asked, as far as that is known: the owner, or who gathers what replicas kept.
     fn whom(&self, sees: Sees<'_>, ask: &Ask) -> Option<NodeId> {
-        match ask.request {
-            Request::Rebuild { shard } => Self::gatherer(sees, &shard),
+        match ask.what {
+            What::Request(Request::Rebuild { shard }) => Self::gatherer(sees, &shard),
             _ => sees
                 .state
                 .and_then(|state| state.shard(&ask.shard))
@@ -143,19 +210,33 @@ impl<S: Service> Host<S> {
     /// To the owner, as far as one is known.
     fn pass_on(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, number: u64, out: &mut impl Sink<Action>) {
         let Some(ask) = self.asks.asks.get(&number) else { return };
-        let (request, own) = (ask.request.clone(), self.life.map(|life| life.node));
-        match self.whom(sees, ask) {
+        let (what, own) = (ask.what.clone(), self.life.map(|life| life.node));
+        let (whom, is_in_doubt) = (self.whom(sees, ask), ask.is_in_doubt());
+        if let Some(What::Once(keyed)) = self.asks.asks.get_mut(&number).map(|ask| &mut ask.what) {
+            keyed.is_in_doubt = is_in_doubt;
+        }
+        match whom {
             None => {
                 let again_at = ctx.now.saturating_add(self.settings.ask_retry);
                 self.asks.put(number, Where::Waits { again_at });
             }
             Some(owner) if Some(owner) == own => {
                 self.asks.put(number, Where::Here);
-                self.take(ctx, sees, Asker::Here(number), request, out);
+                match what {
+                    What::Request(request) => self.take(ctx, sees, Asker::Here(number), request, out),
+                    What::Once(Keyed { submission, since, .. }) => {
+                        self.take_once(ctx, sees, Asker::Here(number), submission, since, out);
+                    }
+                }
             }
             Some(owner) => {
                 self.asks.put(number, Where::With(owner));
-                let message = Message::Ask { number, request: Box::new(request) };
+                let message = match what {
+                    What::Request(request) => Message::Ask { number, request: Box::new(request) },
+                    What::Once(Keyed { submission, since, .. }) => {
+                        Message::Once { number, since, submission: Box::new(submission) }
+                    }
+                };
                 out.push(Action::Send { to: owner, message, not_after: None });
             }
         }
@@ -188,17 +269,31 @@ impl<S: Service> Host<S> {
         out: &mut impl Sink<Action>,
     ) {
         let Some(ask) = self.asks.asks.get_mut(&number) else { return };
-        let is_lost_read = answer == Answer::Unknown && ask.is_read();
+        let is_lost = answer == Answer::Unknown && ask.may_be_asked_again();
+        if let What::Once(keyed) = &mut ask.what {
+            keyed.is_in_doubt |= is_lost && keyed.since.is_some();
+        }
+        if Self::learns_since(ask, &answer) {
+            return self.asks.put(number, Where::Waits { again_at: now });
+        }
         ask.busy = if answer == Answer::Refused(Refusal::Busy) { ask.busy.saturating_add(1) } else { 0 };
         let (shard, busy) = (ask.shard, ask.busy);
         let version = match answer {
             Answer::Elsewhere { version } => version,
             _ => 0,
         };
-        match Reply::of(answer).filter(|_| !is_lost_read) {
+        let is_fate = matches!(ask.what, What::Request(Request::Outcome { .. }));
+        let is_doubtful = matches!((ask.by, &ask.what), (By::Client(_), What::Once(keyed)) if keyed.is_in_doubt);
+        let reply = match answer {
+            // It was submitted before, and whether it took effect then nobody knows any more (rule K6).
+            Answer::Expired { .. } if is_doubtful => Some(Reply::Unknown),
+            Answer::Taken(answer) if is_fate => Some(Reply::Outcome(Fate::Taken(answer))),
+            answer => Reply::of(answer).filter(|_| !is_lost),
+        };
+        match reply {
             Some(reply) => {
-                if let Some(Ask { id, .. }) = self.asks.remove(number) {
-                    out.push(Action::Reply { id, reply, not_after });
+                if let Some(ask) = self.asks.remove(number) {
+                    self.end_ask(now, ask, reply, not_after, out);
                 }
             }
             None => {
@@ -211,7 +306,29 @@ impl<S: Service> Host<S> {
         }
     }
 
-    /// The record of a shard is another one: what waits for an owner is asked at once, and so are reads whose owner is gone.
+    /// Whoever waits for it is told.
+    pub(super) fn end_ask(
+        &mut self,
+        now: Time,
+        ask: Ask,
+        reply: Reply,
+        not_after: Option<Time>,
+        out: &mut impl Sink<Action>,
+    ) {
+        match (ask.by, ask.what) {
+            (By::Keeper(id), _) => self.returned(now, ask.shard, id, &reply, out),
+            (By::Client(id), What::Request(Request::Outcome { shard, key })) => {
+                // Where no owner has told that it was taken, what this node keeps is the best there is to know.
+                let is_taken = matches!(reply, Reply::Outcome(Fate::Taken(_)));
+                let reply = self.kept_fate(&shard, &key.0).filter(|_| !is_taken).map_or(reply, Reply::Outcome);
+                out.push(Action::Reply { id, reply, not_after });
+            }
+            (By::Client(id), _) => out.push(Action::Reply { id, reply, not_after }),
+        }
+    }
+
+    /// The record of a shard is another one: what waits for an owner is asked at once, and so is what may be asked again and
+    /// whose owner is gone.
     pub(super) fn asks_learn(
         &mut self,
         ctx: &mut Ctx<'_>,
@@ -224,7 +341,7 @@ impl<S: Service> Host<S> {
         let numbers = self.asks.by_shard.range((shard, 0)..=(shard, u64::MAX)).map(|(_, number)| *number);
         let is_to_be_asked = |number: &u64| match self.asks.asks.get(number) {
             Some(Ask { state: Where::Waits { .. }, .. }) => true,
-            Some(ask @ Ask { state: Where::With(asked), .. }) => *asked != owner && ask.is_read(),
+            Some(ask @ Ask { state: Where::With(asked), .. }) => *asked != owner && ask.may_be_asked_again(),
             _ => false,
         };
         let again: Vec<u64> = numbers.filter(is_to_be_asked).collect();
@@ -235,8 +352,8 @@ impl<S: Service> Host<S> {
 
     /// What is due: asked again, or given up.
     pub(super) fn wake_asks(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
-        let due: Vec<u64> =
-            self.asks.due.iter().take_while(|(at, _)| *at <= ctx.now).map(|(_, number)| *number).collect();
+        let due = self.asks.due.iter().take_while(|(at, _)| *at <= ctx.now).take(DUE_AT_ONCE);
+        let due: Vec<u64> = due.map(|(_, number)| *number).collect();
         for number in due {
             let Some(ask) = self.asks.asks.get(&number) else { continue };
             if ask.until > ctx.now {
@@ -244,18 +361,23 @@ impl<S: Service> Host<S> {
                 continue;
             }
             let owner = sees.state.and_then(|state| state.shard(&ask.shard)).and_then(|record| record.owner);
-            let is_unknown = !matches!(ask.state, Where::Waits { .. }) && !ask.is_read();
+            let is_unknown = ask.is_in_doubt();
+            if let (By::Client(_), What::Once(_)) = (ask.by, &ask.what) {
+                self.park(ctx, sees, number, out);
+                continue;
+            }
             let reply = match is_unknown {
                 true => Reply::Unknown,
                 false if ask.busy > 0 => Reply::Refused(Refusal::Busy),
                 false => Reply::Refused(Refusal::NoOwner { owner }),
             };
-            let waited = self.settings.ask_timeout.as_nanos();
-            let observation = HostObservation::GivenUp { waited, unknown: u64::from(is_unknown) };
-            out.push(Action::Observe(ShardsObservation::Host(observation)));
-            if let Some(Ask { id, .. }) = self.asks.remove(number) {
-                out.push(Action::Reply { id, reply, not_after: None });
+            let Some(ask) = self.asks.remove(number) else { continue };
+            if let By::Client(_) = ask.by {
+                let waited = self.settings.ask_timeout.as_nanos();
+                let observation = HostObservation::GivenUp { waited, unknown: u64::from(is_unknown) };
+                out.push(Action::Observe(ShardsObservation::Host(observation)));
             }
+            self.end_ask(ctx.now, ask, reply, None, out);
         }
     }
 }

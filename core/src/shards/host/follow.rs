@@ -66,6 +66,7 @@ impl<S: Service> Host<S> {
         }
         self.learn_void(ctx.now, shard, record.is_void);
         self.asks_learn(ctx, sees, shard, out);
+        self.parked.hurry(&shard, ctx.now);
     }
 
     /// The history that the cluster goes by now knows of no such shard: nobody owns it.

@@ -3,18 +3,21 @@
 use super::asks::Asks;
 use super::checkpoint::Checkpoint;
 use super::commands::Commands;
+use super::keep::Gathers;
 use super::observation::{HostObservation, ShardsObservation};
+use super::parked::Parked;
 use super::place::Places;
 use super::rebuild::Rebuilding;
 use super::settings::Settings;
 use super::slots::Slots;
-use super::tickets::Tickets;
+use super::tickets::{Asker, Tickets};
 use super::view::{Refusal, Reply, Request, SHARDS_SHOWN_MAX, Table};
 use super::wire::{Answer, Message, Record};
 use crate::control::state::{Change, Command, Outcome, State};
 use crate::identity::{Incarnation, NodeId, RequestId};
 use crate::machine::{Ctx, Sink};
 use crate::record::Sequence;
+use crate::replication::once::{Once, Told};
 use crate::replication::{self, Service};
 use crate::shards::ShardId;
 use crate::time::Time;
@@ -134,10 +137,13 @@ pub struct Host<S: Service> {
     pub(super) asks: Asks,
     pub(super) tickets: Tickets,
     pub(super) commands: Commands,
+    /// Submissions that this node keeps until they have taken effect.
+    pub(super) parked: Parked,
+    pub(super) gathers: Gathers,
     pub(super) checkpoint: Checkpoint,
     pub(super) rebuilding: Rebuilding,
     /// What a replica asks for, while it is looked at. Empty between events.
-    scratch: Vec<replication::Action<S::Answer>>,
+    scratch: Vec<replication::Action<Told<S::Answer>>>,
     /// Whose deadline has passed. Empty between events.
     due: Vec<ShardId>,
 }
@@ -155,6 +161,8 @@ impl<S: Service> Host<S> {
             asks: Asks::default(),
             tickets: Tickets::default(),
             commands: Commands::default(),
+            parked: Parked::default(),
+            gathers: Gathers::default(),
             checkpoint: Checkpoint::default(),
             rebuilding: Rebuilding::default(),
             scratch: Vec::new(),
@@ -164,12 +172,15 @@ impl<S: Service> Host<S> {
 
     /// Takes a record back after a restart.
     pub fn replay(&mut self, record: Record) {
-        let Record { shard, record } = record;
-        self.slots.replay(shard, self.settings.replica, record);
+        match record {
+            Record::Replica { shard, record } => self.slots.replay(shard, self.settings.replica, record),
+            Record::Parked { submission, since } => self.parked.replay(*submission, since),
+            Record::Forgotten { shard, id } => self.parked.forget(&shard, &id),
+        }
     }
 
     /// The replica of a shard, if this node has one: for drivers that compare.
-    pub fn replica(&self, shard: &ShardId) -> Option<&replication::Replica<S>> {
+    pub fn replica(&self, shard: &ShardId) -> Option<&replication::Replica<Once<S>>> {
         self.slots.replica(shard)
     }
 
@@ -216,6 +227,8 @@ impl<S: Service> Host<S> {
             self.places.next_deadline(),
             self.rebuilding.next_deadline(),
             self.commands.next_deadline(),
+            self.gathers.next_deadline(),
+            self.parked.next_deadline().filter(|_| self.life.is_some()),
         ];
         machines.into_iter().flatten().min()
     }
@@ -239,6 +252,8 @@ impl<S: Service> Host<S> {
         self.places.wake(ctx.now);
         self.commands.give_up_declaring(ctx.now, out);
         self.wake_asks(ctx, sees, out);
+        self.wake_gathers(ctx, sees, out);
+        self.wake_parked(ctx, sees, out);
         self.wake_rebuilding(ctx, sees, out);
         // In no other event: one event of the driver may bring many of those, and what follows from it is bounded.
         self.learn_some(ctx, sees, out);
@@ -270,6 +285,7 @@ impl<S: Service> Host<S> {
                 let reply = Reply::Shards(self.table(state, after));
                 out.push(Action::Reply { id, reply, not_after: None });
             }
+            Request::SubmitOnce { shard, key, command } => self.ask_once(ctx, sees, id, (shard, &key.0, command), out),
             request => self.ask(ctx, sees, id, request, out),
         }
     }
@@ -313,6 +329,14 @@ impl<S: Service> Host<S> {
             Message::Ask { number, request } => self.asked(ctx, sees, from.node, number, *request, out),
             Message::Kept { shard, kept } => self.hears_kept(ctx.now, sees, from, shard, *kept),
             Message::Answer { number, answer } => self.answered(ctx, sees, from.node, number, answer, out),
+            Message::Once { number, since, submission } if self.life.is_some() => {
+                self.take_once(ctx, sees, Asker::There(from.node, number), *submission, since, out);
+            }
+            Message::Once { .. } => {}
+            Message::Keep { number, since, submission } => {
+                self.asked_to_keep(ctx, sees, (from.node, number), *submission, since, out);
+            }
+            Message::Keeping { number, keeping } => self.keeper_says(ctx, sees, from.node, number, keeping, out),
         }
     }
 
@@ -338,7 +362,7 @@ impl<S: Service> Host<S> {
                 replication::Action::Write(record) => {
                     self.slots.wrote(shard, at);
                     at = at.next();
-                    out.push(Action::Write(Record { shard, record }));
+                    out.push(Action::Write(Record::Replica { shard, record }));
                 }
                 replication::Action::Propose { epoch, version, change } => {
                     self.commands.change(shard, epoch, version, change);

@@ -18,6 +18,10 @@
 //! | `place` | who ought to have a copy: plain rendezvous hashing over those that are well |
 //! | `asks` | requests of this node's clients, to be taken by an owner |
 //! | `tickets` | requests that a replica of this node has taken, and whose answer is awaited |
+//! | `once` | submissions with a key: since when they may take effect, and what an owner says of them |
+//! | `keep` | copies of what no owner takes, on this disk and those of others |
+//! | `parked` | what this node keeps, within bounds, and when it is to be submitted again |
+//! | `resubmit` | that, until an owner has told what became of it |
 //! | `commands` | what the control group is asked for, and what becomes of it |
 //! | `checkpoint` | what is written again before the journal is trimmed |
 //! | `rebuild` | after a recovery: what replicas kept, and what is made of it |
@@ -26,7 +30,7 @@
 //!
 //! Rules:
 //! - A node asks nothing twice that may take effect twice: what an owner did not answer is *unknown*, only what it refused is
-//!   asked again, of whoever owns the shard then.
+//!   asked again, of whoever owns the shard then. With a key it cannot take effect twice, and is asked again (rules K1 to K8).
 //! - A replica is there as soon as the record names its store, or the owner of the record's epoch speaks to it.
 //! - A proposal is refused, as far as a replica is told, only where that is certain: for what is wrong with it on the very
 //!   version that it was made for. For all else the record will tell (rule I2).
@@ -42,10 +46,14 @@ mod asks;
 mod checkpoint;
 mod commands;
 mod follow;
+mod keep;
 mod machine;
 mod observation;
+mod once;
+mod parked;
 mod place;
 mod rebuild;
+mod resubmit;
 mod settings;
 mod slots;
 mod tickets;
@@ -55,8 +63,8 @@ pub mod wire;
 pub use machine::{Action, Event, Host, Sees};
 pub use observation::ShardsObservation;
 pub use settings::Settings;
-pub use view::{OwnReplica, Refusal, Reply, Request, Row, Table};
-pub use wire::{Answer, Message, Record};
+pub use view::{Fate, OwnReplica, Refusal, Reply, Request, Row, Table};
+pub use wire::{Answer, Keeping, Message, Record, Submission};
 
 #[cfg(test)]
 mod tests;

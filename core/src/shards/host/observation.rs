@@ -13,6 +13,12 @@ crate::observations! {
         Counter Health Count "relaymesh_shard_requests_given_up_total" => GivenUp { waited: u64, unknown: u64 },
         /// The control group refused what a shard has asked of it.
         Counter Health Count "relaymesh_shard_commands_refused_total" => CommandRefused { shard: u64 },
+        /// A submission with a key was parked: no owner took it in time.
+        Counter State Count "relaymesh_shard_submissions_parked_total" => Parked { copies: u64, kept: u64 },
+        /// A parked submission has taken effect, as an owner says.
+        Counter State Count "relaymesh_shard_submissions_returned_total" => Returned { shard: u64, kept: u64 },
+        /// A parked submission was given up: whether it took effect before is not known any more, or it is of a lost history.
+        Counter State Count "relaymesh_shard_submissions_expired_total" => Expired { shard: u64, kept: u64 },
     }
 }
 

@@ -17,6 +17,20 @@ pub struct Settings {
     pub grace: Duration,
     /// How often replicas of a shard whose record is void tell what they have kept.
     pub gather: Duration,
+    /// How long an owner's answer to a submission with a key is awaited before it is parked. Less than `ask_timeout`.
+    pub park_after: Duration,
+    /// How long members of the set are waited for that are to keep a copy.
+    pub keep_wait: Duration,
+    /// The pause after which a parked submission is made again, at first.
+    pub park_retry: Duration,
+    /// Submissions that this node may keep.
+    pub parked_max: usize,
+    /// Bytes of their commands.
+    pub parked_bytes_max: usize,
+    /// Submissions of one shard that it may keep.
+    pub parked_of_shard_max: usize,
+    /// Bytes of their commands.
+    pub parked_bytes_of_shard_max: usize,
     /// Requests of this node's clients that may be under way.
     pub asks_max: usize,
     /// Requests that replicas of this node may have taken and not answered.
@@ -30,8 +44,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn of(spans: [u64; 5]) -> Self {
+    fn of(spans: [u64; 5], parking: [u64; 3]) -> Self {
         let [takeover, patience, ask_timeout, ask_retry, grace] = spans.map(Duration::from_millis);
+        let [park_after, keep_wait, park_retry] = parking.map(Duration::from_millis);
         let replica = replication::Settings {
             takeover_wait: takeover,
             patience,
@@ -44,6 +59,13 @@ impl Settings {
             ask_retry,
             grace,
             gather: patience.saturating_mul(2),
+            park_after,
+            keep_wait,
+            park_retry,
+            parked_max: 4_096,
+            parked_bytes_max: 16 << 20,
+            parked_of_shard_max: 1_024,
+            parked_bytes_of_shard_max: 4 << 20,
             asks_max: 65_536,
             tickets_max: 65_536,
             learned_at_once: 64,
@@ -56,9 +78,9 @@ impl Settings {
 impl From<Profile> for Settings {
     fn from(profile: Profile) -> Self {
         match profile {
-            Profile::Local => Self::of([60, 300, 3_000, 10, 5_000]),
-            Profile::Lan => Self::of([100, 500, 5_000, 20, 10_000]),
-            Profile::Wan => Self::of([1_000, 3_000, 20_000, 100, 60_000]),
+            Profile::Local => Self::of([60, 300, 3_000, 10, 5_000], [1_000, 200, 500]),
+            Profile::Lan => Self::of([100, 500, 5_000, 20, 10_000], [2_000, 300, 1_000]),
+            Profile::Wan => Self::of([1_000, 3_000, 20_000, 100, 60_000], [8_000, 2_000, 4_000]),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::view::OwnReplica;
 use crate::identity::{BootIncarnation, Incarnation, NodeId, StoreIncarnation};
 use crate::machine::{Ctx, Machine};
 use crate::record::Sequence;
+use crate::replication::once::{Once, Told};
 use crate::replication::{self, Replica, Service, Standing};
 use crate::shards::{ReplicaId, ShardId};
 use crate::time::Time;
@@ -14,7 +15,7 @@ use core::ops::Bound;
 
 #[derive(Clone, Debug)]
 struct Slot<S: Service> {
-    replica: Replica<S>,
+    replica: Replica<Once<S>>,
     due: Option<Time>,
     /// The view that the replica was told of last.
     view: Option<Time>,
@@ -73,7 +74,7 @@ impl<S: Service> Slots<S> {
         self.slots.contains_key(shard)
     }
 
-    pub(super) fn replica(&self, shard: &ShardId) -> Option<&Replica<S>> {
+    pub(super) fn replica(&self, shard: &ShardId) -> Option<&Replica<Once<S>>> {
         self.slots.get(shard).map(|slot| &slot.replica)
     }
 
@@ -107,7 +108,7 @@ impl<S: Service> Slots<S> {
         view: Option<Time>,
         shard: ShardId,
         event: replication::Event,
-        out: &mut Vec<replication::Action<S::Answer>>,
+        out: &mut Vec<replication::Action<Told<S::Answer>>>,
     ) {
         let Some(slot) = self.slots.get_mut(&shard) else { return };
         if core::mem::replace(&mut slot.view, view) != view {

@@ -19,6 +19,8 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
 
+mod parked;
+
 struct World {
     log: Log,
     hosts: Vec<Host<Registers>>,
@@ -28,6 +30,8 @@ struct World {
     commands: VecDeque<(usize, u64, Command)>,
     replies: Vec<(RequestId, Reply)>,
     cut: BTreeSet<usize>,
+    /// Those on the other side of a split network.
+    apart: BTreeSet<usize>,
     now: Time,
 }
 
@@ -50,6 +54,7 @@ impl World {
             commands: VecDeque::new(),
             replies: vec![],
             cut: BTreeSet::new(),
+            apart: BTreeSet::new(),
             now: Time::from_nanos(1),
         };
         for host in 0..usize::from(nodes) {
@@ -108,7 +113,8 @@ impl World {
     /// Everybody hears what the last entry of the log has changed.
     fn spreads(&mut self) {
         for change in self.log.changes.clone() {
-            for host in (0..self.hosts.len()).filter(|host| !self.cut.contains(host)).collect::<Vec<_>>() {
+            let hears = |host: &usize| !self.cut.contains(host) && !self.apart.contains(host);
+            for host in (0..self.hosts.len()).filter(hears).collect::<Vec<_>>() {
                 if Event::concerns(&change) {
                     self.does(host, Event::Changed(change));
                 }
@@ -118,7 +124,7 @@ impl World {
 
     fn step(&mut self) -> bool {
         if let Some((host, ticket, command)) = self.commands.pop_front() {
-            if !self.cut.contains(&host) {
+            if !self.cut.contains(&host) && !self.apart.contains(&host) {
                 let outcome: Outcome = self.log.command(self.lives[host].0, command);
                 self.spreads();
                 self.does(host, Event::Executed { ticket, outcome: Some(outcome) });
@@ -126,7 +132,8 @@ impl World {
             return true;
         }
         if let Some((from, to, message)) = self.net.pop_front() {
-            if !self.cut.contains(&from) && !self.cut.contains(&to) {
+            let is_across = self.apart.contains(&from) != self.apart.contains(&to);
+            if !self.cut.contains(&from) && !self.cut.contains(&to) && !is_across {
                 self.does(to, Event::Message { from: self.lives[from].0, message });
             }
             return true;
@@ -289,8 +296,9 @@ fn a_restarted_node_has_its_replicas_as_they_were() {
     world.journals[1].iter().for_each(|record| again.replay(record.clone()));
     for number in 0..4 {
         let (own, replayed) = (world.hosts[1].replica(&shard(number)), again.replica(&shard(number)));
-        let log =
-            |replica: Option<&replication::Replica<Registers>>| replica.map(|it| (it.log().clone(), it.promised()));
+        let log = |replica: Option<&replication::Replica<replication::once::Once<Registers>>>| {
+            replica.map(|it| (it.log().clone(), it.promised()))
+        };
         assert_eq!(log(own), log(replayed));
     }
 }

@@ -1,15 +1,17 @@
 //! Requests that a replica of this node has taken, and whose answer is awaited: each is answered once.
 
 use super::machine::{Action, Host, Sees};
-use super::view::{Refusal, Reply, Request};
+use super::view::{Fate, Refusal, Reply, Request};
 use super::wire::{Answer, Message};
 use crate::bytes::Blob;
 use crate::codec::encode_value;
 use crate::identity::NodeId;
 use crate::machine::{Ctx, Sink};
+use crate::replication::once::{SubmissionId, Told, fate, plain};
 use crate::replication::{self, Service, Ticket};
 use crate::shards::ShardId;
 use crate::time::Time;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -49,20 +51,17 @@ impl<S: Service> Host<S> {
             let answer = self.consent(ctx.now, sees, shard);
             return self.tell_asker(ctx.now, sees, asker, answer, None, out);
         }
-        self.learn_first(ctx, sees, shard, out);
-        let is_known = sees.state.is_some_and(|state| state.shard(&shard).is_some());
-        if !is_known || !self.slots.has(&shard) {
-            let version = self.version_of(sees, &shard);
-            return self.tell_asker(ctx.now, sees, asker, Answer::Elsewhere { version }, None, out);
+        if !self.may_take(ctx, sees, asker, shard, out) {
+            return;
         }
-        if self.tickets.taken.len() >= self.settings.tickets_max {
-            return self.tell_asker(ctx.now, sees, asker, Answer::Refused(Refusal::Busy), None, out);
-        }
-        self.tickets.last += 1;
-        let ticket = Ticket(self.tickets.last);
+        let ticket = Ticket(self.tickets.last + 1);
         let event = match request {
-            Request::Submit { command, .. } => replication::Event::Submit { ticket, command: command.0 },
-            Request::Read { query, .. } => replication::Event::Read { ticket, query: query.0 },
+            Request::Submit { command, .. } => replication::Event::Submit { ticket, command: plain(command.0) },
+            Request::Read { query, .. } => replication::Event::Read { ticket, query: plain(query.0) },
+            Request::Outcome { key, .. } => {
+                let query = fate(SubmissionId::of(&shard.namespace, &key.0));
+                replication::Event::Read { ticket, query }
+            }
             Request::HandOver { to, .. } => {
                 let answer = match self.slots.replica(&shard).map(|replica| replica.standing()) {
                     Some(replication::Standing::Serving(_)) => Answer::HandingOver,
@@ -73,10 +72,49 @@ impl<S: Service> Host<S> {
                 }
                 return self.tell_asker(ctx.now, sees, asker, answer, None, out);
             }
-            Request::Declare { .. } | Request::List { .. } | Request::Rebuild { .. } => return,
+            Request::Declare { .. } | Request::List { .. } | Request::Rebuild { .. } | Request::SubmitOnce { .. } => {
+                return;
+            }
         };
+        self.tickets.last = ticket.0;
         self.tickets.taken.insert(ticket, (asker, shard));
         self.tell(ctx, sees, shard, event, out);
+    }
+
+    /// Whether there is a replica here to ask; tells whoever asks if not.
+    pub(super) fn may_take(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sees: Sees<'_>,
+        asker: Asker,
+        shard: ShardId,
+        out: &mut impl Sink<Action>,
+    ) -> bool {
+        self.learn_first(ctx, sees, shard, out);
+        let is_known = sees.state.is_some_and(|state| state.shard(&shard).is_some());
+        let is_full = self.tickets.taken.len() >= self.settings.tickets_max;
+        let answer = match is_known && self.slots.has(&shard) {
+            false => Answer::Elsewhere { version: self.version_of(sees, &shard) },
+            true if is_full => Answer::Refused(Refusal::Busy),
+            true => return true,
+        };
+        self.tell_asker(ctx.now, sees, asker, answer, None, out);
+        false
+    }
+
+    /// Has the replica of this node take a command.
+    pub(super) fn submit(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sees: Sees<'_>,
+        asker: Asker,
+        (shard, command): (ShardId, Box<[u8]>),
+        out: &mut impl Sink<Action>,
+    ) {
+        self.tickets.last += 1;
+        let ticket = Ticket(self.tickets.last);
+        self.tickets.taken.insert(ticket, (asker, shard));
+        self.tell(ctx, sees, shard, replication::Event::Submit { ticket, command }, out);
     }
 
     /// A replica answers.
@@ -85,18 +123,21 @@ impl<S: Service> Host<S> {
         now: Time,
         sees: Sees<'_>,
         ticket: Ticket,
-        reply: replication::Reply<S::Answer>,
+        reply: replication::Reply<Told<S::Answer>>,
         not_after: Option<Time>,
         out: &mut impl Sink<Action>,
     ) {
         let Some((asker, shard)) = self.tickets.taken.remove(&ticket) else { return };
         let answer = match reply {
-            replication::Reply::Done(answer) => {
+            replication::Reply::Done(Told::Answer(answer)) => {
                 let mut bytes = Vec::new();
                 let encoded = encode_value(&answer, ANSWER_BYTES_MAX, &mut bytes);
                 assert!(encoded.is_ok(), "a service's answers are short");
                 Answer::Done(Blob(bytes.into()))
             }
+            replication::Reply::Done(Told::Taken(answer)) => Answer::Taken(answer),
+            replication::Reply::Done(Told::NotTaken) => Answer::NotTaken,
+            replication::Reply::Done(Told::Expired { taken }) => Answer::Expired { taken },
             replication::Reply::NotServing { .. } => Answer::Elsewhere { version: self.version_of(sees, &shard) },
             replication::Reply::Busy => Answer::Refused(Refusal::Busy),
             replication::Reply::TooLarge { limit } => Answer::Refused(Refusal::TooLarge { limit }),
@@ -105,7 +146,7 @@ impl<S: Service> Host<S> {
         self.tell_asker(now, sees, asker, answer, not_after, out);
     }
 
-    fn tell_asker(
+    pub(super) fn tell_asker(
         &mut self,
         now: Time,
         sees: Sees<'_>,
@@ -152,6 +193,10 @@ impl Reply {
             Answer::Rebuilding => Some(Self::Rebuilding),
             Answer::Unknown => Some(Self::Unknown),
             Answer::Elsewhere { .. } | Answer::Refused(Refusal::Busy) => None,
+            Answer::Taken(Some(answer)) => Some(Self::Done(answer)),
+            Answer::Taken(None) => Some(Self::Taken),
+            Answer::NotTaken => Some(Self::Outcome(Fate::NotTaken)),
+            Answer::Expired { .. } => Some(Self::Refused(Refusal::Expired)),
             Answer::Refused(why) => Some(Self::Refused(why)),
         }
     }

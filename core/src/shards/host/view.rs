@@ -3,6 +3,7 @@
 use crate::bytes::Blob;
 use crate::control::state::{self, Name};
 use crate::identity::{Incarnation, NodeId};
+use crate::replication::once::SubmissionId;
 use crate::replication::{Position, Standing};
 use crate::shards::{ReplicaId, ShardId, ShardRecord};
 use alloc::vec::Vec;
@@ -57,6 +58,23 @@ pub enum Request {
         /// Which shard.
         shard: ShardId,
     },
+    /// Take a command into a shard's log so that it takes effect once, however often it is submitted under this key. Where no
+    /// owner can take it in time it is parked, and takes effect when one can.
+    SubmitOnce {
+        /// Which shard: the same one for a key, always ([`ShardId::of_key`] where nothing else tells).
+        shard: ShardId,
+        /// What the client calls it: 1 to [`KEY_BYTES_MAX`](crate::replication::once::KEY_BYTES_MAX) bytes.
+        key: Blob,
+        /// What, for the state above the log.
+        command: Blob,
+    },
+    /// What became of what was submitted under a key? The owner tells; where none answers, this node, as far as it knows.
+    Outcome {
+        /// Which shard.
+        shard: ShardId,
+        /// What the client calls it.
+        key: Blob,
+    },
 }
 
 impl Request {
@@ -65,6 +83,7 @@ impl Request {
         match self {
             Self::Submit { shard, .. } | Self::Read { shard, .. } => Some(*shard),
             Self::HandOver { shard, .. } | Self::Rebuild { shard } => Some(*shard),
+            Self::SubmitOnce { shard, .. } | Self::Outcome { shard, .. } => Some(*shard),
             Self::Declare { .. } | Self::List { .. } => None,
         }
     }
@@ -88,6 +107,32 @@ pub enum Reply {
     Unknown,
     /// Nothing happened.
     Refused(Refusal),
+    /// It took effect before. What it came to is not known any more.
+    Taken,
+    /// It is not acknowledged: it is on so many disks, and takes effect when an owner of the shard can be reached. It may have
+    /// taken effect already. Submitted again under its key it still takes effect once.
+    Parked {
+        /// The name that it has in the cluster.
+        id: SubmissionId,
+        /// How many disks have it.
+        copies: u8,
+    },
+    /// What became of it.
+    Outcome(Fate),
+}
+
+/// What became of a submission with a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Fate {
+    /// It took effect, and came to that, if that is known.
+    Taken(Option<Blob>),
+    /// It is not known to have taken effect, and this node keeps it until it has.
+    Parked {
+        /// How many disks have it, as far as this node knows.
+        copies: u8,
+    },
+    /// It has not taken effect, as far back as ids are known, and this node does not keep it.
+    NotTaken,
 }
 
 /// The shards, as a node knows them.
@@ -167,4 +212,19 @@ pub enum Refusal {
     /// The control group refused.
     #[error(transparent)]
     Control(#[from] state::Refusal),
+    /// A key there cannot be.
+    #[error("an idempotency key has 1 to {limit} bytes")]
+    BadKey {
+        /// Bytes.
+        limit: u64,
+    },
+    /// Whether it took effect before is not known any more.
+    #[error(
+        "the shard has taken so much since this was first submitted that nobody knows whether it took effect; look at the \
+         state, and submit it under a new key if it did not"
+    )]
+    Expired,
+    /// No owner took it in time, and there is no room to park it.
+    #[error("no owner of the shard took it in time, and too much is parked; submit it again later")]
+    NoRoom,
 }

@@ -6,6 +6,7 @@ use crate::envelope::Class;
 use crate::identity::StoreIncarnation;
 use crate::node::Gating;
 use crate::replication;
+use crate::replication::once::SubmissionId;
 use crate::shards::{Kept, ShardId};
 use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,57 @@ pub enum Message {
         /// The answer.
         answer: Answer,
     },
+    /// A client of the sender submits what is to take effect once, or the sender keeps that; the receiver owns the shard, as
+    /// far as the sender knows.
+    Once {
+        /// To be named in the answer.
+        number: u64,
+        /// How many ids the shard had taken before this could first take effect; nothing where the sender does not know,
+        /// and asks (rule K4a).
+        since: Option<u64>,
+        /// What.
+        submission: Box<Submission>,
+    },
+    /// Keep this until it has taken effect, as a member of the set; or say since when it may, where nothing is said of that.
+    Keep {
+        /// To be named in the answer.
+        number: u64,
+        /// As in [`Message::Once`].
+        since: Option<u64>,
+        /// What.
+        submission: Box<Submission>,
+    },
+    /// What became of that.
+    Keeping {
+        /// The number of the request.
+        number: u64,
+        /// The answer.
+        keeping: Keeping,
+    },
+}
+
+/// A command that is to take effect once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// In which shard.
+    pub shard: ShardId,
+    /// Its name.
+    pub id: SubmissionId,
+    /// What, for the state above the log.
+    pub command: Blob,
+}
+
+/// What a member of the set says that was asked to keep something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Keeping {
+    /// Its disk has it.
+    Kept,
+    /// It took effect, and came to that, if that is known.
+    Taken(Option<Blob>),
+    /// It is not among the ids that were taken up to that number, as far as they are known.
+    Since(u64),
+    /// No: it is no member, or has no room.
+    Refused,
 }
 
 /// What an owner, or who was taken for it, answers another node.
@@ -63,6 +115,15 @@ pub enum Answer {
     },
     /// Nothing happened.
     Refused(Refusal),
+    /// It took effect before, and came to that, if that is known.
+    Taken(Option<Blob>),
+    /// It has not taken effect, as far as ids are known.
+    NotTaken,
+    /// Nothing happened: whether it took effect before is not known any more; or nothing was said of since when.
+    Expired {
+        /// How many ids the shard has taken.
+        taken: u64,
+    },
 }
 
 impl Message {
@@ -73,6 +134,7 @@ impl Message {
             Self::Replica { message: replication::Message::Snapshot { .. }, .. } => Class::Bulk,
             Self::Replica { .. } | Self::Kept { .. } => Class::Control,
             Self::Ask { .. } | Self::Answer { .. } => Class::Priority,
+            Self::Once { .. } | Self::Keep { .. } | Self::Keeping { .. } => Class::Priority,
         }
     }
 
@@ -81,18 +143,35 @@ impl Message {
         match self {
             Self::Replica { message, .. } => message.gating(),
             // It repeats what a client asked.
-            Self::Ask { .. } => Gating::Ungated,
+            Self::Ask { .. } | Self::Once { .. } | Self::Keep { .. } => Gating::Ungated,
             // What it names has to be stored.
-            Self::Answer { .. } | Self::Kept { .. } => Gating::Gated,
+            Self::Answer { .. } | Self::Kept { .. } | Self::Keeping { .. } => Gating::Gated,
         }
     }
 }
 
 /// What is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Of which shard.
-    pub shard: ShardId,
-    /// What.
-    pub record: replication::Record,
+pub enum Record {
+    /// Of a replica.
+    Replica {
+        /// Of which shard.
+        shard: ShardId,
+        /// What.
+        record: replication::Record,
+    },
+    /// A submission that this node keeps until it has taken effect.
+    Parked {
+        /// What.
+        submission: Box<Submission>,
+        /// As in [`Message::Once`].
+        since: u64,
+    },
+    /// It keeps that no more.
+    Forgotten {
+        /// Of which shard.
+        shard: ShardId,
+        /// Which.
+        id: SubmissionId,
+    },
 }

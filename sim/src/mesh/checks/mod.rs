@@ -178,14 +178,14 @@ impl Checks<MeshNode> for MeshChecks {
             Message::Control(message) => matches!(message, Controls::Commands(_)),
             // Entries are acknowledged by those who hold them durably, and what a question repeats a client has said.
             Message::Shards(Shard::Replica { message, .. }) => !matches!(message, Replicates::Append { .. }),
-            Message::Shards(Shard::Ask { .. }) => false,
-            Message::Shards(Shard::Answer { .. } | Shard::Kept { .. }) => true,
+            Message::Shards(Shard::Ask { .. } | Shard::Once { .. } | Shard::Keep { .. }) => false,
+            Message::Shards(Shard::Answer { .. } | Shard::Kept { .. } | Shard::Keeping { .. }) => true,
         }
     }
 
     fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
         self.control_sent(host, &outgoing.message, found);
-        self.shards_sent(host, &outgoing.message, found);
+        self.shards_sent(host, to, &outgoing.message, found);
         let Message::Membership(said) = &outgoing.message else { return };
         self.own_words(host, said, found);
         self.check_traffic(host, said, found);
@@ -361,6 +361,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.check_registers(found);
         self.check_stories(found);
         self.check_replicas(found);
+        self.check_keys(found);
     }
 
     fn exercised(&self) -> Vec<(&'static str, u64)> {

@@ -2,10 +2,12 @@
 
 use crate::check::Findings;
 use crate::mesh::checks::*;
+use crate::mesh::clients::shards::KEYED;
 use crate::scenario::parse;
 use crate::subject::Checks;
 use crate::time::TrueTime;
 use crate::world::node_id;
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -17,6 +19,7 @@ use relaymesh_core::epoch::{ClusterEpoch, Epoch};
 use relaymesh_core::identity::{StoreIncarnation, Tenant};
 use relaymesh_core::mesh::{Message as Said, Reply, Request};
 use relaymesh_core::node::Outgoing;
+use relaymesh_core::replication::once::{SubmissionId, once};
 use relaymesh_core::replication::registers::{Answer, Command};
 use relaymesh_core::replication::{Block, LogSequence, Message, Position};
 use relaymesh_core::shards::ShardId;
@@ -59,18 +62,7 @@ impl Watch {
 
     fn says(mut self, host: u32, message: Message) -> Self {
         let said = host::Message::Replica { shard: shard(), store: StoreIncarnation(7), message };
-        let outgoing = Outgoing {
-            to: node_id(2),
-            via: None,
-            ttl: 1,
-            class: Class::Control,
-            tenant: Tenant::default(),
-            version: BodyVersion(1),
-            sequence: 1,
-            not_after: None,
-            message: Said::Shards(said),
-        };
-        self.checks.sent(host, 2, &outgoing, &mut self.found);
+        self.checks.sent(host, 2, &outgoing(2, said), &mut self.found);
         self
     }
 
@@ -144,6 +136,20 @@ impl Watch {
     fn has_exercised(&self, invariant: &str) {
         let counts = self.checks.exercised();
         assert!(counts.iter().any(|(name, count)| *name == invariant && *count > 0), "{counts:?}");
+    }
+}
+
+fn outgoing(to: u32, said: host::Message) -> Outgoing<Said> {
+    Outgoing {
+        to: node_id(to),
+        via: None,
+        ttl: 1,
+        class: Class::Control,
+        tenant: Tenant::default(),
+        version: BodyVersion(1),
+        sequence: 1,
+        not_after: None,
+        message: Said::Shards(said),
     }
 }
 
@@ -324,4 +330,67 @@ fn shrd_1_finds_an_addition_that_took_effect_twice_and_an_answer_that_answers_no
     Watch::new("").does(add, held(1)).does(read, held(2)).ends().finds(SHRD_1);
     Watch::new("").does(write(1), Answer::Malformed).finds(SHRD_1);
     Watch::new("").does(write(1), Answer::Holds(Some(2))).finds(SHRD_1);
+}
+
+/// A register of a key, and what its client submits.
+const KEY: u64 = KEYED + 5;
+
+fn keyed() -> Request {
+    let (key, command) = (Blob(KEY.to_le_bytes().into()), Command::Add { register: KEY, by: 1 }.to_bytes());
+    Request::Shards(host::Request::SubmitOnce { shard: shard(), key, command: Blob(command.into_boxed_slice()) })
+}
+
+fn id() -> SubmissionId {
+    SubmissionId::of(&shard().namespace, &KEY.to_le_bytes())
+}
+
+impl Watch {
+    /// A client submits under the key, and hears that from n0.
+    fn submits(mut self, reply: host::Reply) -> Self {
+        self.checks.asked(0, 0, &keyed(), &mut self.found);
+        self.checks.answered(0, 0, &keyed(), &Reply::Shards(reply), &mut self.found);
+        self
+    }
+
+    fn sends(mut self, (host, to): (u32, u32), message: host::Message) -> Self {
+        let outgoing = outgoing(to, message);
+        self.checks.sent(host, to, &outgoing, &mut self.found);
+        self
+    }
+
+    /// n0 asks n1 to keep it, which does.
+    fn keeps(self) -> Self {
+        let submission = host::Submission { shard: shard(), id: id(), command: Blob(Box::default()) };
+        let keep = host::Message::Keep { number: 7, since: Some(0), submission: Box::new(submission) };
+        self.sends((0, 1), keep).sends((1, 0), host::Message::Keeping { number: 7, keeping: host::Keeping::Kept })
+    }
+
+    /// n0 sends the entry of the key.
+    fn shows_the_key(self) -> Self {
+        let command = once(id(), 0, &Command::Add { register: KEY, by: 1 }.to_bytes());
+        let block = entries(1, 1, false, Vec::from([command.len() as u32]), command.into());
+        let (before, mark) = (Position::default(), LogSequence(0));
+        self.says(0, Message::Append { epoch: epoch(1), before, mark, block: Some(block) })
+    }
+}
+
+#[test]
+fn park_1_finds_copies_that_nobody_has() {
+    let parked = |copies| host::Reply::Parked { id: id(), copies };
+    Watch::new("").submits(parked(1)).is_silent();
+    Watch::new("").submits(parked(2)).finds(PARK_1);
+    let watch = Watch::new("").submits(host::Reply::Unknown).keeps().submits(parked(2));
+    watch.is_silent();
+    watch.has_exercised(PARK_1);
+}
+
+#[test]
+fn park_2_finds_what_is_said_to_have_taken_effect_and_was_shown_to_nobody_or_came_to_something_else() {
+    let came_to = |value| done(Answer::Holds(Some(value)));
+    Watch::new("").submits(came_to(1)).finds(PARK_2);
+    Watch::new("").submits(host::Reply::Taken).finds(PARK_2);
+    let watch = Watch::new("").submits(host::Reply::Unknown).shows_the_key().submits(came_to(1));
+    watch.is_silent();
+    watch.has_exercised(PARK_2);
+    Watch::new("").submits(host::Reply::Unknown).shows_the_key().submits(came_to(2)).finds(PARK_2);
 }

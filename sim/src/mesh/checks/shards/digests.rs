@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 use relaymesh_core::mesh::MeshNode;
+use relaymesh_core::replication::once::Once;
 use relaymesh_core::replication::registers::Registers;
 use relaymesh_core::replication::{LogSequence, Position};
 use relaymesh_core::shards::{ReplicaId, ShardId, ShardRecord};
@@ -22,7 +23,7 @@ struct Digest {
     /// Up to where it knows entries to be acknowledged.
     mark: LogSequence,
     /// What they amount to.
-    state: Registers,
+    state: Once<Registers>,
 }
 
 /// All replicas that were found.
@@ -32,6 +33,11 @@ pub(in super::super) struct Digests {
 }
 
 impl Digests {
+    /// The state that is the newest of a shard's.
+    pub(super) fn newest(&self, shard: &ShardId) -> Option<&Once<Registers>> {
+        self.found.get(shard)?.iter().max_by_key(|it| (it.last.epoch, it.mark)).map(|it| &it.state)
+    }
+
     fn add(&mut self, shard: ShardId, digest: Digest) {
         self.found.entry(shard).or_default().push(digest);
     }
@@ -98,7 +104,7 @@ mod tests {
     /// A replica whose log has `entries` entries, each of which has written its number.
     fn digest(host: u32, entries: u64, members: &[u32]) -> Digest {
         let set = members.iter().map(|host| replica(*host)).collect();
-        let mut state = Registers::default();
+        let mut state = Once::default();
         for value in 1..=entries {
             state.apply(&Command::Write { register: 0, value }.to_bytes());
         }
@@ -124,7 +130,7 @@ mod tests {
         };
         let all = &[0, 1, 2];
         finds(&[digest(0, 4, all), digest(1, 3, all), digest(2, 4, all)], 3, "differ");
-        let other = Digest { state: Registers::default(), ..digest(1, 4, all) };
+        let other = Digest { state: Once::default(), ..digest(1, 4, all) };
         finds(&[digest(0, 4, all), other, digest(2, 4, all)], 3, "differ");
         finds(&[digest(0, 4, all), digest(1, 4, all)], 3, "is not there");
         finds(&[digest(0, 4, &[0, 1]), digest(1, 4, &[0, 1]), digest(2, 4, &[0, 1])], 3, "2 replicas in sync");

@@ -6,19 +6,23 @@
 //! | `shown` | one log's entries, as they were shown |
 //! | `owners` | who acts as owner, and who has promised what: OWNR-1, FENC-1 |
 //! | `stories` | what clients write, add and read: SHRD-1 |
+//! | `parked` | what is submitted under keys: PARK-1, PARK-2 |
 //! | `digests` | what replicas hold in the end: REPL-2 |
 //!
-//! True time, the wire and the clients are all that counts here, but for REPL-2: that looks into the nodes, at the end.
+//! True time, the wire and the clients are all that counts here, but for REPL-2, and what keys came to: that looks into the
+//! nodes, at the end.
 
 mod digests;
 mod logs;
 mod owners;
+mod parked;
 mod shown;
 mod stories;
 
 use self::digests::Digests;
 use self::logs::Logs;
 use self::owners::Owners;
+use self::parked::Keys;
 use self::stories::Stories;
 use super::MeshChecks;
 use crate::check::Findings;
@@ -36,6 +40,7 @@ pub(super) struct Shards {
     pub(super) owners: Owners,
     pub(super) stories: Stories,
     pub(super) digests: Digests,
+    pub(super) keys: Keys,
     /// Replicas that each ought to have.
     pub(super) copies: u8,
     /// How many there are.
@@ -49,6 +54,7 @@ impl Shards {
             owners: Owners::new(scenario.nodes),
             stories: Stories::new(scenario.control.clocks_stray),
             digests: Digests::default(),
+            keys: Keys::new(scenario.control.recovery.is_none()),
             copies: scenario.shards.copies,
             count: scenario.shards.shards,
         }
@@ -65,12 +71,16 @@ impl Shards {
     pub(super) fn store_lost(&mut self, host: u32) {
         self.logs.store_lost(host);
         self.owners.store_lost(host);
+        self.keys.store_lost(host);
     }
 }
 
 impl MeshChecks {
     /// A replica says something to another.
-    pub(super) fn shards_sent(&mut self, host: u32, said: &Said, found: &mut Findings) {
+    pub(super) fn shards_sent(&mut self, host: u32, to: u32, said: &Said, found: &mut Findings) {
+        if let Said::Shards(message) = said {
+            self.shards.keys.said(host, to, message);
+        }
         if let Said::Shards(Message::Replica { shard, message, .. }) = said {
             self.owner_sent(host, *shard, message, found);
             self.log_shown(host, *shard, message, found);
@@ -84,6 +94,7 @@ impl MeshChecks {
             self.record.hand_overs_of_shards.push(found.now);
         }
         self.shards.stories.asked(client, question);
+        self.shards.keys.asked(question);
     }
 
     /// A client learns what became of it.
@@ -96,6 +107,7 @@ impl MeshChecks {
     ) {
         let (Request::Shards(question), Reply::Shards(answer)) = (request, reply) else { return };
         self.operation_answered((client, host), answer, found);
+        self.key_answered(host, question, answer, found);
         if let (Question::Submit { shard, command }, Answer::Done(_)) = (question, answer) {
             if self.record.is_kept {
                 self.record.acknowledged.push(found.now);

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `declarer` | has the namespace declared, again and again until that is done |
 //! | `users` | read, write, compare-and-set and add, one operation at a time |
+//! | `keyed` | a share of what users submit: under keys, each to take effect once |
 //! | `handovers` | has shards handed over, at drawn times |
 //! | `stage` | has every shard handed to one node |
 //!
@@ -13,9 +14,11 @@
 
 mod declarer;
 mod handovers;
+mod keyed;
 mod stage;
 mod users;
 
+pub(in crate::mesh) use keyed::KEYED;
 pub(in crate::mesh) use users::{COUNTERS, LANE_BITS};
 
 use crate::scenario::{Scenario, ShardLoad};

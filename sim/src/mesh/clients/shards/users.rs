@@ -4,6 +4,7 @@
 //! Registers with small numbers are written. Counters, one for four clients, are added to: each client counts in bits of its
 //! own, so that a sum tells whose additions are in it.
 
+use super::keyed::Keyed;
 use super::{Part, Shared, answer, ask};
 use crate::streams::{MILLION, Stream};
 use crate::subject::{Outcome, Turn};
@@ -45,6 +46,7 @@ pub(super) struct User {
     /// Operations in a row that were not.
     refusals: u32,
     last: Option<Answer>,
+    keyed: Keyed,
     /// Shards that are to be written once nothing is offered any more.
     to_write: VecDeque<u32>,
 }
@@ -63,6 +65,7 @@ impl User {
             is_answered: true,
             refusals: 0,
             last: None,
+            keyed: Keyed::new(number),
             to_write: (0..shared.load.shards).filter(own).collect(),
         }
     }
@@ -122,6 +125,9 @@ impl Part for User {
             return Turn::Rest(self.rest_until);
         }
         if offering {
+            if let Some(turn) = self.keyed.turn(shared, &mut self.stream, now) {
+                return turn;
+            }
             let drawn = self.draw(shared);
             return self.begin(shared, drawn);
         }
@@ -131,7 +137,7 @@ impl Part for User {
                 let value = self.next_value();
                 self.begin(shared, (shard, Command::Write { register: 0, value }, true))
             }
-            None if self.is_answered => Turn::Done,
+            None if self.is_answered => self.keyed.finale(shared, &mut self.stream).unwrap_or(Turn::Done),
             None => {
                 let drawn = self.draw(shared);
                 self.begin(shared, drawn)
@@ -142,6 +148,9 @@ impl Part for User {
     fn outcome(&mut self, shared: &mut Shared, now: TrueTime, outcome: Outcome<Reply>) {
         self.rest_until = now + self.stream.span(shared.load.think.from, shared.load.think.to);
         self.last = answer(outcome);
+        if self.asked.is_none() && self.keyed.outcome(self.last.as_ref()) {
+            return;
+        }
         if let Some(Answer::Done(Blob(bytes))) = &self.last {
             (self.is_answered, self.refusals) = (true, 0);
             let told = decode_value(bytes);
@@ -161,9 +170,14 @@ impl Part for User {
     }
 
     fn unanswered(&self, _: &Shared) -> Option<String> {
-        let waits = !self.is_answered || !self.to_write.is_empty();
+        let waits = !self.is_answered || !self.to_write.is_empty() || self.keyed.parked() > 0;
+        let parked = self.keyed.parked();
         let (times, last, left) = (self.refusals, &self.last, self.to_write.len());
         waits
-            .then(|| format!("an operation on a shard, {times} times in vain, last answered {last:?}; {left} to write"))
+            .then(|| {
+                format!(
+                    "an operation on a shard, {times} times in vain, last answered {last:?}; {left} to write, {parked} parked"
+                )
+            })
     }
 }
