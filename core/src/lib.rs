@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod blob;
 pub mod bytes;
 pub mod codec;
 pub mod control;
@@ -25,6 +26,7 @@ pub mod membership;
 #[cfg(feature = "control")]
 pub mod mesh;
 pub mod node;
+pub mod object;
 pub mod observe;
 pub mod record;
 pub mod replication;

@@ -28,13 +28,16 @@ impl Trio {
                 (live.log().epoch_at(at), live.log().entry(at))
             );
         }
-        let mut service = again.service().clone();
+        let mut above = again.above.clone();
         for at in (again.applied.0 + 1..=live.applied.0).map(LogSequence) {
-            if let Some(Entry::Command(command)) = again.log().entry(at) {
-                service.apply(command);
+            match again.log().entry(at) {
+                Some(Entry::Command(command)) => drop(above.apply(command, at)),
+                Some(Entry::Brings { address, length }) => drop(above.blobs.bring(address, length, at)),
+                Some(Entry::Drops { address, idle_since }) => drop(above.blobs.drop_blob(address, idle_since)),
+                _ => {}
             }
         }
-        assert_eq!(&service, live.service());
+        assert_eq!(above, live.above);
     }
 
     fn restart(&mut self, node: usize, cut: Sequence) {

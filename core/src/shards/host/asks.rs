@@ -61,8 +61,9 @@ impl Ask {
         }
     }
 
+    /// Whether it may be asked twice: a read, or what is the same however often it is done.
     fn is_read(&self) -> bool {
-        matches!(self.request, Request::Read { .. })
+        matches!(self.request, Request::Read { .. } | Request::Put { .. } | Request::Get { .. })
     }
 }
 
@@ -111,6 +112,7 @@ impl<S: Service> Host<S> {
         let Some(shard) = request.shard() else { return };
         let bytes = match &request {
             Request::Submit { command: bytes, .. } | Request::Read { query: bytes, .. } => bytes.0.len(),
+            Request::Put { bytes, .. } => bytes.0.len(),
             _ => 0,
         };
         let refusal = match sees.state.and_then(|state| state.shard(&shard)) {

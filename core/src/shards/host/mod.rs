@@ -12,7 +12,8 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `machine` | events, actions, the one dispatcher, and what a replica asks for |
+//! | `events` | what can happen, and what is asked for |
+//! | `machine` | the one dispatcher, and what a replica asks for |
 //! | `slots` | the replicas, with their deadlines and what of theirs is not durable |
 //! | `follow` | what the control group says of shards, a bounded number of them in one event |
 //! | `place` | who ought to have a copy: plain rendezvous hashing over those that are well |
@@ -20,6 +21,7 @@
 //! | `tickets` | requests that a replica of this node has taken, and whose answer is awaited |
 //! | `commands` | what the control group is asked for, and what becomes of it |
 //! | `checkpoint` | what is written again before the journal is trimmed |
+//! | `objects` | objects of blobs in the node's store: whose they are, and what nobody wants |
 //! | `rebuild` | after a recovery: what replicas kept, and what is made of it |
 //! | [`view`] | what operators and clients ask and are told |
 //! | [`wire`] | what is said and stored |
@@ -41,8 +43,10 @@
 mod asks;
 mod checkpoint;
 mod commands;
+mod events;
 mod follow;
 mod machine;
+mod objects;
 mod observation;
 mod place;
 mod rebuild;
@@ -52,7 +56,8 @@ mod tickets;
 pub mod view;
 pub mod wire;
 
-pub use machine::{Action, Event, Host, Sees};
+pub use events::{Action, Event, Sees};
+pub use machine::Host;
 pub use observation::ShardsObservation;
 pub use settings::Settings;
 pub use view::{OwnReplica, Refusal, Reply, Request, Row, Table};

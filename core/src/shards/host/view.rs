@@ -1,5 +1,6 @@
 //! What operators and clients ask about shards, and what they are told.
 
+use crate::blob::{BlobError, BlobObject};
 use crate::bytes::Blob;
 use crate::control::state::{self, Name};
 use crate::identity::{Incarnation, NodeId};
@@ -57,6 +58,22 @@ pub enum Request {
         /// Which shard.
         shard: ShardId,
     },
+    /// Store an object of a blob, its manifest first. May be asked again.
+    Put {
+        /// Which shard.
+        shard: ShardId,
+        /// Which object.
+        object: BlobObject,
+        /// What it holds.
+        bytes: Blob,
+    },
+    /// Read an object of a blob.
+    Get {
+        /// Which shard.
+        shard: ShardId,
+        /// Which object.
+        object: BlobObject,
+    },
 }
 
 impl Request {
@@ -65,6 +82,7 @@ impl Request {
         match self {
             Self::Submit { shard, .. } | Self::Read { shard, .. } => Some(*shard),
             Self::HandOver { shard, .. } | Self::Rebuild { shard } => Some(*shard),
+            Self::Put { shard, .. } | Self::Get { shard, .. } => Some(*shard),
             Self::Declare { .. } | Self::List { .. } => None,
         }
     }
@@ -88,6 +106,13 @@ pub enum Reply {
     Unknown,
     /// Nothing happened.
     Refused(Refusal),
+    /// The object is durable at the owner; the blob lacks others.
+    Wants {
+        /// The first of them.
+        object: u32,
+    },
+    /// The blob is on every disk that it has to be on. Until something refers to it, it is kept for the time of grace.
+    Held,
 }
 
 /// The shards, as a node knows them.
@@ -167,4 +192,13 @@ pub enum Refusal {
     /// The control group refused.
     #[error(transparent)]
     Control(#[from] state::Refusal),
+    /// There is no such blob.
+    #[error("there is no such blob in this shard; it was never put, or nothing referred to it any more")]
+    NoBlob,
+    /// It is lost.
+    #[error("no member of the shard has an undamaged copy of that part of the blob; put it again")]
+    BlobLost,
+    /// The bytes are not what was named.
+    #[error("that is no object of the blob: {0}; cut the blob again")]
+    BadObject(BlobError),
 }

@@ -63,6 +63,13 @@ pub enum Answer {
     },
     /// Nothing happened.
     Refused(Refusal),
+    /// The object is durable there; the blob lacks others.
+    Wants {
+        /// The first of them.
+        object: u32,
+    },
+    /// The blob is on every disk that it has to be on.
+    Held,
 }
 
 impl Message {
@@ -71,6 +78,7 @@ impl Message {
         match self {
             Self::Replica { message: replication::Message::Append { .. }, .. } => Class::Priority,
             Self::Replica { message: replication::Message::Snapshot { .. }, .. } => Class::Bulk,
+            Self::Replica { message: replication::Message::Given { .. }, .. } => Class::Bulk,
             Self::Replica { .. } | Self::Kept { .. } => Class::Control,
             Self::Ask { .. } | Self::Answer { .. } => Class::Priority,
         }
