@@ -1,7 +1,7 @@
 //! The pure half of RelayMesh: state machines that decide, and the formats they share with the world.
 //!
 //! Reading path: [`machine`] (the contract), [`node`] (how machines become a node), [`gate`] (when something may be
-//! seen outside), [`record`] (what survives a crash), [`envelope`] (what travels between nodes).
+//! seen outside), [`record`] and [`object`] (what survives a crash), [`envelope`] (what travels between nodes).
 //!
 //! Absent on purpose, and kept out by tests: async, clocks, sockets, files, threads, entropy, logging, and any
 //! collection whose order can be seen. Drivers do all of that: the simulator, and the shell of the production node.

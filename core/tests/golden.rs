@@ -19,6 +19,7 @@ use relaymesh_core::identity::{
     BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, StoreIncarnation, Tenant,
 };
 use relaymesh_core::machine::CauseId;
+use relaymesh_core::object::{self, ObjectId};
 use relaymesh_core::record::anchor::PLACES;
 use relaymesh_core::record::{Anchor, Genesis, Kind, Recovered, Recovery, Sequence, Writer, read_genesis};
 use relaymesh_core::secret::SecretKey;
@@ -50,6 +51,7 @@ const CONTROL_REQUEST_RETIRE_V1: Golden =
 const CONTROL_REPLY_RETIRE_V1: Golden =
     Golden { name: "control-reply-retire-v1.hex", text: include_str!("golden/control-reply-retire-v1.hex") };
 const ANCHOR_V1: Golden = Golden { name: "journal-anchor-v1.hex", text: include_str!("golden/journal-anchor-v1.hex") };
+const OBJECT_V1: Golden = Golden { name: "object-v1.hex", text: include_str!("golden/object-v1.hex") };
 const CONTROL_STANDING_V1: Golden =
     Golden { name: "control-record-standing-v1.hex", text: include_str!("golden/control-record-standing-v1.hex") };
 const SHARDS_MESSAGE_V2: Golden =
@@ -60,7 +62,15 @@ const SHARDS_REQUEST_V1: Golden =
     Golden { name: "shards-request-v1.hex", text: include_str!("golden/shards-request-v1.hex") };
 const SHARDS_REPLY_V1: Golden =
     Golden { name: "shards-reply-v1.hex", text: include_str!("golden/shards-reply-v1.hex") };
-const ALL: [Golden; 18] = [
+const BLOBS_MESSAGE_V2: Golden =
+    Golden { name: "shards-message-blobs-v2.hex", text: include_str!("golden/shards-message-blobs-v2.hex") };
+const BLOBS_RECORD_V2: Golden =
+    Golden { name: "shards-record-blobs-v2.hex", text: include_str!("golden/shards-record-blobs-v2.hex") };
+const BLOBS_REQUEST_V1: Golden =
+    Golden { name: "shards-request-blobs-v1.hex", text: include_str!("golden/shards-request-blobs-v1.hex") };
+const BLOBS_REPLY_V1: Golden =
+    Golden { name: "shards-reply-blobs-v1.hex", text: include_str!("golden/shards-reply-blobs-v1.hex") };
+const ALL: [Golden; 23] = [
     PACKET_V1,
     JOURNAL_V1,
     MESSAGE_V1,
@@ -74,11 +84,16 @@ const ALL: [Golden; 18] = [
     CONTROL_REQUEST_RETIRE_V1,
     CONTROL_REPLY_RETIRE_V1,
     ANCHOR_V1,
+    OBJECT_V1,
     CONTROL_STANDING_V1,
     SHARDS_MESSAGE_V2,
     SHARDS_RECORD_V2,
     SHARDS_REQUEST_V1,
     SHARDS_REPLY_V1,
+    BLOBS_MESSAGE_V2,
+    BLOBS_RECORD_V2,
+    BLOBS_REQUEST_V1,
+    BLOBS_REPLY_V1,
 ];
 
 #[test]
@@ -144,6 +159,21 @@ fn a_trimmed_journal_of_version_1_is_recovered_and_its_anchor_written_to_the_sam
 }
 
 #[test]
+fn an_object_of_version_1_is_opened_and_sealed_to_the_same_bytes() {
+    let object = ObjectId { address: core::array::from_fn(|at| at as u8), piece: 0x0102_0304 };
+    let frames = [&b"a piece of a payload"[..], b""].map(|bytes| {
+        let mut frame = Vec::new();
+        object::seal(object, bytes, &mut frame);
+        frame
+    });
+    OBJECT_V1.is(&frames);
+
+    let stored = OBJECT_V1.blocks();
+    assert_eq!(object::open(object, &stored[0]), Ok(&b"a piece of a payload"[..]));
+    assert_eq!(object::open(object, &stored[1]), Ok(&b""[..]));
+}
+
+#[test]
 fn a_message_of_version_1_is_read_and_written_as_the_same_bytes() {
     MESSAGE_V1.holds(BodyVersion(1), &mesh::messages());
 }
@@ -182,6 +212,11 @@ fn what_shards_say_and_store_in_version_2_is_read_and_written_as_the_same_bytes_
     // Between a client and the node beside it, which are of one build.
     SHARDS_REQUEST_V1.holds(BodyVersion(1), &shards::requests());
     SHARDS_REPLY_V1.holds(BodyVersion(1), &shards::replies());
+    // What was added for blobs: nothing that was there before has changed.
+    BLOBS_MESSAGE_V2.holds(BodyVersion(2), &shards::messages_of_blobs());
+    BLOBS_RECORD_V2.holds(BodyVersion(2), &shards::records_of_blobs());
+    BLOBS_REQUEST_V1.holds(BodyVersion(1), &shards::requests_of_blobs());
+    BLOBS_REPLY_V1.holds(BodyVersion(1), &shards::replies_of_blobs());
     for message in shards::messages() {
         let refused = message.encode(BodyVersion(1), 1 << 16, &mut Vec::new());
         assert_eq!(refused, Err(EncodeError::NotInVersion { version: BodyVersion(1) }));

@@ -152,6 +152,12 @@ impl<F: FnMut(&Scenario) -> bool> Search<F> {
                 break;
             }
         }
+        self.try_out(self.with(|it| it.objects.clients = 0));
+        for clients in [1, 2, 4] {
+            if clients < self.best.objects.clients && self.try_out(self.with(|it| it.objects.clients = clients)) {
+                break;
+            }
+        }
         if self.best.echo.window > 1 {
             self.try_out(self.with(|it| it.echo.window = 1));
         }

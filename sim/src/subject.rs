@@ -14,6 +14,7 @@ use relaymesh_core::endpoint::Endpoint;
 use relaymesh_core::envelope::{Class, Envelope};
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::node::{Application, Outgoing, Refusal, Seat};
+use relaymesh_core::object::ObjectId;
 use relaymesh_core::time::Duration;
 
 /// Something to be simulated.
@@ -130,6 +131,8 @@ pub trait Checks<A: Application> {
     fn unreadable(&mut self, host: u32, found: &mut Findings);
     /// What stood in the host's store is gone or damaged, by more than one disk can survive.
     fn store_lost(&mut self, host: u32);
+    /// Objects of the host's store are damaged or gone, by more than one disk can survive.
+    fn objects_lost(&mut self, _host: u32, _objects: &[ObjectId]) {}
     /// Everything was healed.
     fn healed(&mut self, now: TrueTime);
     /// The run is over, and that is what runs on a host. For what nobody shows as a whole: everything else is judged from

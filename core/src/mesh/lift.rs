@@ -48,11 +48,10 @@ impl<S: Sink<Output<MeshNode>>> Sink<shards::Action> for ShardsSink<'_, S> {
             }
             shards::Action::Command { ticket, command } => Output::Local(Local::Command { ticket, command }),
             shards::Action::Observe(observation) => Output::Observe(MeshObservation::Shards(observation)),
-            // The store keeps no objects yet.
-            shards::Action::Keep { .. }
-            | shards::Action::Fetch { .. }
-            | shards::Action::Discard { .. }
-            | shards::Action::ListObjects { .. } => return,
+            shards::Action::Keep { object, bytes } => Output::Keep { object, bytes },
+            shards::Action::Fetch { object } => Output::Fetch { object },
+            shards::Action::Discard { object } => Output::Discard { object },
+            shards::Action::ListObjects { after } => Output::ListObjects { after },
         });
     }
 }

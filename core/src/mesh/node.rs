@@ -240,6 +240,11 @@ impl Machine for MeshNode {
                 self.tell_all(ctx, (control, shards, membership::Event::Durable(upto)), out);
             }
             Input::Checkpoint { below } => self.checkpoint(ctx, below, out),
+            Input::Kept { object } => self.tell_shards(ctx, shards::Event::Kept(object), out),
+            Input::Fetched { object, bytes } => self.tell_shards(ctx, shards::Event::Fetched(object, bytes.ok()), out),
+            Input::Objects { objects, is_last, .. } => {
+                self.tell_shards(ctx, shards::Event::Objects(objects, is_last), out);
+            }
             Input::Message(delivery) => self.delivered(ctx, delivery, out),
             Input::Request { id, request } => self.requested(ctx, id, request, out),
             Input::Found { node, endpoint } => {

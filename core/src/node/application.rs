@@ -5,9 +5,11 @@ use crate::endpoint::Endpoint;
 use crate::envelope::{Class, Envelope, KeyChange, KeyIds};
 use crate::identity::{Incarnation, NodeId, RequestId, Tenant};
 use crate::machine::Machine;
+use crate::object::ObjectId;
 use crate::observe::Observe;
 use crate::record::Sequence;
 use crate::time::Time;
+use alloc::vec::Vec;
 use core::fmt::Debug;
 
 /// The machines of a node, composed: one dispatcher routes [`Input`] to them and lifts their actions to [`Output`].
@@ -164,6 +166,40 @@ pub enum Input<A: Application> {
     },
     /// The keyring has changed.
     Keys(KeyIds),
+    /// An object that was to be kept is durable, unless it was discarded or kept anew since. One for each
+    /// [`Output::Keep`], in that order.
+    Kept {
+        /// The object.
+        object: ObjectId,
+    },
+    /// An object was read back. That it was there may be shown and relied on: the gate sees to that.
+    Fetched {
+        /// The object.
+        object: ObjectId,
+        /// What was kept under its id when it was read, which was between the question and now.
+        bytes: Result<Vec<u8>, ObjectError>,
+    },
+    /// The objects there are, by their ids alone: one that stands here may be damaged, or may never have become durable.
+    /// Whoever relies on one that this process was not told [kept](Input::Kept) fetches it first.
+    Objects {
+        /// The question: ids behind this one.
+        after: Option<ObjectId>,
+        /// Ascending; at most [`LISTED_MAX`](super::LISTED_MAX).
+        objects: Vec<ObjectId>,
+        /// Whether there are none behind these.
+        is_last: bool,
+    },
+}
+
+/// Why an object could not be fetched. The node goes on: what follows from it is for the application to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ObjectError {
+    /// Nothing stands under this id.
+    #[error("there is no such object")]
+    Missing,
+    /// What stands there is torn, rotten or another object, also after several readings.
+    #[error("the object is damaged")]
+    Damaged,
 }
 
 /// Why a record could not be read back.
@@ -242,6 +278,33 @@ pub enum Output<A: Application> {
     Keyring(KeyChange),
     /// Let operators see something.
     Observe(A::Observation),
+    /// Keep an object, replacing what stands under its id; [`Input::Kept`] follows once it is durable. What is shown from
+    /// this step on waits for it, as for a record. Until then a crash may leave the old bytes, the new ones or a damaged
+    /// object, unless both are the same.
+    ///
+    /// At most [`OBJECT_BYTES_MAX`](crate::object::OBJECT_BYTES_MAX) bytes; more is a defect, and asserted.
+    Keep {
+        /// The object.
+        object: ObjectId,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// An object is not needed any more. A crash may lose that: it may be there again, or damaged.
+    Discard {
+        /// The object.
+        object: ObjectId,
+    },
+    /// Read an object; [`Input::Fetched`] follows, not necessarily in the order asked. At most
+    /// [`FETCHES_MAX`](super::FETCHES_MAX) of these and lists may be under way.
+    Fetch {
+        /// The object.
+        object: ObjectId,
+    },
+    /// Name the objects there are; [`Input::Objects`] follows.
+    ListObjects {
+        /// Only ids behind this one.
+        after: Option<ObjectId>,
+    },
 }
 
 impl<A: Application> Output<A> {

@@ -10,6 +10,7 @@ use crate::envelope::{Class, KeyChange, KeyIds};
 use crate::gate::WriteNumber;
 use crate::identity::{NodeId, RequestId, Tenant};
 use crate::machine::CauseId;
+use crate::object::ObjectId;
 use crate::observe::{Descriptor, Observe, Value};
 use crate::record::{Damage, Sequence};
 use crate::time::Time;
@@ -85,6 +86,24 @@ pub enum Event<A: Application> {
     },
     /// The keyring has changed.
     Keys(KeyIds),
+    /// What stands under the id of an object.
+    Fetched {
+        /// The fetch answered.
+        ticket: Ticket,
+        /// The object.
+        object: ObjectId,
+        /// Its frame; `None` where there is none. What cannot be read is not nothing: bytes that are no frame.
+        bytes: Option<Vec<u8>>,
+    },
+    /// The objects there are.
+    Listed {
+        /// The list answered.
+        ticket: Ticket,
+        /// Ids behind the one asked for, ascending; at most [`LISTED_MAX`](super::LISTED_MAX).
+        objects: Vec<ObjectId>,
+        /// Whether there are none behind these.
+        is_last: bool,
+    },
 }
 
 /// How a store failed.
@@ -189,6 +208,36 @@ pub enum Action<A: Application> {
     Observe(Observed<A::Observation>),
     /// End the process. Nothing follows.
     Stop(StopReason),
+    /// Store a frame under the id of an object, replacing what is there. Bytes: [`Scratch::frame`].
+    Keep {
+        /// The write's number.
+        write: WriteNumber,
+        /// The object.
+        object: ObjectId,
+        /// Where the bytes stand in the scratch.
+        frame: Range<usize>,
+    },
+    /// Remove what stands under the id of an object. A crash may lose this, or a part of it.
+    Discard {
+        /// The write's number.
+        write: WriteNumber,
+        /// The object.
+        object: ObjectId,
+    },
+    /// Read what stands under the id of an object, after all writes that were asked for before.
+    Fetch {
+        /// To be named in the answer.
+        ticket: Ticket,
+        /// The object.
+        object: ObjectId,
+    },
+    /// Name the objects there are, after all writes that were asked for before.
+    List {
+        /// To be named in the answer.
+        ticket: Ticket,
+        /// Only ids behind this one.
+        after: Option<ObjectId>,
+    },
 }
 
 /// A message that may leave.
@@ -290,7 +339,7 @@ impl<A: Application> Scratch<A> {
         Self { inbox: VecDeque::new(), frames: Vec::new(), late: VecDeque::new(), effects: Vec::new() }
     }
 
-    /// The bytes of an [`Action::Append`] of the last event.
+    /// The bytes of an [`Action::Append`] or [`Action::Keep`] of the last event.
     pub fn frame(&self, frame: &Range<usize>) -> &[u8] {
         &self.frames[frame.clone()]
     }

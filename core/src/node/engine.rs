@@ -5,11 +5,12 @@ use super::contract::{Action, Effect, Event, Outgoing, Refusal, Scratch, StopRea
 use super::loads::{Reading, Ticket};
 use super::observation::NodeObservation;
 use super::outbox::{Outbox, StepSink, visible_again};
+use super::overload::is_shed;
 use super::startup::{Fed, Read, Sizes, Startup};
 use crate::codec::{Body, BodyVersion};
-use crate::envelope::{Class, Envelope, KeyIds};
+use crate::envelope::{Envelope, KeyIds};
 use crate::gate::{Release, WriteNumber};
-use crate::identity::{BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, RequestId, StoreIncarnation};
+use crate::identity::{BootIncarnation, ClusterId, GossipDomain, Incarnation, NodeId, StoreIncarnation};
 use crate::limits::Limits;
 use crate::machine::{CauseId, Ctx};
 use crate::record::{Frame, Kind, Recovered, Sequence};
@@ -88,6 +89,8 @@ impl<A: Application> Node<A> {
             Event::Full { peer, class } => self.step(ctx, Input::Full { peer, class }, scratch),
             Event::Room { peer, class } => self.step(ctx, Input::Room { peer, class }, scratch),
             Event::Found { node, endpoint } => self.step(ctx, Input::Found { node, endpoint }, scratch),
+            Event::Fetched { ticket, bytes, .. } => self.fetched(ctx, ticket, bytes.as_deref(), scratch),
+            Event::Listed { ticket, objects, is_last } => self.listed(ctx, ticket, objects, is_last, scratch),
         }
         self.release(ctx, scratch);
     }
@@ -272,6 +275,7 @@ impl<A: Application> Node<A> {
             let upto = self.outbox.journal.known_synced();
             self.hand_over(ctx, Input::Persisted { upto }, scratch);
         }
+        self.tell_kept(ctx, scratch);
         if matches!(self.phase, Phase::Founding(founded) if upto >= founded) {
             self.phase = Phase::Running;
             let (life, keys) = (self.life(), self.seat.keys);
@@ -312,7 +316,7 @@ impl<A: Application> Node<A> {
     }
 
     /// A step: what one event causes.
-    fn step(&mut self, ctx: &mut Ctx<'_>, input: Input<A>, scratch: &mut Scratch<A>) {
+    pub(super) fn step(&mut self, ctx: &mut Ctx<'_>, input: Input<A>, scratch: &mut Scratch<A>) {
         self.hand_over(ctx, input, scratch);
         self.outbox.gate.close_step();
     }
@@ -362,39 +366,8 @@ impl<A: Application> Node<A> {
         panic!("a machine answers each late action with another late one");
     }
 
-    // --- bounds and ends ----------------------------------------------------------------------------------------
-
-    pub(super) fn is_overloaded(&self) -> bool {
-        let limits = &self.seat.limits;
-        self.outbox.gate.len() >= limits.gate_actions
-            || self.outbox.unsynced_writes() >= limits.unsynced_writes
-            || self.outbox.unsynced_bytes >= limits.unsynced_bytes
-    }
-
-    fn refuse_overloaded(&self, ctx: &Ctx<'_>, id: RequestId, scratch: &mut Scratch<A>) {
-        let (held_actions, unsynced_writes) = (self.outbox.gate.len() as u64, self.outbox.unsynced_writes());
-        scratch.observe(ctx.cause, NodeObservation::RequestRefused { held_actions, unsynced_writes });
-        scratch.push(ctx.cause, Action::Refuse { id, refusal: Refusal::Overloaded });
-    }
-
-    fn shed_packet(&self, ctx: &Ctx<'_>, scratch: &mut Scratch<A>) {
-        let (held_actions, unsynced_writes) = (self.outbox.gate.len() as u64, self.outbox.unsynced_writes());
-        scratch.observe(ctx.cause, NodeObservation::PacketShed { held_actions, unsynced_writes });
-    }
-
-    fn refuse_if_request(&self, ctx: &Ctx<'_>, event: &Event<A>, refusal: Refusal, scratch: &mut Scratch<A>) {
-        if let Event::Request { id, .. } = event {
-            scratch.push(ctx.cause, Action::Refuse { id: *id, refusal });
-        }
-    }
-
-    fn stop(&mut self, ctx: &Ctx<'_>, reason: StopReason, scratch: &mut Scratch<A>) {
+    pub(super) fn stop(&mut self, ctx: &Ctx<'_>, reason: StopReason, scratch: &mut Scratch<A>) {
         self.phase = Phase::Stopped;
         scratch.push(ctx.cause, Action::Stop(reason));
     }
-}
-
-/// Whether packets of a class are dropped while the disk cannot keep up. What keeps the mesh alive is not.
-const fn is_shed(class: Class) -> bool {
-    matches!(class, Class::Priority | Class::Bulk)
 }

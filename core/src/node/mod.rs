@@ -1,7 +1,7 @@
 //! A node: the engine that every composition of machines runs on.
 //!
 //! The engine recovers the journal, numbers and frames writes, holds what is visible until it may leave, retries
-//! damaged reads, trims the journal, and passes events between sibling machines. The composition itself is an [`Application`]; it owns
+//! damaged reads, trims the journal, keeps [objects](crate::object) beside it, and passes events between sibling machines. The composition itself is an [`Application`]; it owns
 //! its machines as named fields, and its one dispatcher shows every wire.
 //!
 //! Life of a node: [`Event::Boot`] → the journal is read slot by slot → what must be rewritten or erased is, and the
@@ -15,15 +15,18 @@ mod application;
 mod contract;
 mod engine;
 mod loads;
+mod objects;
 mod observation;
 mod outbox;
+mod overload;
 mod startup;
 mod trimming;
 
-pub use application::{Application, Delivery, Gating, Input, LoadError, Message, Output, Route, Visible};
+pub use application::{Application, Delivery, Gating, Input, LoadError, Message, ObjectError, Output, Route, Visible};
 pub use contract::{Action, Effect, Event, Observed, Outgoing, Refusal, Scratch, StopReason, StoreFailure};
 pub use engine::{Node, Seat};
 pub use loads::{LOADS_MAX, Ticket};
+pub use objects::{FETCHES_MAX, LISTED_MAX};
 pub use observation::NodeObservation;
 
 #[cfg(test)]

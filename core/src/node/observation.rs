@@ -19,5 +19,11 @@ crate::observations! {
         Counter Health Count "relaymesh_actions_dropped_total" => ActionDropped { held_actions: u64 },
         /// An action was dropped at the gate because its time limit had passed.
         Counter Health Count "relaymesh_actions_late_total" => ActionLate { held_actions: u64 },
+        /// An object was read again because its bytes were wrong.
+        Counter Health Count "relaymesh_object_rereads_total" => ObjectReread { address: u64, piece: u64 },
+        /// An object is damaged, also after several readings. What follows is for the application to say.
+        Counter Health Count "relaymesh_objects_damaged_total" => ObjectDamaged { address: u64, piece: u64 },
+        /// An object of an earlier process was fetched, and was written again before anything may rest on it.
+        Counter Health Count "relaymesh_objects_secured_total" => ObjectSecured { address: u64, piece: u64 },
     }
 }

@@ -6,6 +6,7 @@
 use super::application::{Application, Gating, Message, Output, Route, Visible};
 use super::contract::{Action, Effect, Observed, Outgoing, Scratch};
 use super::loads::{LOADS_MAX, Loads};
+use super::objects::Objects;
 use super::observation::NodeObservation;
 use super::trimming::Trimming;
 use crate::codec::Body;
@@ -13,11 +14,13 @@ use crate::gate::{Gate, WriteNumber};
 use crate::identity::{BootIncarnation, StoreIncarnation};
 use crate::limits::Limits;
 use crate::machine::{CauseId, Sink};
+use crate::object::ObjectId;
 use crate::observe::{Concern, Observe};
 use crate::record::{Recovered, Sequence, Writer};
 use crate::time::Time;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// A packet that has not left yet.
 const UNNUMBERED: u64 = 0;
@@ -27,6 +30,7 @@ pub(super) struct Outbox<A: Application> {
     pub(super) journal: Writer,
     pub(super) gate: Gate<Effect<A>>,
     pub(super) loads: Loads,
+    pub(super) objects: Objects,
     pub(super) store: StoreIncarnation,
     pub(super) trimming: Trimming,
     /// Packets that have left in this boot.
@@ -36,8 +40,21 @@ pub(super) struct Outbox<A: Application> {
     held_max: usize,
     /// Bytes of the frames that wait for the disk.
     pub(super) unsynced_bytes: u64,
-    /// The writes that wait for the disk: which record each stores, and its bytes.
-    appended: VecDeque<(WriteNumber, Sequence, u64)>,
+    /// The writes that wait for the disk: what each stores, and its bytes.
+    appended: VecDeque<(WriteNumber, Stored, u64)>,
+    /// Objects that are durable, of which the application is yet to be told.
+    pub(super) kept: VecDeque<ObjectId>,
+}
+
+/// What a write stores.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stored {
+    /// A record, or an anchor.
+    Record(Sequence),
+    /// An object that the application wants kept.
+    Object(ObjectId),
+    /// An object that was there before.
+    Again,
 }
 
 impl<A: Application> Outbox<A> {
@@ -47,6 +64,7 @@ impl<A: Application> Outbox<A> {
             journal: Recovered::empty().writer(BootIncarnation(0)),
             gate: Gate::new(),
             loads: Loads::default(),
+            objects: Objects::default(),
             store,
             trimming: Trimming::new(limits),
             packets: 0,
@@ -54,6 +72,7 @@ impl<A: Application> Outbox<A> {
             held_max: limits.gate_actions * 2,
             unsynced_bytes: 0,
             appended: VecDeque::new(),
+            kept: VecDeque::new(),
         }
     }
 
@@ -75,19 +94,29 @@ impl<A: Application> Outbox<A> {
     }
 
     pub(super) fn append(&mut self, cause: CauseId, sequence: Sequence, start: usize, scratch: &mut Scratch<A>) {
+        let (write, frame) = self.store(Stored::Record(sequence), start, scratch);
+        scratch.push(cause, Action::Append { write, sequence, frame });
+    }
+
+    /// Numbers the write of the frame that begins at `start`.
+    pub(super) fn store(&mut self, stored: Stored, start: usize, scratch: &Scratch<A>) -> (WriteNumber, Range<usize>) {
         let write = self.gate.wrote();
         let frame = start..scratch.frames.len();
         let bytes = frame.len() as u64;
         self.unsynced_bytes += bytes;
-        self.appended.push_back((write, sequence, bytes));
-        scratch.push(cause, Action::Append { write, sequence, frame });
+        self.appended.push_back((write, stored, bytes));
+        (write, frame)
     }
 
     pub(super) fn persisted(&mut self, upto: WriteNumber) {
         self.gate.persisted(upto);
-        while let Some((_, sequence, bytes)) = self.appended.pop_front_if(|(write, ..)| *write <= upto) {
+        while let Some((_, stored, bytes)) = self.appended.pop_front_if(|(write, ..)| *write <= upto) {
             self.unsynced_bytes -= bytes;
-            self.journal.synced(sequence);
+            match stored {
+                Stored::Record(sequence) => self.journal.synced(sequence),
+                Stored::Object(object) => self.kept.push_back(object),
+                Stored::Again => {}
+            }
         }
     }
 
@@ -144,6 +173,10 @@ impl<A: Application> Sink<Output<A>> for StepSink<'_, A> {
                     Concern::State => self.hold(None, action),
                 }
             }
+            Output::Keep { object, bytes } => self.outbox.keep(cause, object, &bytes, self.scratch),
+            Output::Discard { object } => self.outbox.discard(cause, object, self.scratch),
+            Output::Fetch { object } => self.outbox.fetch(cause, object, self.scratch),
+            Output::ListObjects { after } => self.outbox.list(cause, after, self.scratch),
         }
     }
 }

@@ -80,6 +80,18 @@ impl Block {
         open.close(first)
     }
 
+    /// A block of a command, an entry that brings a blob of so many bytes, and one that drops it, since its first entry.
+    pub fn with_blob(first: Position, command: &[u8], address: BlobAddress, length: u64) -> Option<Self> {
+        let mut open = Open::default();
+        if !open.has_room(command.len() + 2 * BLOB_ENTRY_BYTES) {
+            return None;
+        }
+        open.push(command);
+        open.push_brings(address, length);
+        open.push_drops(address, first.sequence);
+        open.close(first)
+    }
+
     /// Where its first entry stands.
     pub fn first(&self) -> Position {
         Position { epoch: self.epoch, sequence: self.first }

@@ -115,6 +115,8 @@ impl<A: Runnable> Driver<A> {
                 Event::Request { id, request: ask.request }
             }
             Taken::Store(Report::Read { ticket, slot, bytes }) => Event::Loaded { ticket, sequence: slot, bytes },
+            Taken::Store(Report::Fetched { ticket, object, bytes }) => Event::Fetched { ticket, object, bytes },
+            Taken::Store(Report::Listed { ticket, objects, is_last }) => Event::Listed { ticket, objects, is_last },
             Taken::Store(Report::Failed(failure)) => Event::StoreFailed(failure),
             Taken::Store(Report::Unreadable(problem)) => {
                 tracing::error!(%problem, "the node stops");

@@ -44,6 +44,13 @@ impl<A: Runnable> Driver<A> {
             Action::Keyring(change) => self.rekey(change),
             Action::Observe(observed) => self.observe(cause, observed),
             Action::Stop(reason) => self.stop(reason),
+            Action::Keep { write, object, frame } => {
+                let frame = self.scratch.frame(&frame).to_vec();
+                self.order(Order::Keep { write, object, frame }).await;
+            }
+            Action::Discard { write, object } => self.order(Order::Discard { write, object }).await,
+            Action::Fetch { ticket, object } => self.order(Order::Fetch { ticket, object }).await,
+            Action::List { ticket, after } => self.order(Order::List { ticket, after }).await,
         }
     }
 

@@ -1,9 +1,11 @@
-//! The journal's slots on disk, kept by a thread of its own.
+//! The journal's slots and the node's objects on disk, kept by a thread of its own.
 //!
 //! Orders are carried out as they were given. One sync covers all writes that queued up meanwhile; only after it are
 //! they reported durable. A failed write or sync ends the thread: what the page cache holds then is unknown, so nothing
-//! is tried again (see "fsyncgate"). A slot that cannot be read ends it too: it must not be taken for an empty one.
+//! is tried again (see "fsyncgate"). A slot that cannot be read ends it too: it must not be taken for an empty one. An object
+//! that cannot be read is damaged, which its owner can bear.
 
+mod objects;
 mod sled;
 
 pub use self::sled::StoreError;
@@ -11,7 +13,8 @@ pub use self::sled::StoreError;
 use self::sled::SledStore;
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::limits::Limits;
-use relaymesh_core::node::{LOADS_MAX, StoreFailure, Ticket};
+use relaymesh_core::node::{FETCHES_MAX, LOADS_MAX, StoreFailure, Ticket};
+use relaymesh_core::object::ObjectId;
 use relaymesh_core::record::Sequence;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -19,8 +22,8 @@ use tokio::sync::{mpsc, watch};
 
 /// Orders that one sync covers at most.
 const GROUP_MAX: usize = 4_096;
-/// Reports that may wait: more loads than a node has under way, so that the thread does not wait for its driver.
-const REPORTS_MAX: usize = 2 * LOADS_MAX;
+/// Reports that may wait: more readings than a node has under way, so that the thread does not wait for its driver.
+const REPORTS_MAX: usize = 2 * (LOADS_MAX + FETCHES_MAX);
 
 /// What the driver wants done.
 #[derive(Debug)]
@@ -46,12 +49,34 @@ pub(crate) enum Order {
         ticket: Ticket,
         slot: Sequence,
     },
+    /// Replace what stands under the id of an object.
+    Keep {
+        write: WriteNumber,
+        object: ObjectId,
+        frame: Vec<u8>,
+    },
+    /// Remove an object.
+    Discard {
+        write: WriteNumber,
+        object: ObjectId,
+    },
+    Fetch {
+        ticket: Ticket,
+        object: ObjectId,
+    },
+    /// Name the objects behind one.
+    List {
+        ticket: Ticket,
+        after: Option<ObjectId>,
+    },
 }
 
 /// What became of it.
 #[derive(Debug)]
 pub(crate) enum Report {
     Read { ticket: Ticket, slot: Sequence, bytes: Option<Vec<u8>> },
+    Fetched { ticket: Ticket, object: ObjectId, bytes: Option<Vec<u8>> },
+    Listed { ticket: Ticket, objects: Vec<ObjectId>, is_last: bool },
     Failed(StoreFailure),
     Unreadable(StoreError),
 }
@@ -132,6 +157,24 @@ impl Worker {
                     let bytes = self.store.read(slot).map_err(Report::Unreadable)?;
                     let _ = self.reporter.blocking_send(Report::Read { ticket, slot, bytes });
                 }
+                Order::Keep { write, object, frame } => {
+                    self.store.stage_object(object, &frame).map_err(Report::Failed)?;
+                    newest = Some(write);
+                }
+                Order::Discard { write, object } => {
+                    self.store.stage_discard(object).map_err(Report::Failed)?;
+                    newest = Some(write);
+                }
+                Order::Fetch { ticket, object } => {
+                    self.store.apply().map_err(Report::Failed)?;
+                    let bytes = self.store.object(object);
+                    let _ = self.reporter.blocking_send(Report::Fetched { ticket, object, bytes });
+                }
+                Order::List { ticket, after } => {
+                    self.store.apply().map_err(Report::Failed)?;
+                    let (objects, is_last) = self.store.objects_behind(after).map_err(Report::Unreadable)?;
+                    let _ = self.reporter.blocking_send(Report::Listed { ticket, objects, is_last });
+                }
             }
         }
         self.store.apply().map_err(Report::Failed)?;
@@ -188,6 +231,52 @@ mod tests {
         drop(keeper.orders);
         thread.join().unwrap();
         assert_eq!(*keeper.durable.borrow(), WriteNumber(4));
+    }
+
+    #[test]
+    fn objects_share_numbers_order_and_sync_with_slots() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut keeper, thread) = open(&place.path().join("store"), &Limits::default()).unwrap();
+        let object = |piece| ObjectId { address: [3; 32], piece };
+        let keep = |write, piece, frame: &[u8]| Order::Keep {
+            write: WriteNumber(write),
+            object: object(piece),
+            frame: frame.to_vec(),
+        };
+        let fetch = |ticket, piece| Order::Fetch { ticket: Ticket(ticket), object: object(piece) };
+        let orders = [
+            order(1, 1, b"one"),
+            keep(2, 1, b"first"),
+            fetch(1, 1),
+            keep(3, 1, b"second"),
+            keep(4, 2, b"other"),
+            fetch(2, 1),
+            read(3, 1),
+            Order::Discard { write: WriteNumber(5), object: object(1) },
+            fetch(4, 1),
+            Order::List { ticket: Ticket(5), after: None },
+        ];
+        for order in orders {
+            keeper.orders.blocking_send(order).unwrap();
+        }
+        let mut next = || keeper.reports.blocking_recv();
+        let mut fetched = || match next() {
+            Some(Report::Fetched { ticket, bytes, .. }) => (ticket.0, bytes),
+            Some(Report::Read { ticket, bytes, .. }) => (ticket.0, bytes),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(fetched(), (1, Some(b"first".to_vec())));
+        assert_eq!(fetched(), (2, Some(b"second".to_vec())));
+        assert_eq!(fetched(), (3, Some(b"one".to_vec())));
+        assert_eq!(fetched(), (4, None));
+        let listed = next();
+        assert!(
+            matches!(&listed, Some(Report::Listed { objects, is_last: true, .. }) if *objects == [object(2)]),
+            "{listed:?}"
+        );
+        drop(keeper.orders);
+        thread.join().unwrap();
+        assert_eq!(*keeper.durable.borrow(), WriteNumber(5));
     }
 
     #[test]

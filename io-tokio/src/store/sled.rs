@@ -1,4 +1,4 @@
-//! Slots in a sled tree.
+//! Slots in a sled tree. Objects have another one of the same database; what is theirs alone stands in `objects`.
 //!
 //! A slot's key is its number, eight bytes, most significant first. A frame is cut into pieces of at most
 //! [`PIECE_BYTES`]; the first has the slot's own key, the others that key and their number in two bytes, so that a slot's
@@ -10,24 +10,28 @@
 //! the log.
 
 use super::Held;
+use super::objects::is_object_key;
 use crate::folder::file::sync_folder;
 use relaymesh_core::node::StoreFailure;
+use relaymesh_core::object::ObjectId;
 use relaymesh_core::record::Sequence;
 use relaymesh_core::record::anchor::TRIMMED_FROM;
 use sled::{Batch, Db, IVec, Tree};
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes of one piece. A leaf holds some 27 pieces at most, and 128 KiB are too much for it.
-const PIECE_BYTES: usize = 4 << 10;
+pub(super) const PIECE_BYTES: usize = 4 << 10;
 /// Memory for pages that were read or written lately.
 const CACHE_BYTES: u64 = 64 << 20;
 /// Bytes of a frame that its pieces' numbers reach for.
 const FRAME_BYTES_MAX: usize = PIECE_BYTES << 16;
 const KEY_BYTES: usize = 8;
 const SLOTS: &str = "slots";
+const OBJECTS: &str = "objects";
 /// The file that sled keeps all pages in.
 const LOG: &str = "db";
 
@@ -53,7 +57,12 @@ pub enum StoreError {
         /// Why it failed.
         problem: io::Error,
     },
-    /// It holds keys that are no slots.
+    /// It cannot be told which objects there are.
+    #[error(
+        "the objects of the store cannot be listed: {0}; the disk may be failing; keep a copy of the store for inspection"
+    )]
+    List(sled::Error),
+    /// It holds keys that are no slots, or no objects.
     #[error("the store in {} was not written by this program; give the node a folder of its own", .0.display())]
     Foreign(PathBuf),
     /// A slot cannot be read, which is not the same as an empty one: what it holds may have been promised to others.
@@ -66,13 +75,17 @@ pub enum StoreError {
     },
 }
 
-/// The slots of one journal. Every call blocks on the disk.
+/// The slots of one journal, and the objects beside it. Every call blocks on the disk.
 pub(super) struct SledStore {
-    // Kept so that the database is closed after the tree.
+    // Kept so that the database is closed after the trees.
     tree: Tree,
+    pub(super) objects: Tree,
     db: Db,
     log: File,
     staged: Batch,
+    pub(super) staged_objects: Batch,
+    /// Objects that `staged_objects` changes.
+    pub(super) changed: BTreeSet<ObjectId>,
     is_staged: bool,
     lowest: Sequence,
     last: Option<Sequence>,
@@ -89,6 +102,7 @@ impl SledStore {
         let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
         let db = config.open().map_err(failed)?;
         let tree = db.open_tree(SLOTS).map_err(failed)?;
+        let objects = db.open_tree(OBJECTS).map_err(failed)?;
         db.flush().map_err(failed)?;
         let log = made_durable(path).map_err(|problem| StoreError::Sync { path: path.to_owned(), problem })?;
         let slot_at = |end: sled::Result<Option<(IVec, IVec)>>| match end.map_err(failed)? {
@@ -97,7 +111,12 @@ impl SledStore {
         };
         let last = slot_at(tree.last())?;
         let lowest = slot_at(tree.range(key_of(TRIMMED_FROM)..).next().transpose())?.unwrap_or_default();
-        Ok(Self { tree, db, log, staged: Batch::default(), is_staged: false, lowest, last })
+        let ends = [objects.first().map_err(failed)?, objects.last().map_err(failed)?];
+        if ends.iter().flatten().any(|(key, _)| !is_object_key(key)) {
+            return Err(StoreError::Foreign(path.to_owned()));
+        }
+        let (staged, staged_objects, changed) = (Batch::default(), Batch::default(), BTreeSet::new());
+        Ok(Self { tree, objects, db, log, staged, staged_objects, changed, is_staged: false, lowest, last })
     }
 
     /// The slots that were not empty when it was opened.
@@ -139,8 +158,13 @@ impl SledStore {
         Ok(())
     }
 
-    /// Writes what was staged, so that it is read from now on.
+    /// Writes what was staged, so that it is read from now on. Objects come first: a record may speak of them.
     pub(super) fn apply(&mut self) -> Result<(), StoreFailure> {
+        if !self.changed.is_empty() {
+            self.changed.clear();
+            let batch = std::mem::take(&mut self.staged_objects);
+            self.objects.apply_batch(batch).map_err(|problem| failure_of(&problem))?;
+        }
         if !self.is_staged {
             return Ok(());
         }
@@ -193,7 +217,7 @@ fn made_durable(path: &Path) -> io::Result<File> {
     Ok(log)
 }
 
-fn failure_of(problem: &sled::Error) -> StoreFailure {
+pub(super) fn failure_of(problem: &sled::Error) -> StoreFailure {
     match problem {
         sled::Error::Io(problem) if is_full(problem) => StoreFailure::Full,
         _ => StoreFailure::Write,

@@ -5,7 +5,8 @@ use relaymesh_core::endpoint::Endpoint;
 use relaymesh_core::envelope::{Class, KeyChange};
 use relaymesh_core::identity::{NodeId, RequestId};
 use relaymesh_core::machine::{Ctx, Machine, Sink};
-use relaymesh_core::node::{self, Application, Delivery, Gating, Input, Output, Route, Visible};
+use relaymesh_core::node::{self, Application, Delivery, Gating, Input, ObjectError, Output, Route, Visible};
+use relaymesh_core::object::ObjectId;
 use relaymesh_core::record::Sequence;
 use relaymesh_core::time::{Duration, Time};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,10 @@ pub(crate) const V1: BodyVersion = BodyVersion(1);
 pub(crate) struct Ledger {
     entries: Vec<(u64, u64)>,
     loading: VecDeque<RequestId>,
+    /// Who waits for the disk to have an object, to bring one, or to list them.
+    keeping: VecDeque<RequestId>,
+    fetching: VecDeque<(ObjectId, RequestId)>,
+    listing: VecDeque<RequestId>,
     alarm: Option<(Time, RequestId)>,
 }
 
@@ -59,6 +64,17 @@ pub(crate) enum Request {
     /// Answer, but not after now.
     AtOnce,
     Break,
+    /// Keep an object of so many bytes of that value; the reply follows once it is told to be durable.
+    Keep {
+        piece: u32,
+        value: u8,
+        bytes: u32,
+    },
+    Fetch(u32),
+    Discard(u32),
+    List {
+        after: Option<u32>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +82,14 @@ pub(crate) enum Reply {
     Done,
     Number(u64),
     Position { at: u64, count: u64 },
+    Object(Vec<u8>),
+    Missing,
+    Damaged,
+    Pieces { pieces: Vec<u32>, is_last: bool },
+}
+
+pub(crate) fn object(piece: u32) -> ObjectId {
+    ObjectId { address: [0xab; 32], piece }
 }
 
 relaymesh_core::observations! {
@@ -160,6 +184,25 @@ impl Machine for Ledger {
             }
             // Every entry may be asked for.
             Input::Checkpoint { .. } => {}
+            Input::Kept { .. } => {
+                let id = self.keeping.pop_front().expect("each keep is told once");
+                out.push(Output::reply(id, Reply::Done));
+            }
+            Input::Fetched { object, bytes } => {
+                let at = self.fetching.iter().position(|(fetched, _)| *fetched == object);
+                let (_, id) = at.and_then(|at| self.fetching.remove(at)).expect("somebody has asked");
+                let reply = match bytes {
+                    Ok(bytes) => Reply::Object(bytes),
+                    Err(ObjectError::Missing) => Reply::Missing,
+                    Err(ObjectError::Damaged) => Reply::Damaged,
+                };
+                out.push(Output::reply(id, reply));
+            }
+            Input::Objects { objects, is_last, .. } => {
+                let id = self.listing.pop_front().expect("lists are answered in order");
+                let pieces = objects.iter().map(|object| object.piece).collect();
+                out.push(Output::reply(id, Reply::Pieces { pieces, is_last }));
+            }
             Input::Local(()) | Input::Persisted { .. } | Input::Late(_) => {}
         }
     }
@@ -222,6 +265,22 @@ impl Ledger {
             Request::AtOnce => {
                 let what = Visible::Reply { id, reply: Reply::Done };
                 return out.push(Output::Show { what, not_after: Some(ctx.now) });
+            }
+            Request::Keep { piece, value, bytes } => {
+                self.keeping.push_back(id);
+                return out.push(Output::Keep { object: object(piece), bytes: vec![value; bytes as usize] });
+            }
+            Request::Fetch(piece) => {
+                self.fetching.push_back((object(piece), id));
+                return out.push(Output::Fetch { object: object(piece) });
+            }
+            Request::Discard(piece) => {
+                out.push(Output::Discard { object: object(piece) });
+                Reply::Done
+            }
+            Request::List { after } => {
+                self.listing.push_back(id);
+                return out.push(Output::ListObjects { after: after.map(object) });
             }
             Request::Break => panic!("a story wants this node to break"),
         };

@@ -12,5 +12,6 @@ mod ledger;
 mod lifecycle;
 mod membership;
 mod mesh;
+mod objects;
 mod raw;
 mod stage;

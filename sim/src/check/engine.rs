@@ -1,10 +1,12 @@
-//! DUR-1, DUR-2, ORD-1, REC-1, TRIM-1, INC-1 and WIRE-1, for any application.
+//! DUR-1, DUR-2, ORD-1, REC-1, TRIM-1, INC-1 and WIRE-1, for any application. OBJ-1 stands in `objects`.
 //!
 //! The ledger of a host holds what its processes have written to each slot, in the order in which they wrote. The disk
 //! tells what is truly on the platter. Both are facts of the world; nothing here relies on a node's own account.
 
+use super::expected::Expected;
+use super::objects::Shelf;
 use super::trimming::{Anchor, lacks_what_is_marked, start_of};
-use super::{DUR_1, DUR_2, Findings, INC_1, ORD_1, REC_1, TRIM_1, WIRE_1};
+use super::{DUR_1, DUR_2, Findings, INC_1, OBJ_1, ORD_1, REC_1, TRIM_1, WIRE_1};
 use crate::disk::{Bytes, Disk};
 use alloc::collections::VecDeque;
 use alloc::format;
@@ -18,45 +20,16 @@ use relaymesh_core::machine::CauseId;
 use relaymesh_core::record::Sequence;
 use relaymesh_core::time::Time;
 
-/// What must become of a packet that arrives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// It is as it was sealed, for this node, with a key that this node holds.
-    Accepted,
-    /// Bits of it were flipped.
-    Changed,
-    /// Somebody without a key has made it.
-    Forged,
-    /// Its sender belongs to another cluster.
-    ForeignCluster,
-    /// It was sealed with a key that this node does not hold.
-    UnknownKey,
-    /// It is for another node.
-    Misdelivered,
-}
-
-impl Expected {
-    const fn subject(self) -> &'static str {
-        match self {
-            Self::Accepted => "an unchanged packet",
-            Self::Changed => "a packet with flipped bits",
-            Self::Forged => "a packet of somebody without a key",
-            Self::ForeignCluster => "a packet of another cluster",
-            Self::UnknownKey => "a packet sealed with a key that the node does not hold",
-            Self::Misdelivered => "a packet for another node",
-        }
-    }
-}
-
 /// The engine's checkers for all hosts.
 #[derive(Debug)]
 pub struct EngineChecks {
     hosts: Vec<Watched>,
-    exercised: Exercised,
+    pub(super) exercised: Exercised,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Exercised {
+pub(super) struct Exercised {
+    pub(super) obj_1: u64,
     dur_1: u64,
     dur_2: u64,
     ord_1: u64,
@@ -90,6 +63,7 @@ struct Watched {
     rotted: bool,
     /// The number of the last packet of this process that waited at the gate.
     last_gated: CauseId,
+    objects: Shelf,
 }
 
 impl Watched {
@@ -125,7 +99,19 @@ impl EngineChecks {
     pub fn store_replaced(&mut self, host: u32) {
         let watched = &mut self.hosts[host as usize];
         watched.ledger.clear();
+        watched.objects.clear();
         watched.renewed = true;
+    }
+
+    pub(super) fn shelf(&mut self, host: u32) -> &mut Shelf {
+        &mut self.hosts[host as usize].objects
+    }
+
+    /// A node has asked for something to be written.
+    pub(super) fn wrote(&mut self, host: u32, cause: CauseId, write: WriteNumber) {
+        let watched = &mut self.hosts[host as usize];
+        watched.unsynced.push_back((cause, write));
+        watched.wrote = true;
     }
 
     /// A process calls the store damaged: only a store that is may be given up.
@@ -167,9 +153,8 @@ impl EngineChecks {
         disk: &Disk,
         found: &mut Findings,
     ) -> Option<BodyVersion> {
+        self.wrote(host, cause, write);
         let watched = &mut self.hosts[host as usize];
-        watched.unsynced.push_back((cause, write));
-        watched.wrote = true;
         if let Some(anchor) = Anchor::read(at, bytes) {
             let problem = anchor.problem(&watched.ledger, disk).filter(|_| !disk.is_rotten());
             if let Some(problem) = problem {
@@ -244,6 +229,7 @@ impl EngineChecks {
             );
             found.fail(DUR_1, &[host], detail);
         }
+        self.rests_on_objects(host, cause, disk, found);
         self.spoke(host, disk, found);
     }
 
@@ -342,8 +328,8 @@ impl EngineChecks {
     }
 
     /// How often each invariant was put to the test.
-    pub fn exercised(&self) -> [(&'static str, u64); 7] {
-        let Exercised { dur_1, dur_2, ord_1, rec_1, trim_1, inc_1, wire_1 } = self.exercised;
+    pub fn exercised(&self) -> [(&'static str, u64); 8] {
+        let Exercised { dur_1, dur_2, ord_1, rec_1, trim_1, inc_1, wire_1, obj_1 } = self.exercised;
         [
             (DUR_1, dur_1),
             (DUR_2, dur_2),
@@ -352,6 +338,7 @@ impl EngineChecks {
             (TRIM_1, trim_1),
             (INC_1, inc_1),
             (WIRE_1, wire_1),
+            (OBJ_1, obj_1),
         ]
     }
 }

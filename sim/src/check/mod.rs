@@ -5,8 +5,12 @@
 
 pub mod counter;
 pub mod engine;
+mod expected;
 pub mod linearizable;
+mod objects;
 mod trimming;
+
+pub use expected::Expected;
 
 use crate::time::TrueTime;
 use alloc::string::String;
@@ -27,6 +31,8 @@ pub const REC_1: &str = "REC-1";
 pub const TRIM_1: &str = "TRIM-1";
 /// Only what a member sealed for this node with a key it holds is accepted, unchanged, and all of that is.
 pub const WIRE_1: &str = "WIRE-1";
+/// An object that was kept is there, whole, whatever crashes, until it is discarded or replaced.
+pub const OBJ_1: &str = "OBJ-1";
 /// Each decision draws once, from its own stream.
 pub const DRAW_1: &str = "DRAW-1";
 /// Everything asked is answered within the bound after healing.

@@ -1,6 +1,7 @@
 //! Every checker of the engine is shown to fire: each test breaks one promise.
 
-use super::engine::{EngineChecks, Expected};
+use super::Expected;
+use super::engine::EngineChecks;
 use super::*;
 use crate::disk::{Bytes, Disk, DiskCondition};
 use crate::streams::{MILLION, Streams};
@@ -12,6 +13,8 @@ use relaymesh_core::record::{Anchor, Chain, Genesis, Sequence, Writer};
 use relaymesh_core::time::{Duration, Time};
 use std::string::String;
 use std::vec::Vec;
+
+mod objects;
 
 /// One host with its disk and the checkers that watch it.
 struct Watch {

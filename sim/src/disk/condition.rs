@@ -42,4 +42,8 @@ pub struct DiskFaults {
     pub corrupt_reads: u64,
     /// Slots whose durable bytes were changed.
     pub bit_rot: u64,
+    /// Objects whose durable bytes were changed.
+    pub rotten_objects: u64,
+    /// Durable objects that are gone.
+    pub gone_objects: u64,
 }

@@ -19,6 +19,7 @@ pub(super) struct Draws {
     pub(super) read_corrupts: Stream,
     pub(super) read_bit: Stream,
     pub(super) rot: Stream,
+    pub(super) rot_objects: Stream,
 }
 
 impl Draws {
@@ -39,11 +40,12 @@ impl Draws {
             read_corrupts: open("corrupt reads"),
             read_bit: open("bits of corrupt reads"),
             rot: open("rot"),
+            rot_objects: open("rot of objects"),
         }
     }
 
     /// All of them.
-    pub(super) fn all(&self) -> [&Stream; 13] {
+    pub(super) fn all(&self) -> [&Stream; 14] {
         let it = &self;
         [
             &it.sync_time,
@@ -59,6 +61,7 @@ impl Draws {
             &it.read_corrupts,
             &it.read_bit,
             &it.rot,
+            &it.rot_objects,
         ]
     }
 }

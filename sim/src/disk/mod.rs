@@ -1,4 +1,4 @@
-//! One host's disk: slots, a cache in front of them, and everything that can go wrong between the two.
+//! One host's disk: slots and objects, a cache in front of them, and everything that can go wrong between the two.
 //!
 //! What is written stands in the cache at once and on the platter after a sync. A power loss keeps any subset of what
 //! was not synced, each write whole or torn by sectors; a killed process loses nothing, but what it had not synced is
@@ -9,12 +9,13 @@
 
 mod condition;
 mod draws;
-mod slots;
+mod objects;
+mod places;
 
 pub use condition::{DiskCondition, DiskFaults};
 
 use self::draws::Draws;
-use self::slots::{Operation, Slots};
+use self::places::{OBJECTS, Operation, Place, Places};
 use crate::streams::{MILLION, Stream, Streams};
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::rc::Rc;
@@ -30,14 +31,14 @@ const SECTOR_BYTES: usize = 64;
 /// As likely as not.
 const HALF: u64 = MILLION / 2;
 
-/// The content of a slot.
+/// The content of a slot or an object.
 pub type Bytes = Rc<[u8]>;
 
 /// A disk.
 #[derive(Debug)]
 pub struct Disk {
-    platter: Slots,
-    cache: Slots,
+    platter: Places,
+    cache: Places,
     unsynced: VecDeque<(WriteNumber, Operation)>,
     /// How many of `unsynced` the sync under way covers.
     syncing: usize,
@@ -45,8 +46,8 @@ pub struct Disk {
     durable: WriteNumber,
     /// Whether a write of this process missed the platter for good.
     missed: bool,
-    /// Slots whose erasure was lost in a failed sync while the cache goes on showing them empty: no process can know.
-    stuck: BTreeSet<u64>,
+    /// Places whose erasure was lost in a failed sync while the cache goes on showing them empty: no process can know.
+    stuck: BTreeSet<Place>,
     faults: DiskFaults,
     draws: Draws,
 }
@@ -55,8 +56,8 @@ impl Disk {
     /// An empty disk, with its own streams.
     pub fn new(streams: &mut Streams, host: u32) -> Self {
         Self {
-            platter: Slots::default(),
-            cache: Slots::default(),
+            platter: Places::default(),
+            cache: Places::default(),
             unsynced: VecDeque::new(),
             syncing: 0,
             durable: WriteNumber(0),
@@ -79,7 +80,7 @@ impl Disk {
         bytes: Bytes,
     ) -> Result<(), StoreFailure> {
         self.admit(condition)?;
-        self.write(write, Operation::Store(at, bytes));
+        self.write(write, Operation::Store(Place::Slot(at), bytes));
         Ok(())
     }
 
@@ -90,7 +91,7 @@ impl Disk {
     pub fn erase(&mut self, condition: &DiskCondition, write: WriteNumber, from: Sequence) -> Result<(), StoreFailure> {
         self.admit(condition)?;
         let last = self.last_slot().unwrap_or_default().max(from);
-        (from.0..=last.0).for_each(|at| self.write(write, Operation::Empty(Sequence(at))));
+        (from.0..=last.0).for_each(|at| self.write(write, Operation::Empty(Place::Slot(Sequence(at)))));
         Ok(())
     }
 
@@ -106,11 +107,11 @@ impl Disk {
         below: Sequence,
     ) -> Result<(), StoreFailure> {
         self.admit(condition)?;
-        let seen: Vec<u64> =
-            self.cache.bytes.range(from.next().0..below.0.max(from.next().0)).map(|(at, _)| *at).collect();
+        let emptied = Place::Slot(from.next())..Place::Slot(below.max(from.next()));
+        let seen: Vec<Place> = self.cache.bytes.range(emptied).map(|(at, _)| *at).collect();
         // The first one stands for the order as a whole, so that it is synced also when there is nothing to empty.
-        self.write(write, Operation::Empty(from));
-        seen.into_iter().for_each(|at| self.write(write, Operation::Empty(Sequence(at))));
+        self.write(write, Operation::Empty(Place::Slot(from)));
+        seen.into_iter().for_each(|at| self.write(write, Operation::Empty(at)));
         Ok(())
     }
 
@@ -158,13 +159,13 @@ impl Disk {
             if fails && self.draws.lost_in_failed_sync.decide().happens(HALF) {
                 self.miss(write);
                 if drops {
-                    self.drop_from_cache(operation.slot());
+                    self.drop_from_cache(operation.place());
                 } else if let Operation::Empty(at) = operation {
-                    self.stuck.insert(at.0);
+                    self.stuck.insert(at);
                 }
                 continue;
             }
-            self.stuck.remove(&operation.slot().0);
+            self.stuck.remove(&operation.place());
             self.platter.apply(operation);
             if !self.missed {
                 self.durable = write;
@@ -184,16 +185,16 @@ impl Disk {
     }
 
     /// The cache shows what is on the platter again, unless something newer is to be written there.
-    fn drop_from_cache(&mut self, at: Sequence) {
-        if self.unsynced.iter().any(|(_, operation)| operation.slot() == at) {
+    fn drop_from_cache(&mut self, at: Place) {
+        if self.unsynced.iter().any(|(_, operation)| operation.place() == at) {
             return;
         }
-        match self.platter.bytes.get(&at.0) {
+        match self.platter.bytes.get(&at) {
             Some(bytes) => self.cache.apply(Operation::Store(at, bytes.clone())),
             None => self.cache.apply(Operation::Empty(at)),
         }
-        if self.platter.rotten.contains(&at.0) {
-            self.cache.rotten.insert(at.0);
+        if self.platter.rotten.contains(&at) {
+            self.cache.rotten.insert(at);
         }
     }
 
@@ -215,11 +216,11 @@ impl Disk {
                 }
                 Operation::Empty(at)
                     if condition.torn > 0
-                        && self.platter.bytes.contains_key(&at.0)
+                        && self.platter.bytes.contains_key(&at)
                         && self.draws.torn_erasures.decide().happens(condition.torn) =>
                 {
                     self.faults.torn_erasures += 1;
-                    let nothing = self.platter.bytes.get(&at.0).map_or(0, |bytes| bytes.len());
+                    let nothing = self.platter.bytes.get(&at).map_or(0, |bytes| bytes.len());
                     let torn = self.tear(at, &alloc::vec![0; nothing]);
                     self.platter.apply(Operation::Store(at, torn));
                 }
@@ -235,9 +236,9 @@ impl Disk {
         self.syncing = 0;
     }
 
-    /// Each sector is the new one or what the slot held before.
-    fn tear(&mut self, at: Sequence, bytes: &[u8]) -> Bytes {
-        let before = self.platter.bytes.get(&at.0).cloned().unwrap_or_else(|| Rc::from([]));
+    /// Each sector is the new one or what the place held before.
+    fn tear(&mut self, at: Place, bytes: &[u8]) -> Bytes {
+        let before = self.platter.bytes.get(&at).cloned().unwrap_or_else(|| Rc::from([]));
         let mut torn = bytes.to_vec();
         for (number, sector) in torn.chunks_mut(SECTOR_BYTES).enumerate() {
             if self.draws.sectors.decide().happens(HALF) {
@@ -252,9 +253,13 @@ impl Disk {
 
     /// Reads a slot, from the cache, and says how long that takes.
     pub fn read(&mut self, condition: &DiskCondition, at: Sequence) -> (Duration, Option<Vec<u8>>) {
+        self.read_place(condition, Place::Slot(at))
+    }
+
+    fn read_place(&mut self, condition: &DiskCondition, at: Place) -> (Duration, Option<Vec<u8>>) {
         let (from, to) = condition.read;
         let delay = self.draws.read_time.decide().span(from, to).saturating_mul(condition.slowdown);
-        let mut bytes = self.cache.bytes.get(&at.0).map(|bytes| bytes.to_vec());
+        let mut bytes = self.cache.bytes.get(&at).map(|bytes| bytes.to_vec());
         if let Some(bytes) = &mut bytes
             && condition.read_corrupts > 0
             && self.draws.read_corrupts.decide().happens(condition.read_corrupts)
@@ -268,24 +273,29 @@ impl Disk {
     /// Changes one bit of one durable slot for good, one for which nothing newer is to be written. Returns the slot, or
     /// `None` when there is none.
     pub fn rot(&mut self) -> Option<Sequence> {
-        let pending: BTreeSet<u64> = self.unsynced.iter().map(|(_, operation)| operation.slot().0).collect();
-        let is_clean = |at: &u64| !pending.contains(at) && !self.platter.rotten.contains(at);
-        let clean: Vec<u64> = self.platter.bytes.keys().copied().filter(is_clean).collect();
+        let clean: Vec<Place> = self.clean_places().filter(|at| *at < OBJECTS).collect();
         let place = self.draws.rot.decide().below(clean.len().max(1) as u64) as usize;
         let at = *clean.get(place)?;
         let mut rotten = self.platter.bytes.get(&at)?.to_vec();
         flip_bit(&mut self.draws.rot, &mut rotten);
         let rotten: Bytes = rotten.into();
-        self.platter.rot(at, rotten.clone());
-        self.cache.rot(at, rotten);
+        self.platter.rot(at, Some(rotten.clone()));
+        self.cache.rot(at, Some(rotten));
         self.faults.bit_rot += 1;
-        Some(Sequence(at))
+        at.slot()
+    }
+
+    /// Places with durable bytes that are sound, and for which nothing newer is to be written.
+    fn clean_places(&self) -> impl Iterator<Item = Place> + '_ {
+        let pending: BTreeSet<Place> = self.unsynced.iter().map(|(_, operation)| operation.place()).collect();
+        let is_clean = move |at: &Place| !pending.contains(at) && !self.platter.rotten.contains(at);
+        self.platter.bytes.keys().copied().filter(is_clean)
     }
 
     /// The disk is replaced by an empty one.
     pub fn replace(&mut self) {
-        self.platter = Slots::default();
-        self.cache = Slots::default();
+        self.platter = Places::default();
+        self.cache = Places::default();
         self.unsynced.clear();
         self.stuck.clear();
         self.syncing = 0;
@@ -301,42 +311,43 @@ impl Disk {
 
     /// The last slot a process finds.
     pub fn last_slot(&self) -> Option<Sequence> {
-        self.cache.bytes.last_key_value().map(|(at, _)| Sequence(*at))
+        self.cache.bytes.range(..OBJECTS).next_back().and_then(|(at, _)| at.slot())
     }
 
     /// The lowest slot a process finds, places of anchors aside; zero for none.
     pub fn lowest_slot(&self) -> Sequence {
-        Sequence(self.cache.bytes.range(TRIMMED_FROM.0..).next().map_or(0, |(at, _)| *at))
+        let lowest = self.cache.bytes.range(Place::Slot(TRIMMED_FROM)..OBJECTS).next();
+        lowest.and_then(|(at, _)| at.slot()).unwrap_or_default()
     }
 
     /// What is on the platter, for checkers: ascending slots with their bytes.
     pub fn durable_slots(&self) -> impl Iterator<Item = (Sequence, &Bytes)> {
-        self.platter.bytes.iter().map(|(at, bytes)| (Sequence(*at), bytes))
+        self.platter.slots()
     }
 
     /// Whether a slot holds these bytes both on the platter and for a reader, for checkers.
     pub fn holds(&self, at: Sequence, bytes: &Bytes) -> bool {
-        [&self.platter, &self.cache].iter().all(|slots| slots.bytes.get(&at.0) == Some(bytes))
+        [&self.platter, &self.cache].iter().all(|it| it.bytes.get(&Place::Slot(at)) == Some(bytes))
     }
 
     /// Whether a slot's erasure was lost without a trace that a process could see, for checkers.
     pub fn is_stuck(&self, at: Sequence) -> bool {
-        self.stuck.contains(&at.0)
+        self.stuck.contains(&Place::Slot(at))
     }
 
-    /// Whether anything on the platter is rotten, for checkers.
+    /// Whether any slot on the platter is rotten, for checkers.
     pub fn is_rotten(&self) -> bool {
-        !self.platter.rotten.is_empty()
+        self.platter.rotten_slots().next().is_some()
     }
 
     /// Rotten slots that a reader meets, for checkers.
     pub fn rotten_slots(&self) -> impl Iterator<Item = Sequence> {
-        self.cache.rotten.iter().map(|at| Sequence(*at))
+        self.cache.rotten_slots()
     }
 
     /// What a reader finds, for checkers.
     pub fn cached_slots(&self) -> impl Iterator<Item = (Sequence, &Bytes)> {
-        self.cache.bytes.iter().map(|(at, bytes)| (Sequence(*at), bytes))
+        self.cache.slots()
     }
 
     /// The last write of this process that is truly durable, as all before it are; for checkers.
@@ -350,7 +361,7 @@ impl Disk {
     }
 
     /// The disk's streams, for DRAW-1.
-    pub fn streams(&self) -> [&Stream; 13] {
+    pub fn streams(&self) -> [&Stream; 14] {
         self.draws.all()
     }
 }

@@ -8,6 +8,7 @@ use super::clients::entry_of;
 use super::echo::payload_of;
 use super::journal::{Entry, LogName, Refusal, Reply, Request, limits};
 use super::node::{ExampleNode, ExampleObservation};
+use super::object_checks::{OBJ_2, Objects};
 use super::wire::{Message, OLDEST_VERSION};
 use crate::check::{DUR_1, DUR_2, Findings};
 use crate::scenario::Scenario;
@@ -22,6 +23,7 @@ use relaymesh_core::codec::BodyVersion;
 use relaymesh_core::envelope::Envelope;
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::node::Outgoing;
+use relaymesh_core::object::ObjectId;
 
 /// A position of a log holds one entry, for ever, and that entry is what its client appended.
 pub const LOG_1: &str = "LOG-1";
@@ -50,6 +52,7 @@ pub struct ExampleChecks {
     /// Nodes that were asked to write the newest version.
     activated: BTreeSet<u32>,
     asked: BTreeMap<u32, Asked>,
+    objects: Objects,
     healed: bool,
     exercised: Exercised,
 }
@@ -123,6 +126,7 @@ impl ExampleChecks {
             told: vec![OLDEST_VERSION; (scenario.nodes as usize).pow(2)],
             activated: BTreeSet::new(),
             asked: BTreeMap::new(),
+            objects: Objects::new(scenario.objects.object_bytes),
             healed: false,
             exercised: Exercised::default(),
         }
@@ -250,6 +254,7 @@ impl Checks<ExampleNode> for ExampleChecks {
                 self.activated.insert(host);
                 return;
             }
+            Request::Shelf(request) => return self.objects.asked(client, host, request),
         };
         let store = self.hosts[host as usize].store;
         let earlier = self.asked.get(&client).filter(|asked| append.is_some() && asked.append == append);
@@ -263,6 +268,9 @@ impl Checks<ExampleNode> for ExampleChecks {
     }
 
     fn answered(&mut self, client: u32, host: u32, request: &Request, reply: &Reply, found: &mut Findings) {
+        if let (Request::Shelf(request), Reply::Shelf(reply)) = (request, reply) {
+            return self.objects.answered(client, host, request, reply, found);
+        }
         if self.asked.get(&client).is_some_and(|asked| asked.store != self.hosts[host as usize].store) {
             // The answer comes from a store that was given up meanwhile.
             return;
@@ -351,6 +359,11 @@ impl Checks<ExampleNode> for ExampleChecks {
     fn store_lost(&mut self, host: u32) {
         self.forget(host);
         self.hosts[host as usize].suspect = true;
+        self.objects.store_lost(host);
+    }
+
+    fn objects_lost(&mut self, host: u32, objects: &[ObjectId]) {
+        self.objects.lost(host, objects);
     }
 
     fn healed(&mut self, _now: TrueTime) {
@@ -371,6 +384,13 @@ impl Checks<ExampleNode> for ExampleChecks {
 
     fn exercised(&self) -> Vec<(&'static str, u64)> {
         let Exercised { log_1, log_2, echo_1, echo_2, vers_1 } = self.exercised;
-        vec![(LOG_1, log_1), (LOG_2, log_2), (ECHO_1, echo_1), (ECHO_2, echo_2), (VERS_1, vers_1)]
+        vec![
+            (LOG_1, log_1),
+            (LOG_2, log_2),
+            (ECHO_1, echo_1),
+            (ECHO_2, echo_2),
+            (VERS_1, vers_1),
+            (OBJ_2, self.objects.exercised),
+        ]
     }
 }

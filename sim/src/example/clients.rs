@@ -195,6 +195,7 @@ impl Clients<ExampleNode> for JournalClients {
                 Request::Append { entry, .. } => format!("append {} on n{host}", entry.sequence),
                 Request::Read { .. } => format!("a read on n{host}"),
                 Request::Activate => format!("the activation of n{host}"),
+                Request::Shelf(request) => format!("{request:?}, which is a keeper's"),
             };
             Some((client, what))
         };

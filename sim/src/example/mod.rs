@@ -1,23 +1,29 @@
 //! The worked example: how machines are written, composed into a node, simulated and checked.
 //!
-//! Two machines run on every node. The [journal] keeps named logs for clients: what it acknowledges is durable. The
+//! Three machines run on every node. The [journal] keeps named logs for clients: what it acknowledges is durable. The
+//! [shelf] keeps objects for them, beside the node's journal. The
 //! [echo] mesh lets nodes exchange messages with deadlines and retries; its answers carry the length of the node's
-//! journal, which makes it a reader of state that may not be durable yet. [`node`] composes the two, [`clients`] use
-//! them, [`checks`] watch.
+//! journal, which makes it a reader of state that may not be durable yet. [`node`] composes them; [`clients`] and
+//! [`keepers`] use them, together the [`crowd`]; [`checks`] watch.
 //!
 //! None of this is part of the production node.
 
 pub mod checks;
 pub mod clients;
+pub mod crowd;
 pub mod echo;
 pub mod journal;
+pub mod keepers;
 pub mod node;
+mod object_checks;
+pub mod shelf;
 pub mod wire;
 
 #[cfg(test)]
 mod tests;
 
 pub use checks::{ECHO_1, ECHO_2, LOG_1, LOG_2, VERS_1};
+pub use object_checks::OBJ_2;
 pub use wire::{NEWEST_VERSION, OLDEST_VERSION, PAYLOAD_BYTES_MAX};
 
 use crate::scenario::{Plan, Scenario};
@@ -30,11 +36,11 @@ pub struct Example;
 
 impl Subject for Example {
     type Application = node::ExampleNode;
-    type Clients = clients::JournalClients;
+    type Clients = crowd::Crowd;
     type Checks = checks::ExampleChecks;
 
     const STREAMS: bool = false;
-    const SECTIONS: &'static [&'static str] = &["echo", "journal"];
+    const SECTIONS: &'static [&'static str] = &["echo", "journal", "objects"];
 
     fn application(around: &Surroundings<'_>) -> Self::Application {
         let load = *around.scenario.echo;
@@ -50,7 +56,7 @@ impl Subject for Example {
     }
 
     fn clients(scenario: &Scenario, _plan: &Plan, streams: &mut Streams) -> Self::Clients {
-        clients::JournalClients::new(scenario, streams)
+        crowd::Crowd::new(scenario, streams)
     }
 
     fn checks(scenario: &Scenario) -> Self::Checks {

@@ -1,14 +1,18 @@
-//! The composition: two machines, and every wire between them on one page.
+//! The composition: three machines, and every wire between them on one page.
 //!
 //! ```text
 //! clients ──Request──► journal ──Grew──► echo ◄──Message──► peers
-//!                        │ ▲
-//!                  Write ▼ │ replay, Loaded, Computed
-//!                      journal file
+//!    │                   │ ▲
+//!    │             Write ▼ │ replay, Loaded, Computed
+//!    │                 journal file
+//!    └─────Request──► shelf
+//!       Keep, Fetch … ▼ ▲ Kept, Fetched …
+//!                    objects
 //! ```
 
 use super::echo::{self, Echo};
 use super::journal::{self, Journal, Reply, Request, Work};
+use super::shelf::{self, Shelf};
 use super::wire::{Message, Record};
 use alloc::vec::Vec;
 use relaymesh_core::codec::BodyVersion;
@@ -42,13 +46,15 @@ relaymesh_core::observations! {
 pub struct ExampleNode {
     journal: Journal,
     echo: Echo,
+    shelf: Shelf,
 }
 
 impl ExampleNode {
     /// The machines of the node at `seat`, one of `nodes`.
     pub fn new(seat: &Seat, nodes: &[NodeId], settings: echo::Settings) -> Self {
         let peers: Vec<NodeId> = nodes.iter().copied().filter(|node| *node != seat.node).collect();
-        Self { journal: Journal::new(seat.speaks), echo: Echo::new(seat.node, seat.speaks, peers, settings) }
+        let echo = Echo::new(seat.node, seat.speaks, peers, settings);
+        Self { journal: Journal::new(seat.speaks), echo, shelf: Shelf::default() }
     }
 }
 
@@ -57,7 +63,7 @@ impl Machine for ExampleNode {
     type Action = Output<Self>;
 
     fn handle(&mut self, ctx: &mut Ctx<'_>, event: Input<Self>, out: &mut impl Sink<Output<Self>>) {
-        let Self { journal, echo } = self;
+        let Self { journal, echo, shelf } = self;
         match event {
             Input::Start { .. } => {
                 out.push(Output::Local(Local::Grew(journal.entries())));
@@ -78,6 +84,16 @@ impl Machine for ExampleNode {
             Input::Found { .. } | Input::Keys(_) => {}
             Input::Local(Local::Grew(entries)) => {
                 echo.handle(ctx, echo::Event::JournalGrew(entries), &mut Lift::new(out, from_echo));
+            }
+            Input::Request { id, request: Request::Shelf(request) } => {
+                shelf.handle(ctx, shelf::Event::Request(id, request), &mut Lift::new(out, from_shelf));
+            }
+            Input::Kept { object } => shelf.handle(ctx, shelf::Event::Kept(object), &mut Lift::new(out, from_shelf)),
+            Input::Fetched { object, bytes } => {
+                shelf.handle(ctx, shelf::Event::Fetched(object, bytes), &mut Lift::new(out, from_shelf));
+            }
+            Input::Objects { after, objects, is_last } => {
+                shelf.handle(ctx, shelf::Event::Listed(after, objects, is_last), &mut Lift::new(out, from_shelf));
             }
             Input::Request { id, request } => {
                 journal.handle(ctx, journal::Event::Request(id, request), &mut Lift::new(out, from_journal));
@@ -117,6 +133,16 @@ fn from_journal(action: journal::Action) -> Output<ExampleNode> {
         journal::Action::Checkpointed(below) => Output::Checkpointed(below),
         journal::Action::Grew(entries) => Output::Local(Local::Grew(entries)),
         journal::Action::Observe(observation) => Output::Observe(observation),
+    }
+}
+
+fn from_shelf(action: shelf::Action) -> Output<ExampleNode> {
+    match action {
+        shelf::Action::Keep(object, bytes) => Output::Keep { object, bytes },
+        shelf::Action::Discard(object) => Output::Discard { object },
+        shelf::Action::Fetch(object) => Output::Fetch { object },
+        shelf::Action::List(after) => Output::ListObjects { after },
+        shelf::Action::Reply(id, reply) => Output::reply(id, Reply::Shelf(reply)),
     }
 }
 

@@ -24,6 +24,8 @@ use relaymesh_core::time::{Duration, Time, WallTime};
 use std::vec;
 use std::vec::Vec;
 
+mod objects;
+
 const ONE: RequestId = RequestId(1);
 const TWO: RequestId = RequestId(2);
 const MILLISECOND: Duration = Duration::from_millis(1);

@@ -128,4 +128,6 @@ kinds! {
     CorruptReads = "corrupt_reads" needs [Lasts, Share] may [],
     /// One durable record changes one bit for good. Excuses what stood in that store.
     BitRot = "bit_rot" needs [] may [],
+    /// A share of the durable objects changes one bit for good, or is gone for good. Excuses those objects.
+    RotObjects = "rot_objects" needs [Share] may [],
 }

@@ -7,6 +7,7 @@
 mod control;
 pub mod kind;
 mod mesh;
+mod objects;
 mod parse;
 mod plan;
 mod schema;
@@ -18,6 +19,7 @@ mod validate;
 pub use control::{ControlLoad, RecoveryLoad, RecoverySource};
 pub use kind::FaultKind;
 pub use mesh::{MeshLoad, Profile};
+pub use objects::ObjectLoad;
 pub use parse::{ScenarioError, parse, parse_with, to_toml};
 pub use plan::{Plan, PlannedFault};
 pub use schema::{

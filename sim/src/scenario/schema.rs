@@ -3,6 +3,7 @@
 use super::control::ControlLoad;
 use super::kind::FaultKind;
 use super::mesh::MeshLoad;
+use super::objects::ObjectLoad;
 use super::section::Section;
 use super::shards::ShardLoad;
 use super::units::{Rate, Share, Span, SpanRange};
@@ -52,6 +53,9 @@ pub struct Scenario {
     /// What clients ask of the example's journals.
     #[serde(default, skip_serializing_if = "Section::is_absent")]
     pub journal: Section<JournalLoad>,
+    /// What clients ask of the example's shelves.
+    #[serde(default, skip_serializing_if = "Section::is_absent")]
+    pub objects: Section<ObjectLoad>,
     /// Who takes part in the mesh.
     #[serde(default, skip_serializing_if = "Section::is_absent")]
     pub mesh: Section<MeshLoad>,
@@ -78,6 +82,7 @@ impl Scenario {
             match *section {
                 "echo" => self.echo.spell_out(),
                 "journal" => self.journal.spell_out(),
+                "objects" => self.objects.spell_out(),
                 "mesh" => self.mesh.spell_out(),
                 "control" => self.control.spell_out(),
                 "shards" => self.shards.spell_out(),
@@ -87,10 +92,11 @@ impl Scenario {
     }
 
     /// The sections that belong to a subject, each with whether it is given.
-    pub(super) fn sections(&self) -> [(&'static str, bool); 5] {
+    pub(super) fn sections(&self) -> [(&'static str, bool); 6] {
         [
             ("echo", self.echo.is_given()),
             ("journal", self.journal.is_given()),
+            ("objects", self.objects.is_given()),
             ("mesh", self.mesh.is_given()),
             ("control", self.control.is_given()),
             ("shards", self.shards.is_given()),

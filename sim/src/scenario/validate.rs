@@ -84,6 +84,9 @@ pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
         "must be longer than nothing".to_string()
     })?;
     require(scenario.journal.entry_bytes <= 16 << 10, "journal.entry_bytes", || "at most 16384 bytes".to_string())?;
+    if let Some((field, problem)) = scenario.objects.problem() {
+        return Err(Invalid { field: format!("objects.{field}"), problem: problem.to_string() });
+    }
     let trims = [
         (scenario.disk.trim_records, "disk.trim_records"),
         (scenario.disk.trim_bytes, "disk.trim_bytes"),
@@ -105,7 +108,11 @@ pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
         scenario.journal.timeout.0,
         scenario.mesh.start.to,
     ];
-    let spans = spans.into_iter().chain(scenario.control.spans()).chain(scenario.shards.spans());
+    let spans = spans
+        .into_iter()
+        .chain(scenario.control.spans())
+        .chain(scenario.shards.spans())
+        .chain(scenario.objects.spans());
     require(spans.into_iter().all(|span| span <= PHASE_MAX), "scenario", || {
         "no span may be longer than 24h".to_string()
     })?;

@@ -9,21 +9,16 @@ use crate::subject::{Checks, Outcome, Subject, Surroundings};
 use crate::time::TrueTime;
 use crate::trace::EventKind;
 use alloc::format;
-use alloc::vec::Vec;
 use core::fmt::Debug;
 use relaymesh_core::codec::Body;
 use relaymesh_core::envelope::{OpenError, Opened, open, tag_of};
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::machine::{CauseId, Ctx};
-use relaymesh_core::node::{Application, Delivery, Event, Node, Ticket};
-use relaymesh_core::record::Sequence;
+use relaymesh_core::node::{Application, Delivery, Event, Node};
 use relaymesh_core::time::Duration;
 
 /// Inputs that wait for a frozen process; further packets are dropped, as a socket buffer would.
 const BACKLOG_MAX: usize = 4_096;
-
-/// A read under way: the ticket, the slot, its bytes, and the event that asked.
-pub(super) type Read = (Ticket, Sequence, Option<Vec<u8>>, CauseId);
 
 impl<S: Subject> World<S> {
     /// A process begins on `host`.
@@ -55,6 +50,7 @@ impl<S: Subject> World<S> {
         self.engine_checks.booted(host, &self.hosts[host as usize].disk);
         self.checks.booted(host, self.now);
         let event = self.begin(EventKind::Boot, Some(host), cause);
+        self.engine_checks.objects_found(host, &self.hosts[host as usize].disk, &mut self.found);
         self.trace.bytes(&lowest.0.to_le_bytes());
         self.trace.bytes(&last.unwrap_or_default().0.to_le_bytes());
         self.trace.note(|| format!("the process starts on a store of slots {lowest} to {}", last.unwrap_or_default()));
@@ -111,6 +107,7 @@ impl<S: Subject> World<S> {
             Inbound::Persisted { upto, cause } => {
                 self.engine_checks.persisted(host, &self.hosts[host as usize].disk);
                 let event = self.begin(EventKind::Disk, Some(host), cause);
+                self.engine_checks.objects_told(host, upto, &self.hosts[host as usize].disk, &mut self.found);
                 self.trace.bytes(&upto.0.to_le_bytes());
                 self.trace.note(|| format!("durable up to write {upto}"));
                 self.handle(host, event, Event::Persisted { upto });
@@ -122,14 +119,7 @@ impl<S: Subject> World<S> {
                 self.trace.note(|| format!("{failure}"));
                 self.handle(host, event, Event::StoreFailed(failure));
             }
-            Inbound::Loaded { place } => {
-                let (ticket, sequence, bytes, cause) = self.reads.take(place);
-                let event = self.begin(EventKind::Load, Some(host), cause);
-                self.trace.bytes(&sequence.0.to_le_bytes());
-                self.trace.bytes(bytes.as_deref().unwrap_or_default());
-                self.trace.note(|| format!("slot {sequence} was read"));
-                self.handle(host, event, Event::Loaded { ticket, sequence, bytes });
-            }
+            Inbound::Loaded { place } => self.take_read(host, place),
             Inbound::Computed { place } => {
                 let (id, work, cause) = self.work.take(place);
                 let event = self.begin(EventKind::Compute, Some(host), cause);
@@ -222,7 +212,7 @@ impl<S: Subject> World<S> {
     }
 
     /// Lets the node handle one event and does what it asks.
-    fn handle(&mut self, host: u32, event_id: CauseId, event: Event<S::Application>) {
+    pub(super) fn handle(&mut self, host: u32, event_id: CauseId, event: Event<S::Application>) {
         let it = &mut self.hosts[host as usize];
         let Some(node) = &mut it.node else { return };
         let (now, wall) = (it.clock.monotonic(self.now), it.clock.wall(self.now));

@@ -127,6 +127,7 @@ impl<S: Subject> World<S> {
                 it.disk_stalled_until = it.disk_stalled_until.max(until);
             }
             FaultKind::BitRot => self.rot(host),
+            FaultKind::RotObjects => self.rot_objects(host, fault.share),
             _ => {}
         }
         *self.fired.entry(fault.kind).or_default() += u64::from(has_fired);
@@ -206,6 +207,13 @@ impl<S: Subject> World<S> {
             self.checks.store_lost(host);
             self.excuse(host);
         }
+    }
+
+    /// A share of a host's objects is damaged or gone. No store is given up for that.
+    fn rot_objects(&mut self, host: u32, share: u64) {
+        let struck = self.host_mut(host).disk.rot_objects(share);
+        self.engine_checks.objects_rotted(host, &struck);
+        self.checks.objects_lost(host, &struck);
     }
 
     /// What stands in a host's store is given up: the next process founds a new one.

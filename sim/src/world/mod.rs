@@ -2,7 +2,7 @@
 //!
 //! One event queue drives everything. [`host`] is what a machine room would hold: process, disk, clocks. [`drive`] is
 //! the driver: it hands a node what happens, and [`perform`] does what the node asks, without looking at the content
-//! of any message.
+//! of any message; [`reads`] does so for objects and for all that is read.
 //! [`wires`] is what leaves a host and comes of it on the way, [`addresses`] who lives where, [`keys`] what each host can
 //! open. [`faults`] breaks things and heals them, [`clients`] lets clients speak.
 
@@ -13,6 +13,7 @@ mod faults;
 mod host;
 mod keys;
 mod perform;
+mod reads;
 mod report;
 mod run;
 mod wires;

@@ -12,9 +12,8 @@ use relaymesh_core::codec::Body;
 use relaymesh_core::envelope::{KeyChange, seal, tag_of};
 use relaymesh_core::gate::WriteNumber;
 use relaymesh_core::machine::CauseId;
-use relaymesh_core::node::{Action, Application, Effect, Observed, Outgoing, StopReason, StoreFailure, Ticket};
+use relaymesh_core::node::{Action, Application, Effect, Observed, Outgoing, StopReason, StoreFailure};
 use relaymesh_core::observe::Concern;
-use relaymesh_core::record::Sequence;
 use relaymesh_core::time::Duration;
 
 /// Time after which the operator starts a process that stopped by itself.
@@ -116,11 +115,15 @@ impl<S: Subject> World<S> {
             Action::Keyring(change) => self.change_keys(host, event, change),
             Action::Observe(observed) => self.observe(host, cause, &observed),
             Action::Stop(reason) => self.process_stops(host, &reason),
+            Action::Keep { write, object, frame } => self.keep(host, event, write, object, frame),
+            Action::Discard { write, object } => self.discard_object(host, event, write, object),
+            Action::Fetch { ticket, object } => self.fetch(host, event, ticket, object),
+            Action::List { ticket, after } => self.list(host, event, ticket, after),
         }
     }
 
     /// After a failed write nothing more is written or synced: the process is about to be told, and to end.
-    fn written(&mut self, host: u32, event: CauseId, result: Result<(), StoreFailure>) {
+    pub(super) fn written(&mut self, host: u32, event: CauseId, result: Result<(), StoreFailure>) {
         if let Err(failure) = result {
             self.host_mut(host).store_failed = true;
             self.later(Duration::ZERO, host, Inbound::StoreFailed { failure, cause: event });
@@ -172,17 +175,6 @@ impl<S: Subject> World<S> {
         if has_changed {
             self.later(Duration::ZERO, host, Inbound::Keys { keys, cause });
         }
-    }
-
-    fn load(&mut self, host: u32, event: CauseId, ticket: Ticket, sequence: Sequence) {
-        self.trace.bytes(&sequence.0.to_le_bytes());
-        self.trace.note(|| format!("load slot {sequence}"));
-        let it = &mut self.hosts[host as usize];
-        let (delay, bytes) = it.disk.read(&it.disk_condition, sequence);
-        it.reads_done = it.reads_done.max(self.now + delay);
-        let wait = it.reads_done.since(self.now);
-        let place = self.reads.put((ticket, sequence, bytes, event));
-        self.later(wait, host, Inbound::Loaded { place });
     }
 
     /// Begins a sync when something is to be synced and none is under way: one sync covers all that was written
@@ -277,6 +269,10 @@ const fn tag_of_action<A: Application>(action: &Action<A>) -> u8 {
         Action::Forget(_) => 12,
         Action::Keyring(_) => 13,
         Action::Trim { .. } => 14,
+        Action::Keep { .. } => 15,
+        Action::Discard { .. } => 16,
+        Action::Fetch { .. } => 17,
+        Action::List { .. } => 18,
     }
 }
 

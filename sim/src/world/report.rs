@@ -115,6 +115,7 @@ impl<S: Subject> World<S> {
                     | FaultKind::FailingSyncs
                     | FaultKind::DiskFull
                     | FaultKind::CorruptReads
+                    | FaultKind::RotObjects
                     | FaultKind::SlowNode
             );
             add(kind.name(), if is_chance { 0 } else { *count });
@@ -123,10 +124,13 @@ impl<S: Subject> World<S> {
             add("lost_unsynced", disk.lost_unsynced);
             add("torn_write", disk.torn);
             add("torn_erasure", disk.torn_erasures);
+            add("rotten_object", disk.rotten_objects);
+            add("gone_object", disk.gone_objects);
             add(FaultKind::FailingWrites.name(), disk.failed_writes);
             add(FaultKind::FailingSyncs.name(), disk.failed_syncs);
             add(FaultKind::DiskFull.name(), disk.full);
             add(FaultKind::CorruptReads.name(), disk.corrupt_reads);
+            add(FaultKind::RotObjects.name(), disk.rotten_objects + disk.gone_objects);
         }
         add(FaultKind::SlowNode.name(), self.slow_events);
         add("refused_packet", self.refused_packets);

@@ -2,8 +2,8 @@
 
 use super::addresses::{Addresses, Discovery, Inquiry};
 use super::clients::ClientSeat;
-use super::drive::Read;
 use super::host::{Host, node_id};
+use super::reads::Read;
 use super::report::Report;
 use super::wires::Packet;
 use super::{Happening, Timetable};

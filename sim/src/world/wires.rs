@@ -5,7 +5,7 @@ use super::host::STRANGERS;
 use super::keys;
 use super::run::World;
 use super::{Happening, Inbound};
-use crate::check::engine::Expected;
+use crate::check::Expected;
 use crate::network::connection::{AfterLoss, Connection, Lane, Segment};
 use crate::network::{Carried, Intruder};
 use crate::subject::{Checks, Subject};

@@ -15,6 +15,7 @@ use relaymesh_core::machine::{CauseId, Ctx, Machine, Seeded};
 use relaymesh_core::membership::{Bounds, Identity, Message, Profile};
 use relaymesh_core::mesh::{self as all, MeshNode};
 use relaymesh_core::node::{Delivery, Input, Output, Seat, Visible};
+use relaymesh_core::object::{self, ObjectFrameError, ObjectId};
 use relaymesh_core::record::{Genesis, OVERHEAD_BYTES, Recovered, Recovery, Sequence, read_frame, read_genesis};
 use relaymesh_core::secret::SecretKey;
 use relaymesh_core::time::{Duration, Time, WallTime};
@@ -78,9 +79,23 @@ fn reopen(keyring: &Keyring, packet: &[u8]) {
 /// Reading and recovering never panics, keeps nothing that was not there, and is done after one repair.
 pub fn frame(input: &[u8]) {
     let _genesis_or_refusal = read_frame(input).map(|frame| read_genesis(&frame));
+    open_object(input);
     let slots = split(input);
     recover_and_repair(&slots);
     recover_and_repair(&slots.iter().map(|slot| slot.as_deref().map(rechecksummed)).collect::<Vec<_>>());
+}
+
+/// Bytes that open as an object are the one frame that there is of it.
+fn open_object(input: &[u8]) {
+    let mut named = ObjectId { address: [0; 32], piece: 0 };
+    if let Err(ObjectFrameError::Misplaced { found }) = object::open(named, input) {
+        named = found;
+    }
+    if let Ok(bytes) = object::open(named, input) {
+        let mut sealed = Vec::new();
+        object::seal(named, bytes, &mut sealed);
+        assert_eq!(sealed, input, "an object has one encoding");
+    }
 }
 
 /// Slots of a journal, as inputs of [`frame`] write them: a length of two bytes, little-endian, before each; an empty

@@ -12,13 +12,16 @@ use crate::identity::{
 };
 use crate::limits::Limits;
 use crate::machine::{CauseId, Ctx, Machine, Scripted, Sink};
+use crate::object::ObjectId;
 use crate::record::{Damage, Sequence, read_frame};
 use crate::time::{Duration, Time, WallTime};
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec;
 use alloc::vec::Vec;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
+mod objects;
 mod trimming;
 
 use NodeObservation::*;
@@ -559,6 +562,11 @@ struct Register {
     asked_for: Vec<u64>,
     /// Steps that the next one takes more.
     detours: u64,
+    /// Objects that it was told are durable.
+    kept: Vec<u32>,
+    /// What it was told of objects.
+    fetched: Vec<(u32, Result<Vec<u8>, ObjectError>)>,
+    listed: Vec<(Option<ObjectId>, Vec<ObjectId>, bool)>,
 }
 
 /// What a client can tell the register to do.
@@ -588,6 +596,11 @@ enum Order {
     ReadBack(u64),
     /// Take so many steps more for each checkpoint.
     Detour(u64),
+    /// Keep an object of so many bytes of that value.
+    Keep(u32, u8, u32),
+    Discard(u32),
+    Fetch(u32),
+    ListBehind(Option<u32>),
 }
 
 /// What registers say to one another.
@@ -671,6 +684,15 @@ impl Machine for Register {
             Input::Wake | Input::Full { .. } | Input::Room { .. } | Input::Persisted { .. } => {}
             Input::Found { .. } | Input::Keys(_) => {}
             Input::Checkpoint { below } => self.sum_up(below, &mut next, out),
+            Input::Kept { object } => {
+                self.kept.push(object.piece);
+                out.push(Output::Observe(Gauge::Waiting { entries: object.piece.into() }));
+            }
+            Input::Fetched { object, bytes } => {
+                out.push(Output::Observe(Gauge::Changed { total: object.piece.into() }));
+                self.fetched.push((object.piece, bytes));
+            }
+            Input::Objects { after, objects, is_last } => self.listed.push((after, objects, is_last)),
         }
     }
 
@@ -757,6 +779,12 @@ impl Register {
             Square(work) => out.push(Output::Compute { id: work, work }),
             Detour(steps) => self.detours = steps,
             ReadBack(slot) => out.push(Output::Load(Sequence(slot))),
+            Order::Keep(piece, value, length) => {
+                out.push(Output::Keep { object: object(piece), bytes: vec![value; length as usize] });
+            }
+            Order::Discard(piece) => out.push(Output::Discard { object: object(piece) }),
+            Order::Fetch(piece) => out.push(Output::Fetch { object: object(piece) }),
+            ListBehind(piece) => out.push(Output::ListObjects { after: piece.map(object) }),
         }
     }
 
@@ -775,6 +803,10 @@ impl Register {
     }
 }
 
+fn object(piece: u32) -> ObjectId {
+    ObjectId { address: [9; 32], piece }
+}
+
 fn to_peer(message: Say) -> Output<Register> {
     Output::message(Route::direct(PEER.node, Class::Priority), BodyVersion(1), message)
 }
@@ -785,15 +817,20 @@ fn to_peer(message: Say) -> Output<Register> {
 /// cut. The cache is never flushed on its own.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Disk {
-    synced: BTreeMap<u64, Vec<u8>>,
-    cached: BTreeMap<u64, Vec<u8>>,
+    synced: Platter,
+    cached: Platter,
 }
+
+/// What a disk holds: slots by their numbers, and objects, whose pieces are counted from [`OBJECTS`] on.
+type Platter = BTreeMap<u64, Vec<u8>>;
+const OBJECTS: u64 = 1 << 32;
 
 #[derive(Clone)]
 enum Write {
     Append(u64, Vec<u8>),
     Erase(u64),
     Trim(u64, u64),
+    Discard(u64),
 }
 
 /// A driver without time, threads or chance.
@@ -805,7 +842,7 @@ struct Host {
     queued: VecDeque<(WriteNumber, Write)>,
     written: WriteNumber,
     /// Loads that were not answered yet.
-    asked: VecDeque<(Ticket, Sequence)>,
+    asked: VecDeque<(Ticket, Asked)>,
     /// Slots that will read badly so often.
     bad: BTreeMap<u64, u32>,
     /// Loads answered.
@@ -817,6 +854,14 @@ struct Host {
     cause: CauseId,
     /// The causes of what was seen last.
     causes: Vec<CauseId>,
+}
+
+/// What a driver is to read.
+#[derive(Clone, Copy)]
+enum Asked {
+    Slot(Sequence),
+    Object(ObjectId),
+    Page(Option<ObjectId>),
 }
 
 /// What can be seen of a node from outside.
@@ -832,6 +877,8 @@ enum Seen {
     Noted(NodeObservation),
     Measured(Gauge),
     Stopped(StopReason),
+    Stored(u32),
+    Removed(u32),
 }
 
 /// Times a slot is read before its bytes are believed to be wrong.
@@ -914,8 +961,8 @@ impl Host {
 /// When: what happens to it. Each returns what is seen because of that.
 impl Host {
     fn begins(&mut self) -> Vec<Seen> {
-        let last = self.disk.cached.keys().next_back().map(|slot| Sequence(*slot));
-        let lowest = self.disk.cached.range(2..).next().map_or(Sequence(0), |(slot, _)| Sequence(*slot));
+        let last = self.disk.cached.range(..OBJECTS).next_back().map(|(slot, _)| Sequence(*slot));
+        let lowest = self.disk.cached.range(2..OBJECTS).next().map_or(Sequence(0), |(slot, _)| Sequence(*slot));
         self.does(Event::Boot { lowest, last })
     }
 
@@ -930,14 +977,34 @@ impl Host {
 
     /// Answers one load.
     fn reads_one(&mut self) -> Option<Vec<Seen>> {
-        let (ticket, sequence) = self.asked.pop_front()?;
+        let (ticket, asked) = self.asked.pop_front()?;
+        Some(match asked {
+            Asked::Slot(sequence) => {
+                let bytes = self.read(sequence.0);
+                self.does(Event::Loaded { ticket, sequence, bytes })
+            }
+            Asked::Object(object) => {
+                let bytes = self.read(OBJECTS + u64::from(object.piece));
+                self.does(Event::Fetched { ticket, object, bytes })
+            }
+            Asked::Page(after) => {
+                let from = after.map_or(OBJECTS, |after| OBJECTS + u64::from(after.piece) + 1);
+                let mut objects = self.disk.cached.range(from..).map(|(at, _)| object((at - OBJECTS) as u32));
+                let page = objects.by_ref().take(LISTED_MAX).collect();
+                let is_last = objects.next().is_none();
+                self.does(Event::Listed { ticket, objects: page, is_last })
+            }
+        })
+    }
+
+    fn read(&mut self, at: u64) -> Option<Vec<u8>> {
         self.readings += 1;
-        let mut bytes = self.disk.cached.get(&sequence.0).cloned();
-        if let (Some(times @ 1..), Some(bytes)) = (self.bad.get_mut(&sequence.0), &mut bytes) {
+        let mut bytes = self.disk.cached.get(&at).cloned();
+        if let (Some(times @ 1..), Some(bytes)) = (self.bad.get_mut(&at), &mut bytes) {
             *times -= 1;
             bytes[0] ^= 0xFF;
         }
-        Some(self.does(Event::Loaded { ticket, sequence, bytes }))
+        bytes
     }
 
     fn power_on(&mut self) -> Vec<Seen> {
@@ -1030,7 +1097,24 @@ impl Host {
                 Trimmed(from.0, below.0)
             }
             Action::Load { ticket, sequence } => {
-                self.asked.push_back((ticket, sequence));
+                self.asked.push_back((ticket, Asked::Slot(sequence)));
+                return None;
+            }
+            Action::Keep { write, object, frame } => {
+                let bytes = self.scratch.frame(&frame).to_vec();
+                self.queues(write, Write::Append(OBJECTS + u64::from(object.piece), bytes));
+                Stored(object.piece)
+            }
+            Action::Discard { write, object } => {
+                self.queues(write, Write::Discard(OBJECTS + u64::from(object.piece)));
+                Removed(object.piece)
+            }
+            Action::Fetch { ticket, object } => {
+                self.asked.push_back((ticket, Asked::Object(object)));
+                return None;
+            }
+            Action::List { ticket, after } => {
+                self.asked.push_back((ticket, Asked::Page(after)));
                 return None;
             }
             Action::Compute { work, .. } => {
@@ -1113,8 +1197,9 @@ impl Write {
     fn apply(&self, slots: &mut BTreeMap<u64, Vec<u8>>) {
         match self {
             Self::Append(slot, bytes) => drop(slots.insert(*slot, bytes.clone())),
-            Self::Erase(from) => drop(slots.split_off(from)),
+            Self::Erase(from) => slots.retain(|slot, _| !(*from..OBJECTS).contains(slot)),
             Self::Trim(from, below) => slots.retain(|slot, _| !(*from..*below).contains(slot)),
+            Self::Discard(at) => drop(slots.remove(at)),
         }
     }
 
@@ -1126,7 +1211,8 @@ impl Write {
                 let half = bytes.len() / 2;
                 there.splice(..half.min(there.len()), bytes[..half].iter().copied());
             }
-            Self::Erase(from) => slots.retain(|slot, _| slot < from || slot % 2 == 0),
+            Self::Erase(from) => slots.retain(|slot, _| !(*from..OBJECTS).contains(slot) || slot % 2 == 0),
+            Self::Discard(at) => slots.entry(*at).or_default().clear(),
             Self::Trim(from, below) => slots.retain(|slot, _| !(*from..*below).contains(slot) || slot % 2 == 0),
         }
     }

@@ -175,19 +175,19 @@ impl<S: Service> Replica<S> {
         object: BlobObject,
         bytes: Option<&[u8]>,
     ) {
-        let is_being_kept = self.blobs.keeping.contains(&object);
         let Some(it) = self.blobs.receiving.get_mut(&object.address) else { return };
         if it.under_way.get(&object.number) != Some(&Way::Disk) {
             return;
         }
         it.under_way.remove(&object.number);
-        match bytes.is_some_and(|bytes| it.takes(object, bytes)) {
-            true if is_being_kept => drop(it.under_way.insert(object.number, Way::Keeping)),
-            true => {
+        match bytes.filter(|bytes| it.takes(object, bytes)) {
+            // It may be in a cache only: it counts once it is written, and that is durable.
+            Some(bytes) => {
                 it.heard = step.now;
-                it.done.insert(object.number);
+                it.under_way.insert(object.number, Way::Keeping);
+                self.keep_object(step, object, bytes.into());
             }
-            false => {
+            None => {
                 it.absent.insert(object.number);
                 it.is_on_disk &= object.number > 0;
             }

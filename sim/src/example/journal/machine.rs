@@ -150,6 +150,8 @@ impl Journal {
                 }
                 out.push(Action::Reply(id, Reply::Activated));
             }
+            // The composition hands these to the shelf.
+            Request::Shelf(_) => {}
         }
     }
 

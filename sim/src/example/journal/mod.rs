@@ -15,6 +15,7 @@ mod moving;
 pub use machine::Journal;
 
 use super::node::ExampleObservation;
+use super::shelf;
 use super::wire::Record;
 use alloc::vec::Vec;
 use relaymesh_core::codec::BodyVersion;
@@ -79,6 +80,8 @@ pub enum Request {
     },
     /// Write records of version 2 from now on. Cannot be taken back.
     Activate,
+    /// Something of the shelf, which is no affair of the journal.
+    Shelf(shelf::Request),
 }
 
 /// What clients are told.
@@ -102,6 +105,8 @@ pub enum Reply {
     Activated,
     /// Nothing was done.
     Refused(Refusal),
+    /// The shelf's answer.
+    Shelf(shelf::Reply),
 }
 
 /// Why nothing was done.
