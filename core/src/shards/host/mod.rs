@@ -58,6 +58,7 @@ pub mod wire;
 
 pub use events::{Action, Event, Sees};
 pub use machine::Host;
+pub use objects::object_id;
 pub use observation::ShardsObservation;
 pub use settings::Settings;
 pub use view::{OwnReplica, Refusal, Reply, Request, Row, Table};

@@ -32,6 +32,18 @@ pub(super) struct Objects {
     is_listing: bool,
 }
 
+/// How a node's store calls an object of a shard's blob.
+pub fn object_id(shard: &ShardId, object: BlobObject) -> ObjectId {
+    id_of(tag_of(shard), object)
+}
+
+fn id_of(tag: Tag, object: BlobObject) -> ObjectId {
+    let mut address = [0; 32];
+    address[..TAG_BYTES].copy_from_slice(&tag);
+    address[TAG_BYTES..].copy_from_slice(&object.address.0);
+    ObjectId { address, piece: object.number }
+}
+
 fn tag_of(shard: &ShardId) -> Tag {
     let mut hasher = blake3::Hasher::new_derive_key("relaymesh 2026 shard of an object");
     hasher.update(&shard.number.to_le_bytes()).update(shard.namespace.as_str().as_bytes());
@@ -57,10 +69,7 @@ impl Objects {
 
     /// How the store calls a shard's object.
     pub(super) fn id(&mut self, shard: ShardId, object: BlobObject) -> ObjectId {
-        let mut address = [0; 32];
-        address[..TAG_BYTES].copy_from_slice(&self.tag(shard));
-        address[TAG_BYTES..].copy_from_slice(&object.address.0);
-        ObjectId { address, piece: object.number }
+        id_of(self.tag(shard), object)
     }
 
     /// Whose object it is, if any replica of this node may have it.

@@ -6,16 +6,20 @@
 //! | `shown` | one log's entries, as they were shown |
 //! | `owners` | who acts as owner, and who has promised what: OWNR-1, FENC-1 |
 //! | `stories` | what clients write, add and read: SHRD-1 |
+//! | `blobs` | what clients read of blobs, and what disks have of them in the end: BLOB-1, BLOB-2 |
 //! | `digests` | what replicas hold in the end: REPL-2 |
 //!
-//! True time, the wire and the clients are all that counts here, but for REPL-2: that looks into the nodes, at the end.
+//! True time, the wire and the clients are all that counts here, but at the end: REPL-2, BLOB-1 and BLOB-2 look into the nodes
+//! and their disks.
 
+mod blobs;
 mod digests;
 mod logs;
 mod owners;
 mod shown;
 mod stories;
 
+use self::blobs::Blobs;
 use self::digests::Digests;
 use self::logs::Logs;
 use self::owners::Owners;
@@ -36,6 +40,7 @@ pub(super) struct Shards {
     pub(super) owners: Owners,
     pub(super) stories: Stories,
     pub(super) digests: Digests,
+    pub(super) blobs: Blobs,
     /// Replicas that each ought to have.
     pub(super) copies: u8,
     /// How many there are.
@@ -49,6 +54,7 @@ impl Shards {
             owners: Owners::new(scenario.nodes),
             stories: Stories::new(scenario.control.clocks_stray),
             digests: Digests::default(),
+            blobs: Blobs::default(),
             copies: scenario.shards.copies,
             count: scenario.shards.shards,
         }
@@ -64,6 +70,7 @@ impl Shards {
     /// What stood in a store is gone, or not to be relied on.
     pub(super) fn store_lost(&mut self, host: u32) {
         self.logs.store_lost(host);
+        self.blobs.store_lost(host);
         self.owners.store_lost(host);
     }
 }
@@ -84,6 +91,7 @@ impl MeshChecks {
             self.record.hand_overs_of_shards.push(found.now);
         }
         self.shards.stories.asked(client, question);
+        self.shards.blobs.asked(question);
     }
 
     /// A client learns what became of it.
@@ -96,6 +104,7 @@ impl MeshChecks {
     ) {
         let (Request::Shards(question), Reply::Shards(answer)) = (request, reply) else { return };
         self.operation_answered((client, host), answer, found);
+        self.blob_answered((client, host), question, answer, found);
         if let (Question::Submit { shard, command }, Answer::Done(_)) = (question, answer) {
             if self.record.is_kept {
                 self.record.acknowledged.push(found.now);
