@@ -102,7 +102,7 @@ impl Trio {
     }
 
     /// Whether all of a blob is durable in a store, as it was put.
-    fn has(&self, node: usize, content: &[u8]) -> bool {
+    pub(super) fn has(&self, node: usize, content: &[u8]) -> bool {
         let manifest = Manifest::of(content).unwrap();
         let address = manifest.address();
         (0..manifest.objects()).all(|number| {
