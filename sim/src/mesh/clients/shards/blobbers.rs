@@ -1,5 +1,6 @@
 //! Blobs: each client puts one after the other, object by object, has a register refer to it, reads register and blob back,
-//! and writes over it now and then. What a blob holds follows from the value that its register has.
+//! and writes over it now and then. What a blob holds follows from the value that its register has. There are few different
+//! ones, so that clients put and refer to the same, also to what is just about to be dropped.
 //!
 //! In the end each waits until what nothing refers to any more must be gone from every disk.
 
@@ -14,6 +15,7 @@ use alloc::vec::Vec;
 use relaymesh_core::blob::{BlobObject, Manifest, PIECE_BYTES, object};
 use relaymesh_core::codec::decode_value;
 use relaymesh_core::control::group::wire::Blob;
+use relaymesh_core::machine::Chooser;
 use relaymesh_core::mesh::{Reply, Request};
 use relaymesh_core::replication::registers::{Answer as Told, Command};
 use relaymesh_core::shards::host::{Reply as Answer, Request as Question};
@@ -25,6 +27,10 @@ const REGISTERS: u64 = 1 << 20;
 const LENGTHS: [usize; 5] = [1, 900, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES + 20_000];
 /// Share of new things done that write over a blob instead.
 const OVERWRITES: u64 = MILLION / 5;
+/// Different blobs.
+const BLOBS: u64 = 24;
+/// Share of references to what may be there still, without its being put.
+const GUESSES: u64 = MILLION / 4;
 /// A blob that could not be put so often in a row is given up.
 const TRIES_MAX: u32 = 12;
 /// How long, after the last operation, until what nothing refers to must be gone: the times of grace, of getting and of
@@ -33,8 +39,9 @@ const SETTLING: Duration = Duration::from_secs(16);
 
 /// What the blob of a value holds.
 pub(in crate::mesh) fn content_of(value: u64) -> Vec<u8> {
-    let length = LENGTHS[(value % LENGTHS.len() as u64) as usize];
-    (0..length as u64).map(|at| (at / 97).wrapping_add(value).to_le_bytes()[0] ^ at.to_le_bytes()[0]).collect()
+    let which = value % BLOBS;
+    let length = LENGTHS[(which % LENGTHS.len() as u64) as usize];
+    (0..length as u64).map(|at| (at / 97).wrapping_add(which).to_le_bytes()[0] ^ at.to_le_bytes()[0]).collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +90,14 @@ impl Blobber {
         self.shard = shared.some_shard(&mut self.stream);
         let may_overwrite = self.holds.contains_key(&self.shard);
         let is_overwrite = self.stream.happens(OVERWRITES) && may_overwrite;
-        self.value += 1;
-        (self.tries, self.step) = (0, if is_overwrite { Step::Overwrites } else { Step::Puts(0) });
+        // No two values are alike, and each says which blob.
+        self.value += BLOBS - self.value % BLOBS + self.stream.below(BLOBS);
+        let is_guess = self.stream.happens(GUESSES);
+        (self.tries, self.step) = match (is_overwrite, is_guess) {
+            (true, _) => (0, Step::Overwrites),
+            (false, true) => (0, Step::Refers),
+            (false, false) => (0, Step::Puts(0)),
+        };
     }
 
     fn question(&self, shared: &Shared) -> Question {
