@@ -239,7 +239,8 @@ impl<S: Service> Machine for Replica<S> {
         let stopped = self.stopped.as_ref().map(|stopped| stopped.again_at);
         let blobs = [self.receiving_deadline(), self.readings_deadline(), stopped].into_iter().flatten().min();
         let Some(tenure) = &self.tenure else { return blobs };
-        let puts = tenure.puts.values().filter_map(Putting::deadline).chain(self.idle_deadline()).min();
+        let puts = tenure.puts.values().filter(|_| tenure.drained_by.is_none()).filter_map(Putting::deadline);
+        let puts = puts.chain(self.idle_deadline()).min();
         let phase = matches!(tenure.phase, Phase::Promising | Phase::Fetching { .. }).then_some(tenure.phase_ends);
         let intention = tenure.intention.as_ref().map(|intention| intention.again_at);
         let own = [phase, tenure.impatient_at, intention, tenure.drained_by, blobs, puts];

@@ -310,6 +310,7 @@ impl<S: Service> Replica<S> {
                 }
                 continue;
             }
+            it.rests_until.take_if(|until| *until <= step.now);
             let lacking = &mut it.lacking;
             it.under_way.retain(|_, way| match way {
                 Way::Asked { from, again_at } if *again_at <= step.now => {
