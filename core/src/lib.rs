@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod blob;
 pub mod bytes;
 pub mod codec;
 pub mod control;

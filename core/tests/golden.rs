@@ -62,7 +62,15 @@ const SHARDS_REQUEST_V1: Golden =
     Golden { name: "shards-request-v1.hex", text: include_str!("golden/shards-request-v1.hex") };
 const SHARDS_REPLY_V1: Golden =
     Golden { name: "shards-reply-v1.hex", text: include_str!("golden/shards-reply-v1.hex") };
-const ALL: [Golden; 19] = [
+const BLOBS_MESSAGE_V2: Golden =
+    Golden { name: "shards-message-blobs-v2.hex", text: include_str!("golden/shards-message-blobs-v2.hex") };
+const BLOBS_RECORD_V2: Golden =
+    Golden { name: "shards-record-blobs-v2.hex", text: include_str!("golden/shards-record-blobs-v2.hex") };
+const BLOBS_REQUEST_V1: Golden =
+    Golden { name: "shards-request-blobs-v1.hex", text: include_str!("golden/shards-request-blobs-v1.hex") };
+const BLOBS_REPLY_V1: Golden =
+    Golden { name: "shards-reply-blobs-v1.hex", text: include_str!("golden/shards-reply-blobs-v1.hex") };
+const ALL: [Golden; 23] = [
     PACKET_V1,
     JOURNAL_V1,
     MESSAGE_V1,
@@ -82,6 +90,10 @@ const ALL: [Golden; 19] = [
     SHARDS_RECORD_V2,
     SHARDS_REQUEST_V1,
     SHARDS_REPLY_V1,
+    BLOBS_MESSAGE_V2,
+    BLOBS_RECORD_V2,
+    BLOBS_REQUEST_V1,
+    BLOBS_REPLY_V1,
 ];
 
 #[test]
@@ -200,6 +212,11 @@ fn what_shards_say_and_store_in_version_2_is_read_and_written_as_the_same_bytes_
     // Between a client and the node beside it, which are of one build.
     SHARDS_REQUEST_V1.holds(BodyVersion(1), &shards::requests());
     SHARDS_REPLY_V1.holds(BodyVersion(1), &shards::replies());
+    // What was added for blobs: nothing that was there before has changed.
+    BLOBS_MESSAGE_V2.holds(BodyVersion(2), &shards::messages_of_blobs());
+    BLOBS_RECORD_V2.holds(BodyVersion(2), &shards::records_of_blobs());
+    BLOBS_REQUEST_V1.holds(BodyVersion(1), &shards::requests_of_blobs());
+    BLOBS_REPLY_V1.holds(BodyVersion(1), &shards::replies_of_blobs());
     for message in shards::messages() {
         let refused = message.encode(BodyVersion(1), 1 << 16, &mut Vec::new());
         assert_eq!(refused, Err(EncodeError::NotInVersion { version: BodyVersion(1) }));

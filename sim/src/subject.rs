@@ -4,6 +4,7 @@
 //! traits.
 
 use crate::check::Findings;
+use crate::disk::Disk;
 use crate::scenario::{Plan, PlannedFault, Scenario};
 use crate::streams::Streams;
 use crate::time::TrueTime;
@@ -135,6 +136,8 @@ pub trait Checks<A: Application> {
     fn objects_lost(&mut self, _host: u32, _objects: &[ObjectId]) {}
     /// Everything was healed.
     fn healed(&mut self, now: TrueTime);
+    /// The run is over, and that is the disk of a host whose process runs.
+    fn disk(&mut self, _host: u32, _disk: &Disk) {}
     /// The run is over, and that is what runs on a host. For what nobody shows as a whole: everything else is judged from
     /// outside.
     fn over(&mut self, _host: u32, _application: &A) {}

@@ -16,6 +16,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `node` | the dispatcher |
+//! | `lift` | what the machines ask for, as what the driver is asked for |
 //! | `wire` | everything that is said, stored and answered, by machine |
 //! | [`fence`] | the fence for resources outside the mesh |
 //! | `checkpoint` | what the machines write again before the journal is trimmed |
@@ -28,6 +29,7 @@
 
 mod checkpoint;
 pub mod fence;
+mod lift;
 mod node;
 mod observation;
 mod wire;

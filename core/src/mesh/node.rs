@@ -2,12 +2,12 @@
 
 use super::checkpoint::Checkpoint;
 use super::fence::{self, Fence};
+use super::lift::{ControlSink, ShardsSink, from_membership};
 use super::observation::{AdmissionObservation, MeshObservation};
 use super::wire::{Message, OLDEST_VERSION, Record, Reply, Request};
 use crate::control::node::{self as control, Control};
 use crate::control::state::{Command, NEWEST};
 use crate::envelope::Class;
-use crate::epoch::ClusterEpoch;
 use crate::identity::{GossipDomain, NodeId, RequestId};
 use crate::machine::{Ctx, Lift, Machine, Sink};
 use crate::membership::{self, Identity, Membership, settings::Profile};
@@ -200,7 +200,7 @@ impl MeshNode {
 
     pub(super) fn tell_shards(&mut self, ctx: &mut Ctx<'_>, event: shards::Event, out: &mut impl Sink<Output<Self>>) {
         let sees = Sees { state: self.control.state(), view: self.control.client().not_after(ctx.now) };
-        self.shards.handle(ctx, sees, event, &mut Lift::new(out, from_shards));
+        self.shards.handle(ctx, sees, event, &mut ShardsSink(out));
     }
 
     /// An event of all machines.
@@ -240,8 +240,11 @@ impl Machine for MeshNode {
                 self.tell_all(ctx, (control, shards, membership::Event::Durable(upto)), out);
             }
             Input::Checkpoint { below } => self.checkpoint(ctx, below, out),
-            // Nothing of the mesh is kept as an object yet.
-            Input::Kept { .. } | Input::Fetched { .. } | Input::Objects { .. } => {}
+            Input::Kept { object } => self.tell_shards(ctx, shards::Event::Kept(object), out),
+            Input::Fetched { object, bytes } => self.tell_shards(ctx, shards::Event::Fetched(object, bytes.ok()), out),
+            Input::Objects { objects, is_last, .. } => {
+                self.tell_shards(ctx, shards::Event::Objects(objects, is_last), out);
+            }
             Input::Message(delivery) => self.delivered(ctx, delivery, out),
             Input::Request { id, request } => self.requested(ctx, id, request, out),
             Input::Found { node, endpoint } => {
@@ -272,91 +275,6 @@ impl Machine for MeshNode {
     fn next_deadline(&self) -> Option<Time> {
         let machines = [self.membership.next_deadline(), self.control.next_deadline(), self.shards.next_deadline()];
         machines.into_iter().flatten().min()
-    }
-}
-
-fn from_membership(action: membership::Action) -> Output<MeshNode> {
-    match action {
-        membership::Action::Send { to, class, message } => {
-            Output::message(Route::direct(to, class), OLDEST_VERSION, Message::Membership(message))
-        }
-        membership::Action::Write(record) => {
-            Output::Write { version: OLDEST_VERSION, record: Record::Membership(record) }
-        }
-        membership::Action::Reply(id, reply) => Output::reply(id, Reply::Membership(reply)),
-        membership::Action::Seek => Output::Seek,
-        membership::Action::Locate(node, endpoint) => Output::Locate { node, endpoint },
-        membership::Action::Forget(node) => Output::Forget(node),
-        membership::Action::Keyring(change) => Output::Keyring(change),
-        membership::Action::Observe(observation) => Output::Observe(MeshObservation::Membership(observation)),
-    }
-}
-
-fn from_shards(action: shards::Action) -> Output<MeshNode> {
-    match action {
-        shards::Action::Send { to, message, not_after } => {
-            let (route, message) = (Route::direct(to, message.class()), Message::Shards(message));
-            let version = message.version();
-            Output::Show { what: Visible::Message { route, version, message }, not_after }
-        }
-        shards::Action::Write(record) => {
-            let record = Record::Shards(record);
-            Output::Write { version: record.version(), record }
-        }
-        shards::Action::Reply { id, reply, not_after } => {
-            Output::Show { what: Visible::Reply { id, reply: Reply::Shards(reply) }, not_after }
-        }
-        shards::Action::Command { ticket, command } => Output::Local(Local::Command { ticket, command }),
-        shards::Action::Observe(observation) => Output::Observe(MeshObservation::Shards(observation)),
-    }
-}
-
-/// Takes what the control group asks for. Its epoch is for the fence, once the group has written all it has to; who is
-/// there to be told something, membership knows.
-struct ControlSink<'a, S> {
-    out: &'a mut S,
-    epoch: Option<ClusterEpoch>,
-    /// For every other member.
-    announced: Option<control::Message>,
-    for_shards: &'a mut Vec<shards::Event>,
-}
-
-impl<S: Sink<Output<MeshNode>>> Sink<control::Action> for ControlSink<'_, S> {
-    fn push(&mut self, action: control::Action) {
-        self.out.push(match action {
-            control::Action::Send { to, class, message } => {
-                Output::message(Route::direct(to, class), OLDEST_VERSION, Message::Control(message))
-            }
-            control::Action::Write(record) => {
-                Output::Write { version: OLDEST_VERSION, record: Record::Control(record) }
-            }
-            control::Action::Reply(id, reply) => Output::reply(id, Reply::Control(reply)),
-            control::Action::Observe(observation) => Output::Observe(MeshObservation::Control(observation)),
-            control::Action::Epoch(epoch) => {
-                self.epoch = self.epoch.max(Some(epoch));
-                return;
-            }
-            control::Action::Announce(message) => {
-                self.announced = Some(message);
-                return;
-            }
-            control::Action::Executed { ticket, outcome } => {
-                return self.for_shards.push(shards::Event::Executed { ticket, outcome });
-            }
-            control::Action::Changed(change) => {
-                if shards::Event::concerns(&change) {
-                    self.for_shards.push(shards::Event::Changed(change));
-                }
-                return;
-            }
-            control::Action::Restated => return self.for_shards.push(shards::Event::Restated),
-            // For siblings that act under leases. The fence asks by itself.
-            control::Action::Became(_)
-            | control::Action::Reissued(_)
-            | control::Action::Ceased { .. }
-            | control::Action::Suspended
-            | control::Action::Resumed { .. } => return,
-        });
     }
 }
 

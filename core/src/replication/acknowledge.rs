@@ -105,9 +105,14 @@ impl<S: Service> Replica<S> {
 
     fn apply(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, entry: Entry<'_>) {
         self.applied = self.applied.next();
-        let Entry::Command(command) = entry else { return };
-        let answer = self.service.apply(command);
         let at = self.applied;
+        let command = match entry {
+            Entry::Start => return,
+            Entry::Command(command) => command,
+            Entry::Brings { address, length } => return self.apply_brings(step, at, address, length),
+            Entry::Drops { address, idle_since } => return self.apply_drops(step, address, idle_since),
+        };
+        let answer = self.above.apply(command, at);
         let pending = self.tenure.as_mut().map(|tenure| &mut tenure.pending);
         if let Some((_, ticket)) = pending.and_then(|pending| pending.pop_front_if(|(waits_for, _)| *waits_for == at)) {
             self.answer(step, ticket, answer);

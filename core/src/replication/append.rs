@@ -84,7 +84,7 @@ impl<S: Service> Replica<S> {
         }
     }
 
-    fn close_block(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
+    pub(super) fn close_block(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
         let sequence = self.log.last().sequence.next();
         let Some(tenure) = &mut self.tenure else { return };
         let Some(block) = tenure.open.close(Position { epoch: tenure.epoch, sequence }) else { return };
@@ -100,6 +100,7 @@ impl<S: Service> Replica<S> {
         assert!(first > self.mark, "nobody cuts off what is acknowledged");
         self.forget_from(first);
         self.overwrites(first);
+        self.blobs.took(&block);
         self.log.put(block.clone());
         let at = step.write(Record::Entries(block));
         self.unsynced.push_back((at, Unsynced::Entries(last)));
@@ -140,15 +141,23 @@ impl<S: Service> Replica<S> {
             return;
         }
         if !self.agrees_before(before, block.as_deref()) {
+            // What follows entries that wait for a blob is sent again, when they are.
+            if self.blobs.is_gated(epoch) {
+                return;
+            }
             let at_most = self.log.at_most(before);
             return step.send(from, Message::Differs { epoch, at_most });
         }
-        let upto = block.as_ref().map_or(before.sequence, |block| block.last().sequence);
-        if let Err(reason) = block.map_or(Ok(()), |block| self.take_block(step, block)) {
-            return step.observe(ReplicationObservation::Rejected { from: from.node, reason });
-        }
+        let had = self.log.last().sequence;
+        let upto = match block.map_or(Ok(None), |block| self.take_block(step, (from, epoch), block).map(Some)) {
+            Ok(upto) => upto.unwrap_or(before.sequence),
+            Err(reason) => return step.observe(ReplicationObservation::Rejected { from: from.node, reason }),
+        };
         self.advance(mark.min(upto));
-        step.send(from, Message::Held { epoch, upto });
+        // Where all that is new waits for a blob, an answer would only have it sent again.
+        if !self.blobs.is_gated(epoch) || self.log.last().sequence > had {
+            step.send(from, Message::Held { epoch, upto });
+        }
     }
 
     /// Whether the log has what stands before a peer's entries (rule L2). What a snapshot stands for is acknowledged, so
@@ -164,7 +173,7 @@ impl<S: Service> Replica<S> {
         let is_full = self.answers.len() >= self.settings.pending_max;
         let is_owner = matches!(self.tenure.as_ref().map(|tenure| tenure.phase), Some(Phase::Serving { .. }));
         if is_owner && self.is_serving() && !is_full {
-            let answer = self.service.read(query);
+            let answer = self.above.service.read(query);
             return self.answer(step, ticket, answer);
         }
         let owner = self.record.as_ref().and_then(|record| record.owner).map(|owner| owner.node);

@@ -1,9 +1,10 @@
 //! Entries that were written together: what a journal record and an append carry.
 //!
 //! Entries of a block share an epoch and follow one another, and their bytes lie in one piece, so that an entry costs no
-//! allocation.
+//! allocation. Where an entry ends says also whether it is a command, or brings or drops a blob.
 
 use super::position::{LogSequence, Position};
+use crate::blob::{ADDRESS_BYTES, BLOB_BYTES_MAX, BlobAddress};
 use crate::epoch::Epoch;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -16,6 +17,14 @@ pub const BLOCK_ENTRIES_MAX: usize = 4_096;
 pub const BLOCK_BYTES_MAX: usize = 256 << 10;
 /// No sequence comes near the end of its type: a peer that claims one is refused.
 pub(super) const SEQUENCE_MAX: u64 = u64::MAX / 2;
+/// The entry that ends there brings a blob.
+const BRINGS: u32 = 1 << 31;
+/// The entry that ends there drops a blob.
+const DROPS: u32 = 1 << 30;
+/// Where it ends.
+const END: u32 = DROPS - 1;
+/// Bytes of an entry that brings or drops a blob: an address, and a number.
+const BLOB_ENTRY_BYTES: usize = ADDRESS_BYTES + 8;
 
 /// What an entry says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,6 +33,20 @@ pub enum Entry<'a> {
     Start,
     /// A command for the state above the log.
     Command(&'a [u8]),
+    /// There is such a blob from now on, on every replica that holds the entry (rule B2).
+    Brings {
+        /// Which.
+        address: BlobAddress,
+        /// Its bytes.
+        length: u64,
+    },
+    /// There is no such blob any more, unless something has referred to it since (rule B7).
+    Drops {
+        /// Which.
+        address: BlobAddress,
+        /// The entry since which nothing did.
+        idle_since: LogSequence,
+    },
 }
 
 /// At least one entry.
@@ -33,7 +56,7 @@ pub struct Block {
     epoch: Epoch,
     /// The only entry is the start of the epoch.
     is_start: bool,
-    /// Where each entry ends in `bytes`.
+    /// Where each entry ends in `bytes`, and what kind it is.
     ends: Box<[u32]>,
     #[serde(with = "crate::bytes")]
     bytes: Box<[u8]>,
@@ -54,6 +77,18 @@ impl Block {
             }
             open.push(command);
         }
+        open.close(first)
+    }
+
+    /// A block of a command, an entry that brings a blob of so many bytes, and one that drops it, since its first entry.
+    pub fn with_blob(first: Position, command: &[u8], address: BlobAddress, length: u64) -> Option<Self> {
+        let mut open = Open::default();
+        if !open.has_room(command.len() + 2 * BLOB_ENTRY_BYTES) {
+            return None;
+        }
+        open.push(command);
+        open.push_brings(address, length);
+        open.push_drops(address, first.sequence);
         open.close(first)
     }
 
@@ -81,12 +116,30 @@ impl Block {
     /// The entry with that sequence. O(1).
     pub fn entry(&self, at: LogSequence) -> Option<Entry<'_>> {
         let index = usize::try_from(at.0.checked_sub(self.first.0)?).ok()?;
-        let end = *self.ends.get(index)? as usize;
+        let end = *self.ends.get(index)?;
         if self.is_start {
             return Some(Entry::Start);
         }
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
-        Some(Entry::Command(&self.bytes[start..end]))
+        let start = if index == 0 { 0 } else { self.ends[index - 1] & END };
+        let bytes = &self.bytes[start as usize..(end & END) as usize];
+        match (end & !END, of_blob(bytes)) {
+            (BRINGS, Some((address, length))) => Some(Entry::Brings { address, length }),
+            (DROPS, Some((address, since))) => Some(Entry::Drops { address, idle_since: LogSequence(since) }),
+            _ => Some(Entry::Command(bytes)),
+        }
+    }
+
+    /// The blobs that entries from that sequence on bring, and which entries. O(n), and O(1) for each that brings none.
+    pub(super) fn brought_from(&self, first: LogSequence) -> impl Iterator<Item = (LogSequence, BlobAddress)> {
+        let skipped = first.0.saturating_sub(self.first.0) as usize;
+        let kinds = self.ends.iter().enumerate().skip(skipped).filter(|(_, end)| **end & BRINGS != 0);
+        kinds.filter_map(|(index, _)| {
+            let at = LogSequence(self.first.0 + index as u64);
+            match self.entry(at)? {
+                Entry::Brings { address, .. } => Some((at, address)),
+                _ => None,
+            }
+        })
     }
 
     /// The entries from that sequence on, none if it lies behind the block.
@@ -97,14 +150,14 @@ impl Block {
     /// The first entries, up to that sequence, which must be in the block.
     pub(super) fn up_to(&self, last: LogSequence) -> Self {
         let ends: Box<[u32]> = self.ends[..=(last.0 - self.first.0) as usize].into();
-        let bytes = self.bytes[..ends[ends.len() - 1] as usize].into();
+        let bytes = self.bytes[..(ends[ends.len() - 1] & END) as usize].into();
         Self { ends, bytes, ..*self }
     }
 
     /// The entries from that sequence on, which must be in the block.
     pub(super) fn from(&self, first: LogSequence) -> Self {
         let skipped = (first.0 - self.first.0) as usize;
-        let cut = if skipped == 0 { 0 } else { self.ends[skipped - 1] };
+        let cut = if skipped == 0 { 0 } else { self.ends[skipped - 1] & END };
         let ends = self.ends[skipped..].iter().map(|end| end - cut).collect();
         Self { first, ends, bytes: self.bytes[cut as usize..].into(), ..*self }
     }
@@ -130,13 +183,34 @@ impl Block {
     /// Whether a peer's block is what a block must be.
     pub(super) fn is_sound(&self) -> bool {
         let count = self.ends.len();
-        let rises = self.ends.windows(2).all(|pair| pair[0] <= pair[1]);
-        let is_whole = self.ends.last().is_some_and(|end| *end as usize == self.bytes.len());
+        let rises = self.ends.windows(2).all(|pair| pair[0] & END <= pair[1] & END);
+        let is_whole = self.ends.last().is_some_and(|end| (*end & END) as usize == self.bytes.len());
         let is_short = count <= BLOCK_ENTRIES_MAX && self.bytes.len() <= BLOCK_BYTES_MAX;
         let is_placed = self.first > LogSequence(0) && self.first.0 <= SEQUENCE_MAX;
-        let is_start_alone = !self.is_start || (count == 1 && self.bytes.is_empty());
-        rises && is_whole && is_short && is_placed && is_start_alone
+        let is_start_alone = !self.is_start || (*self.ends == [0] && self.bytes.is_empty());
+        rises && is_whole && is_short && is_placed && is_start_alone && self.are_blobs_sound()
     }
+
+    /// Whether what is said of blobs can be. The ends rise.
+    fn are_blobs_sound(&self) -> bool {
+        let mut start = 0;
+        self.ends.iter().all(|end| {
+            let bytes = self.bytes.get(start..(end & END) as usize).unwrap_or_default();
+            start = (end & END) as usize;
+            match (end & !END, of_blob(bytes)) {
+                (0, _) => true,
+                (BRINGS, Some((_, length))) => (1..=BLOB_BYTES_MAX).contains(&length),
+                (DROPS, Some((_, since))) => (1..=SEQUENCE_MAX).contains(&since),
+                _ => false,
+            }
+        })
+    }
+}
+
+/// What an entry that brings or drops a blob holds.
+fn of_blob(bytes: &[u8]) -> Option<(BlobAddress, u64)> {
+    let (address, number) = bytes.split_first_chunk::<ADDRESS_BYTES>()?;
+    Some((BlobAddress(*address), u64::from_le_bytes(number.try_into().ok()?)))
 }
 
 /// Entries that are gathered for the next block. Its buffers are used again.
@@ -163,6 +237,27 @@ impl Open {
     pub(super) fn push(&mut self, command: &[u8]) {
         self.bytes.extend_from_slice(command);
         self.ends.push(self.bytes.len() as u32);
+    }
+
+    /// Whether an entry that brings or drops a blob still fits.
+    pub(super) fn has_room_for_blob(&self) -> bool {
+        self.has_room(BLOB_ENTRY_BYTES)
+    }
+
+    /// An entry that brings a blob.
+    pub(super) fn push_brings(&mut self, address: BlobAddress, length: u64) {
+        self.push_blob(BRINGS, address, length);
+    }
+
+    /// An entry that drops a blob.
+    pub(super) fn push_drops(&mut self, address: BlobAddress, idle_since: LogSequence) {
+        self.push_blob(DROPS, address, idle_since.0);
+    }
+
+    fn push_blob(&mut self, kind: u32, address: BlobAddress, number: u64) {
+        self.bytes.extend_from_slice(&address.0);
+        self.bytes.extend_from_slice(&number.to_le_bytes());
+        self.ends.push(self.bytes.len() as u32 | kind);
     }
 
     /// The block of all that was gathered, if there is anything.

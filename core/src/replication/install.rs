@@ -4,6 +4,7 @@
 //! A half is never looked at: it goes when the process ends, when another owner begins, or when nothing of it has come for
 //! long while a checkpoint waits for it. The owner then begins anew.
 
+use super::above::{Above, Reader};
 use super::block::SEQUENCE_MAX;
 use super::log::Log;
 use super::machine::Action;
@@ -13,6 +14,7 @@ use super::service::{PIECE_BYTES_MAX, Service};
 use super::state::{Replica, Unsynced};
 use super::step::Step;
 use super::wire::{Message, Record};
+use crate::blob::BlobAddress;
 use crate::epoch::Epoch;
 use crate::machine::Sink;
 use crate::record::Sequence;
@@ -33,10 +35,15 @@ pub(super) struct Piece {
 pub(super) struct Incoming<S: Service> {
     /// The owner's, which cuts its snapshot into pieces its own way.
     epoch: Epoch,
-    at: Position,
+    pub(super) at: Position,
     pub(super) next: u32,
-    reader: S::Reader,
-    heard: Time,
+    pub(super) from: ReplicaId,
+    pub(super) reader: Reader<S>,
+    pub(super) heard: Time,
+    /// All but the last piece are there, and that one waits for blobs (rule B10).
+    pub(super) waits_for_blobs: bool,
+    /// Up to that one all blobs are here.
+    pub(super) has_blobs_upto: Option<BlobAddress>,
 }
 
 impl<S: Service> Replica<S> {
@@ -70,12 +77,24 @@ impl<S: Service> Replica<S> {
         if number != next {
             return step.send(from, Message::SnapshotHeld { epoch, at, pieces: next });
         }
-        let mut reader = begun.map_or_else(S::Reader::default, |it| core::mem::take(&mut it.reader));
-        let taken = S::take_piece(&mut reader, &piece.bytes);
+        if let Some(begun) = begun.filter(|_| piece.is_last) {
+            (begun.waits_for_blobs, begun.from) = (true, from);
+            if self.get_blobs_of_snapshot(step) {
+                self.incoming.iter_mut().for_each(|it| it.waits_for_blobs = false);
+            } else {
+                return step.send(from, Message::SnapshotHeld { epoch, at, pieces: next });
+            }
+        }
+        let begun = self.incoming.as_mut().filter(|it| (it.epoch, it.at) == (epoch, at));
+        let mut reader = begun.map_or_else(Reader::default, |it| core::mem::take(&mut it.reader));
+        let taken = reader.take_piece(&piece.bytes);
         let begun = self.incoming.as_mut().filter(|it| (it.epoch, it.at) == (epoch, at));
         match (taken, begun) {
             (Ok(()), _) => {
-                self.took_piece(step, from, piece, Incoming { epoch, at, next: number + 1, reader, heard: step.now })
+                let (next, heard) = (number + 1, step.now);
+                let (waits_for_blobs, has_blobs_upto) = (false, None);
+                let incoming = Incoming { epoch, at, next, from, reader, heard, waits_for_blobs, has_blobs_upto };
+                self.took_piece(step, from, piece, incoming);
             }
             (Err(_), begun) => {
                 if let Some(begun) = begun {
@@ -120,18 +139,24 @@ impl<S: Service> Replica<S> {
             return step.send(from, Message::SnapshotHeld { epoch, at, pieces });
         }
         self.incoming = None;
-        let Ok(service) = S::finish(incoming.reader) else {
+        let Ok(above) = incoming.reader.finish() else {
             let reason = "a snapshot that ends early";
             return step.observe(ReplicationObservation::Rejected { from: from.node, reason });
         };
         let written = step.write(record);
-        self.install(written, at, service);
+        self.install(step, written, at, above);
         step.observe(ReplicationObservation::Installed { sequence: at.sequence.0, pieces: u64::from(pieces) });
         step.send(from, Message::Held { epoch, upto: at.sequence });
     }
 
     /// The snapshot takes the place of everything, once the record of its last piece is durable.
-    fn install(&mut self, written: Sequence, at: Position, service: S) {
+    fn install(
+        &mut self,
+        step: &mut Step<'_, impl Sink<Action<S::Answer>>>,
+        written: Sequence,
+        at: Position,
+        above: Above<S>,
+    ) {
         assert!(
             self.tenure.is_none() && self.mark < at.sequence,
             "only a follower takes a snapshot, and never backwards"
@@ -139,7 +164,9 @@ impl<S: Service> Replica<S> {
         self.unsynced.retain(|(_, what)| !matches!(what, Unsynced::Entries(_)));
         self.unsynced.push_back((written, Unsynced::Entries(at.sequence)));
         (self.log, self.durable) = (Log::behind(at), LogSequence(0));
-        (self.mark, self.applied, self.service) = (at.sequence, at.sequence, service);
+        (self.mark, self.applied, self.above) = (at.sequence, at.sequence, above);
+        self.blobs.forget_ahead();
+        step.push(Action::Sweep);
         self.snapshot = None;
         self.restart_checkpoint(at.sequence);
     }

@@ -1,11 +1,13 @@
 //! What can happen to a replica, what it asks for, and the one dispatcher.
 
+use super::blobs::Putting;
 use super::install::Piece;
 use super::observation::ReplicationObservation;
 use super::service::Service;
 use super::state::{Phase, Replica};
 use super::step::Step;
 use super::wire::{Message, Record};
+use crate::blob::{BlobError, BlobObject};
 use crate::epoch::Epoch;
 use crate::identity::NodeId;
 use crate::machine::{Ctx, Machine, Sink};
@@ -14,6 +16,8 @@ use crate::shards::{Change, ReplicaId, ShardRecord};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +76,33 @@ pub enum Event {
     /// Write a bounded part of what is still needed of the records before this one. To be told again, when all that was
     /// written is durable, and also when nothing was, until [`Replica::has_checkpoint`] says that nothing is left.
     Checkpoint(Sequence),
+    /// A client puts an object of a blob, its manifest first.
+    Put {
+        /// To be named in the reply.
+        ticket: Ticket,
+        /// Which.
+        object: BlobObject,
+        /// Its bytes.
+        bytes: Box<[u8]>,
+    },
+    /// A client asks for an object of a blob.
+    Get {
+        /// To be named in the reply.
+        ticket: Ticket,
+        /// Which.
+        object: BlobObject,
+    },
+    /// An object that was to be kept is durable.
+    Kept(BlobObject),
+    /// An object was fetched.
+    Fetched {
+        /// Which.
+        object: BlobObject,
+        /// Its bytes; nothing where it is missing or damaged.
+        bytes: Option<Vec<u8>>,
+    },
+    /// The store has these objects of the shard, among others.
+    Listed(Vec<BlobObject>),
     /// A deadline may have passed.
     Wake,
 }
@@ -115,6 +146,25 @@ pub enum Action<A> {
     },
     /// Let operators see something.
     Observe(ReplicationObservation),
+    /// Store an object in the place of what is there, and say when it is durable.
+    Keep {
+        /// Which.
+        object: BlobObject,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// Read an object.
+    Fetch {
+        /// Which.
+        object: BlobObject,
+    },
+    /// An object is needed no more.
+    Discard {
+        /// Which.
+        object: BlobObject,
+    },
+    /// List the objects of the shard before long: there may be some that nobody wants.
+    Sweep,
 }
 
 /// What a client is told.
@@ -136,6 +186,21 @@ pub enum Reply<A> {
     },
     /// It may have taken effect, or may still: the replica ceased to own the shard. Ask the owner for the outcome.
     Unknown,
+    /// The object is durable here; the blob lacks others. Put that one next.
+    Wants {
+        /// Which.
+        object: u32,
+    },
+    /// The blob is on every disk that it has to be on.
+    Held,
+    /// What was asked for.
+    Object(Arc<[u8]>),
+    /// There is no such blob.
+    NoBlob,
+    /// No member has an undamaged one any more.
+    Lost,
+    /// Nothing happened: the bytes are not that object, or there is none of that number.
+    BadObject(BlobError),
 }
 
 impl<S: Service> Machine for Replica<S> {
@@ -156,6 +221,11 @@ impl<S: Service> Machine for Replica<S> {
             Event::Durable(upto) => self.persisted(step, upto),
             Event::HandOver { to } => self.hand_over(step, to),
             Event::Checkpoint(cut) => self.checkpoint(step, cut),
+            Event::Put { ticket, object, bytes } => self.put(step, ticket, object, bytes),
+            Event::Get { ticket, object } => self.get(step, ticket, object),
+            Event::Kept(object) => self.kept_object(step, object),
+            Event::Fetched { object, bytes } => self.fetched_object(step, object, bytes.as_deref()),
+            Event::Listed(objects) => self.sweep(step, &objects),
             Event::Wake => self.wake(step),
         }
         self.end(step);
@@ -167,10 +237,13 @@ impl<S: Service> Machine for Replica<S> {
             return Some(Time::ZERO);
         }
         let stopped = self.stopped.as_ref().map(|stopped| stopped.again_at);
-        let Some(tenure) = &self.tenure else { return stopped };
+        let blobs = [self.receiving_deadline(), self.readings_deadline(), stopped].into_iter().flatten().min();
+        let Some(tenure) = &self.tenure else { return blobs };
+        let puts = tenure.puts.values().filter(|_| tenure.drained_by.is_none()).filter_map(Putting::deadline);
+        let puts = puts.chain(self.idle_deadline()).min();
         let phase = matches!(tenure.phase, Phase::Promising | Phase::Fetching { .. }).then_some(tenure.phase_ends);
         let intention = tenure.intention.as_ref().map(|intention| intention.again_at);
-        let own = [phase, tenure.impatient_at, intention, tenure.drained_by];
+        let own = [phase, tenure.impatient_at, intention, tenure.drained_by, blobs, puts];
         let peers = tenure.peers.values().flat_map(|peer| {
             let transfer = peer.transfer.as_ref().map(|transfer| transfer.retry_at);
             [peer.retry_at, peer.tell_at, transfer]
@@ -186,6 +259,7 @@ impl<S: Service> Replica<S> {
         self.forget_entries(step);
         self.go_on_with_transfers(step);
         self.release_snapshot();
+        self.drop_idle(step);
     }
 
     /// Messages by whom they concern: replicas that follow, or the owner of exactly that epoch.
@@ -198,11 +272,15 @@ impl<S: Service> Replica<S> {
             }
             Message::Fetch { epoch, after } => self.fetch(step, from, epoch, after),
             Message::Fenced { promised, .. } => self.fenced(step, promised),
+            Message::Offer { epoch, address } => self.offered(step, from, epoch, address),
+            Message::Want { object, is_repair, .. } => self.wanted(step, from, object, is_repair),
+            Message::Given { object, what, .. } => self.given(step, from, object, &what),
             _ if self.tenure.as_ref().is_none_or(|tenure| tenure.epoch != message.epoch()) => {}
             Message::Promised { end, mark, .. } => self.promised_by(step, from, end, mark),
             Message::Held { upto, .. } => self.held_by(step, from, upto),
             Message::Differs { at_most, .. } => self.differs(step, from, at_most),
             Message::SnapshotHeld { at, pieces, .. } => self.snapshot_held(step, from, at, pieces),
+            Message::Stored { address, .. } => self.stored_by(step, from, address),
             Message::Fetched { before, block, .. } => self.fetched(step, from, before, block),
         }
     }
@@ -213,5 +291,8 @@ impl<S: Service> Replica<S> {
         self.wake_transfers(step);
         self.wake_set(step);
         self.wake_hand_over(step);
+        self.wake_receiving(step);
+        self.wake_readings(step);
+        self.wake_puts(step);
     }
 }

@@ -13,13 +13,16 @@
 //! - epochs never fall along a log, and nobody cuts it at or below `mark`;
 //! - the state above the log is that of exactly the first `applied` entries, all of them acknowledged;
 //! - the log begins with what is acknowledged and in a snapshot that is durable here;
-//! - a tenure's epoch is promised here, and is never begun twice.
+//! - a tenure's epoch is promised here, and is never begun twice;
+//! - an entry that brings a blob is in the log only if the blob was durable here, or was dropped by an entry behind it.
 //!
 //! Absent on purpose: who owns what ([`shards`](crate::shards)), sessions and their views ([`lease`](crate::lease)), what
 //! commands mean ([`Service`]), and which nodes ought to have a copy.
 
+mod above;
 mod acknowledge;
 mod append;
+pub mod blobs;
 mod block;
 mod catch_up;
 mod checkpoint;
@@ -54,7 +57,7 @@ pub use position::{LogSequence, Position};
 pub use service::{PIECE_BYTES_MAX, PieceError, Progress, Service};
 pub use settings::Settings;
 pub use state::{Replica, Standing};
-pub use wire::{Message, Record};
+pub use wire::{Given, Message, Record};
 
 #[cfg(test)]
 mod tests;

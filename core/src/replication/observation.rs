@@ -21,5 +21,13 @@ crate::observations! {
         Counter State Count "relaymesh_shard_additions_proposed_total" => CaughtUp { node: NodeId },
         /// An owner's snapshot took the place of log and state.
         Counter State Count "relaymesh_shard_snapshots_installed_total" => Installed { sequence: u64, pieces: u64 },
+        /// An object of a blob was missing or damaged on this node's disk when it was read.
+        Counter Health Count "relaymesh_shard_blobs_damaged_total" => BlobDamaged { object: u64 },
+        /// It was got from another member, and stored again.
+        Counter Health Count "relaymesh_shard_blobs_repaired_total" => BlobRepaired { from: NodeId, object: u64 },
+        /// No other member has it either.
+        Counter Health Count "relaymesh_shard_blobs_lost_total" => BlobLost { object: u64 },
+        /// Objects that nobody wants were discarded.
+        Counter Health Count "relaymesh_shard_blob_objects_discarded_total" => BlobsDiscarded { objects: u64 },
     }
 }

@@ -1,5 +1,6 @@
 //! Promises: what a follower does when somebody takes over, and what the owner does with its answer (rules P1 to P5).
 
+use super::blobs::Putting;
 use super::machine::{Action, Reply};
 use super::observation::ReplicationObservation;
 use super::position::{LogSequence, Position};
@@ -53,6 +54,7 @@ impl<S: Service> Replica<S> {
             return;
         }
         self.promised = epoch;
+        self.blobs.forget_gate();
         self.forget_incoming(epoch);
         let at = step.write(Record::Promised(epoch));
         self.unsynced.push_back((at, Unsynced::Promise(epoch)));
@@ -92,9 +94,11 @@ impl<S: Service> Replica<S> {
         let unanswered = (tenure.pending.len() + self.answers.len()) as u64;
         let (cluster, epoch) = (tenure.epoch.cluster.0, tenure.epoch.lease);
         step.observe(ReplicationObservation::SteppedDown { cluster, epoch, unanswered });
-        let waiting = tenure.pending.into_iter().map(|(_, ticket)| ticket);
+        let putters = tenure.puts.into_values().flat_map(Putting::into_tickets);
+        let waiting = tenure.pending.into_iter().map(|(_, ticket)| ticket).chain(putters);
         for ticket in self.answers.drain(..).map(|(ticket, _)| ticket).chain(waiting) {
             step.push(Action::Reply { ticket, reply: Reply::Unknown, not_after: None });
         }
+        self.forget_putters(step);
     }
 }

@@ -5,6 +5,7 @@
 //! cut: it comes again before the checkpoint's end. Records written again say nothing that is not so at that moment, so
 //! that one that is not needed changes nothing.
 
+use super::above::{Above, Reader};
 use super::block::Block;
 use super::log::Log;
 use super::position::{LogSequence, Position};
@@ -31,7 +32,7 @@ struct Staged<S: Service> {
     origin: Option<Epoch>,
     at: Position,
     next: u32,
-    reader: S::Reader,
+    reader: Reader<S>,
 }
 
 impl<S: Service> Default for Replaying<S> {
@@ -63,7 +64,7 @@ impl<S: Service> Replica<S> {
             Record::Snapshot { origin, at, number, is_last, bytes } => {
                 let slot = if origin.is_some() { &mut replaying.received } else { &mut replaying.own };
                 if number == 0 {
-                    *slot = Some(Staged { origin, at, next: 0, reader: S::Reader::default() });
+                    *slot = Some(Staged { origin, at, next: 0, reader: Reader::default() });
                 }
                 let whole = stage(slot, (origin, at, number), &bytes, is_last);
                 match (is_last, origin) {
@@ -85,6 +86,12 @@ impl<S: Service> Replica<S> {
         let Some(replaying) = self.replaying.take() else { return };
         assert!(replaying.floating.is_none(), "a checkpoint has ended without the entries that these follow");
         assert!(!replaying.lacks_state, "a checkpoint has ended without the state");
+        // What entries bring that are not applied yet is wanted. Nothing is known of what the disk has of it (rule B3).
+        let mut next = self.applied.max(self.log.base().sequence).next();
+        while let Some(block) = self.log.block_of(next).cloned() {
+            self.blobs.took_behind(&block, next);
+            next = block.last().sequence.next();
+        }
     }
 
     fn replay_entries(&mut self, replaying: &mut Replaying<S>, block: Arc<Block>) {
@@ -120,8 +127,8 @@ impl<S: Service> Replica<S> {
     }
 
     /// The own snapshot is whole: the log stands on it, and holds what is known to follow.
-    fn replay_own(&mut self, replaying: &mut Replaying<S>, at: Position, whole: Option<S>) {
-        let Some(service) = whole.filter(|_| at.sequence >= self.applied) else { return };
+    fn replay_own(&mut self, replaying: &mut Replaying<S>, at: Position, whole: Option<Above<S>>) {
+        let Some(above) = whole.filter(|_| at.sequence >= self.applied) else { return };
         let covers = |log: &Log| log.base().sequence <= at.sequence && at.sequence <= log.last().sequence;
         if !covers(&self.log) {
             self.log = match replaying.floating.take_if(|floating| covers(floating)) {
@@ -131,17 +138,17 @@ impl<S: Service> Replica<S> {
         }
         self.log.rebase(at);
         self.join(replaying);
-        self.service = service;
+        self.above = above;
         (self.mark, self.applied) = (self.mark.max(at.sequence), at.sequence);
         (self.durable_snapshot, replaying.lacks_state) = (at.sequence, false);
     }
 
     /// An owner's snapshot took the place of everything, whether or not all of it is still there.
-    fn replay_received(&mut self, replaying: &mut Replaying<S>, at: Position, whole: Option<S>) {
+    fn replay_received(&mut self, replaying: &mut Replaying<S>, at: Position, whole: Option<Above<S>>) {
         replaying.floating = None;
         replaying.lacks_state = whole.is_none();
         self.log = Log::behind(at);
-        self.service = whole.unwrap_or_default();
+        self.above = whole.unwrap_or_default();
         (self.mark, self.applied) = (at.sequence, at.sequence);
     }
 }
@@ -152,16 +159,16 @@ fn stage<S: Service>(
     (origin, at, number): (Option<Epoch>, Position, u32),
     bytes: &[u8],
     is_last: bool,
-) -> Option<S> {
+) -> Option<Above<S>> {
     let staged = slot.as_mut().filter(|it| (it.origin, it.at, it.next) == (origin, at, number));
     let Some(staged) = staged else {
         *slot = None;
         return None;
     };
-    assert!(S::take_piece(&mut staged.reader, bytes).is_ok(), "a piece in the journal is sound");
+    assert!(staged.reader.take_piece(bytes).is_ok(), "a piece in the journal is sound");
     staged.next += 1;
     let staged = slot.take_if(|_| is_last)?;
-    let service = S::finish(staged.reader);
-    assert!(service.is_ok(), "a snapshot in the journal is whole");
-    service.ok()
+    let above = staged.reader.finish();
+    assert!(above.is_ok(), "a snapshot in the journal is whole");
+    above.ok()
 }

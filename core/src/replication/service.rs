@@ -1,5 +1,6 @@
 //! The state above the log: what commands mean, and how it is cut into the pieces of a snapshot.
 
+use super::blobs::References;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::hash::Hash;
@@ -20,7 +21,8 @@ pub trait Service: Clone + Debug + Default + PartialEq + Eq + Hash {
     type Reader: Clone + Debug + Default + PartialEq + Eq + Hash;
 
     /// Takes the next acknowledged command. Total: one that makes no sense is answered so, and changes nothing.
-    fn apply(&mut self, command: &[u8]) -> Self::Answer;
+    /// What it refers to of the shard's blobs, and does not any more, it says to `blobs`, on every machine alike (rule B5).
+    fn apply(&mut self, command: &[u8], blobs: &mut References<'_>) -> Self::Answer;
 
     /// Answers a query; changes nothing.
     fn read(&self, query: &[u8]) -> Self::Answer;

@@ -32,6 +32,14 @@ pub struct Settings {
     pub pieces_ahead: u32,
     /// A snapshot under way of which nothing was heard for so long is given up, at either end.
     pub snapshot_wait: Duration,
+    /// Bytes of the largest blob that clients may put.
+    pub blob_bytes_max: u64,
+    /// How long a blob that nothing refers to is kept, at least.
+    pub blob_grace: Duration,
+    /// How long members have to get a blob before an entry brings it (rule B4).
+    pub offer_wait: Duration,
+    /// A blob of which nothing more has come for so long is given up, and so is a read.
+    pub blob_wait: Duration,
 }
 
 impl Settings {
@@ -57,6 +65,10 @@ impl Default for Settings {
             piece_bytes: PIECE_BYTES_MAX,
             pieces_ahead: 8,
             snapshot_wait: Duration::from_secs(5),
+            blob_bytes_max: 10 << 20,
+            blob_grace: Duration::from_secs(3_600),
+            offer_wait: Duration::from_secs(2),
+            blob_wait: Duration::from_secs(10),
         }
     }
 }

@@ -36,7 +36,7 @@ impl<S: Service> Replica<S> {
         }
         let epoch = self.log.epoch_at(self.applied).filter(|_| self.applied.0 > 0)?;
         let at = Position { epoch, sequence: self.applied };
-        self.service.freeze();
+        self.above.freeze();
         self.snapshot = Some(Snapshot { at, pieces: Vec::new(), is_whole: false });
         Some(at)
     }
@@ -44,7 +44,7 @@ impl<S: Service> Replica<S> {
     /// One step towards the next piece.
     pub(super) fn make_piece(&mut self) {
         let Some(snapshot) = self.snapshot.as_mut().filter(|snapshot| !snapshot.is_whole) else { return };
-        if let Progress::Piece { bytes, is_last } = self.service.next_piece(self.settings.piece_bytes) {
+        if let Progress::Piece { bytes, is_last } = self.above.next_piece(self.settings.piece_bytes) {
             assert!(bytes.len() <= PIECE_BYTES_MAX, "a piece is bounded");
             snapshot.pieces.push(bytes.into());
             snapshot.is_whole = is_last;
@@ -57,7 +57,7 @@ impl<S: Service> Replica<S> {
             || self.tenure.iter().flat_map(|tenure| tenure.peers.values()).any(|peer| peer.transfer.is_some());
         if self.snapshot.is_some() && !self.is_snapshot_written() && !is_sent() {
             self.snapshot = None;
-            self.service.thaw();
+            self.above.thaw();
         }
     }
 }

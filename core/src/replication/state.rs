@@ -1,5 +1,7 @@
 //! What a replica is made of.
 
+use super::above::Above;
+use super::blobs::{BlobTable, Blobs, Lap, Putting};
 use super::block::Open;
 use super::checkpoint::Checkpoint;
 use super::flow::Peer;
@@ -11,6 +13,7 @@ use super::replay::Replaying;
 use super::service::Service;
 use super::settings::Settings;
 use super::snapshot::Snapshot;
+use crate::blob::BlobAddress;
 use crate::epoch::Epoch;
 use crate::identity::{Incarnation, NodeId};
 use crate::record::Sequence;
@@ -43,7 +46,9 @@ pub struct Replica<S: Service> {
     pub(super) mark: LogSequence,
     /// Entries up to there are in the state above.
     pub(super) applied: LogSequence,
-    pub(super) service: S,
+    pub(super) above: Above<S>,
+    /// What this replica has of the blobs.
+    pub(super) blobs: Blobs,
     /// What this process does as owner.
     pub(super) tenure: Option<Tenure>,
     /// A tenure that is to be handed over and has stopped.
@@ -98,6 +103,12 @@ pub(super) struct Tenure {
     /// Nothing more is taken: the shard is to be handed over, at the latest then.
     pub(super) drained_by: Option<Time>,
     pub(super) successor: Option<NodeId>,
+    /// Blobs that clients put, and that no applied entry brings yet.
+    pub(super) puts: BTreeMap<BlobAddress, Putting>,
+    /// Blobs that entries under way drop.
+    pub(super) dropping: BTreeSet<BlobAddress>,
+    /// Since when blobs that nothing refers to are waited for.
+    pub(super) lap: Option<Lap>,
 }
 
 /// How far a take-over has come.
@@ -165,7 +176,8 @@ impl<S: Service> Replica<S> {
             unsynced: VecDeque::new(),
             mark: LogSequence(0),
             applied: LogSequence(0),
-            service: S::default(),
+            above: Above::default(),
+            blobs: Blobs::default(),
             tenure: None,
             stopped: None,
             view: None,
@@ -242,7 +254,12 @@ impl<S: Service> Replica<S> {
 
     /// The state that the acknowledged entries amount to.
     pub fn service(&self) -> &S {
-        &self.service
+        &self.above.service
+    }
+
+    /// The blobs that the acknowledged entries amount to.
+    pub fn blob_table(&self) -> &BlobTable {
+        &self.above.blobs
     }
 
     /// A serving owner has applied everything that was acknowledged before its epoch (rule V3).

@@ -14,7 +14,7 @@ use crate::epoch::Epoch;
 use crate::machine::Sink;
 use crate::shards::{ReplicaId, ShardRecord};
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 
 impl<S: Service> Replica<S> {
@@ -59,6 +59,9 @@ impl<S: Service> Replica<S> {
             blocks: VecDeque::new(),
             drained_by: None,
             successor: None,
+            puts: BTreeMap::new(),
+            dropping: BTreeSet::new(),
+            lap: None,
         });
         self.meet_peers(step);
         self.ask_for_promises(step);
@@ -170,33 +173,45 @@ impl<S: Service> Replica<S> {
         }
         let Some(tenure) = &mut self.tenure else { return };
         tenure.phase_ends = step.now.saturating_add(self.settings.takeover_wait);
-        let (epoch, after) = (tenure.epoch, block.last().sequence);
-        if let Err(reason) = self.take_block(step, block) {
-            step.observe(ReplicationObservation::Rejected { from: from.node, reason });
-            return;
-        }
+        let epoch = tenure.epoch;
+        let after = match self.take_block(step, (from, epoch), block) {
+            Ok(after) => after,
+            Err(reason) => return step.observe(ReplicationObservation::Rejected { from: from.node, reason }),
+        };
         if self.log.has(upto) {
             return self.start(step);
         }
-        step.send(from, Message::Fetch { epoch, after });
+        if !self.blobs.is_gated(epoch) {
+            step.send(from, Message::Fetch { epoch, after });
+        }
     }
 
-    /// Puts a block into the log and the journal, as far as it is not there.
+    /// Puts a block into the log and the journal, as far as it is not there, and waits for no blob (rule B2). Up to where it
+    /// is there now.
     ///
     /// # Errors
     /// It would cut off what is acknowledged (rule L4). Nothing changed.
     pub(super) fn take_block(
         &mut self,
         step: &mut Step<'_, impl Sink<Action<S::Answer>>>,
+        sender: (ReplicaId, Epoch),
         block: Arc<Block>,
-    ) -> Result<(), &'static str> {
-        let Fit::From(at) = self.log.fit(&block) else { return Ok(()) };
+    ) -> Result<LogSequence, &'static str> {
+        let Fit::From(at) = self.log.fit(&block) else { return Ok(block.last().sequence) };
         if at <= self.mark {
             return Err("differs in what is acknowledged");
         }
-        let block = if at == block.first().sequence { block } else { Arc::new(block.from(at)) };
+        let upto = match self.gated_at(step, sender, &block, at) {
+            None => block.last().sequence,
+            Some(gated) if gated == at => return Ok(at.before()),
+            Some(gated) => gated.before(),
+        };
+        let block = match (at == block.first().sequence, upto == block.last().sequence) {
+            (true, true) => block,
+            (_, _) => Arc::new(block.up_to(upto).from(at)),
+        };
         self.write_block(step, block);
-        Ok(())
+        Ok(upto)
     }
 
     /// The log ends as it is adopted: the epoch begins behind it.

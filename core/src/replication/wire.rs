@@ -2,6 +2,7 @@
 
 use super::block::Block;
 use super::position::{LogSequence, Position};
+use crate::blob::{BlobAddress, BlobObject};
 use crate::epoch::Epoch;
 use crate::node::Gating;
 use crate::shards::{Change, ShardRecord};
@@ -97,6 +98,52 @@ pub enum Message {
         /// How many.
         pieces: u32,
     },
+    /// An entry is about to bring that blob: get it (rule B4).
+    Offer {
+        /// The owner's.
+        epoch: Epoch,
+        /// Which.
+        address: BlobAddress,
+    },
+    /// Every object of it is durable here.
+    Stored {
+        /// The owner's.
+        epoch: Epoch,
+        /// Which.
+        address: BlobAddress,
+    },
+    /// Give me that object of a blob.
+    Want {
+        /// The newest one that the sender has promised.
+        epoch: Epoch,
+        /// Which.
+        object: BlobObject,
+        /// Only if it is on the disk, and whatever the log says of it.
+        is_repair: bool,
+    },
+    /// What was asked for.
+    Given {
+        /// The newest one that the sender has promised.
+        epoch: Epoch,
+        /// Which.
+        object: BlobObject,
+        /// What there is of it.
+        what: Given,
+    },
+}
+
+/// What there is of an object that another replica has asked for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Given {
+    /// These bytes; whoever gets them checks them (rule B1).
+    Object(#[serde(with = "crate::bytes")] Arc<[u8]>),
+    /// Not here.
+    Lacking,
+    /// It was dropped, or no member has it: entries up to there need it no more (rule B9).
+    Without {
+        /// What the sender has applied.
+        upto: LogSequence,
+    },
 }
 
 impl Message {
@@ -112,7 +159,11 @@ impl Message {
             | Self::Fetch { epoch, .. }
             | Self::Fetched { epoch, .. }
             | Self::Snapshot { epoch, .. }
-            | Self::SnapshotHeld { epoch, .. } => *epoch,
+            | Self::SnapshotHeld { epoch, .. }
+            | Self::Offer { epoch, .. }
+            | Self::Stored { epoch, .. }
+            | Self::Want { epoch, .. }
+            | Self::Given { epoch, .. } => *epoch,
         }
     }
 

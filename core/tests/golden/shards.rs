@@ -1,6 +1,7 @@
 //! One of each thing that shards say, store, are asked and answer.
 
 use super::{ALICE, BOB};
+use relaymesh_core::blob::{BlobAddress, BlobError, BlobObject};
 use relaymesh_core::control::group::wire::Blob;
 use relaymesh_core::control::state::{self, Name};
 use relaymesh_core::epoch::{ClusterEpoch, Epoch};
@@ -103,6 +104,65 @@ fn once_messages() -> Vec<Message> {
     let outcome = Request::Outcome { shard: shard(), key: Blob((*b"a key").into()) };
     let outcome = [Message::Ask { number: 70_000, request: outcome.into() }];
     asked.into_iter().chain(keep).chain(keepings).chain(answers).chain(outcome).collect()
+}
+
+const BLOB: BlobAddress = BlobAddress([0xB1; 24]);
+const OBJECT: BlobObject = BlobObject { address: BLOB, number: 3 };
+
+/// What is said of blobs.
+pub(crate) fn messages_of_blobs() -> Vec<mesh::Message> {
+    use replication::{Given, Message as Said};
+    let epoch = EPOCH;
+    let given = [Given::Object((*b"bytes").into()), Given::Lacking, Given::Without { upto: LogSequence(299) }];
+    let said = [
+        Said::Offer { epoch, address: BLOB },
+        Said::Stored { epoch, address: BLOB },
+        Said::Want { epoch, object: OBJECT, is_repair: true },
+        Said::Append { epoch, before: AT, mark: AT.sequence, block: Some(block_of_blobs()) },
+    ];
+    let given = given.map(|what| Said::Given { epoch, object: OBJECT, what });
+    let said = said.into_iter().chain(given);
+    let said = said.map(|message| Message::Replica { shard: shard(), store: StoreIncarnation(0xD15D), message });
+    let answers = [
+        Answer::Wants { object: 70_000 },
+        Answer::Held,
+        Answer::Refused(Refusal::NoBlob),
+        Answer::Refused(Refusal::BlobLost),
+        Answer::Refused(Refusal::BadObject(BlobError::Differs)),
+        Answer::Refused(Refusal::BadObject(BlobError::Malformed)),
+        Answer::Refused(Refusal::BadObject(BlobError::NoPiece)),
+    ];
+    let answers = answers.map(|answer| Message::Answer { number: 70_000, answer });
+    let asked = asked_of_blobs().into_iter().map(|request| Message::Ask { number: 70_000, request: request.into() });
+    said.chain(asked).chain(answers).map(mesh::Message::Shards).collect()
+}
+
+/// A command, an entry that brings a blob, and one that drops it.
+fn block_of_blobs() -> std::sync::Arc<replication::Block> {
+    replication::Block::with_blob(AT, b"one", BLOB, 70_000).unwrap().into()
+}
+
+/// What is stored of blobs.
+pub(crate) fn records_of_blobs() -> Vec<mesh::Record> {
+    let record = replication::Record::Entries(block_of_blobs());
+    vec![mesh::Record::Shards(Record::Replica { shard: shard(), record })]
+}
+
+fn asked_of_blobs() -> Vec<Request> {
+    vec![
+        Request::Put { shard: shard(), object: OBJECT, bytes: Blob((*b"bytes").into()) },
+        Request::Get { shard: shard(), object: OBJECT },
+    ]
+}
+
+pub(crate) fn requests_of_blobs() -> Vec<mesh::Request> {
+    asked_of_blobs().into_iter().map(mesh::Request::Shards).collect()
+}
+
+pub(crate) fn replies_of_blobs() -> Vec<mesh::Reply> {
+    let refusals = [Refusal::NoBlob, Refusal::BlobLost, Refusal::BadObject(BlobError::Malformed)];
+    let others = [Reply::Wants { object: 70_000 }, Reply::Held];
+    others.into_iter().chain(refusals.map(Reply::Refused)).map(mesh::Reply::Shards).collect()
 }
 
 pub(crate) fn records() -> Vec<mesh::Record> {

@@ -544,6 +544,8 @@ impl Shard {
                 }
                 Action::HandOver { epoch, .. } => Held::Propose(Proposal { by, epoch, change: None }),
                 Action::Reply { ticket, reply: Reply::Done(answer), .. } => Held::Done { ticket, answer },
+                // Nobody here puts blobs.
+                Action::Keep { .. } | Action::Fetch { .. } | Action::Discard { .. } | Action::Sweep => continue,
                 Action::Reply { .. } | Action::Observe(_) => continue,
             };
             // What is said twice at one gate is said once: a network may repeat it.

@@ -221,6 +221,8 @@ impl<S: Service> Trio<S> {
                 Action::Reply { ticket, reply, .. } => panic!("{ticket}: {reply:?}"),
                 // Whoever is proposed for the set stays proposed.
                 Action::Write(_) | Action::Propose { .. } | Action::HandOver { .. } | Action::Observe(_) => {}
+                // Nobody here puts blobs.
+                Action::Keep { .. } | Action::Fetch { .. } | Action::Discard { .. } | Action::Sweep => {}
             }
         }
         self.actions = actions;

@@ -1,6 +1,7 @@
 //! What the commands mean: as little as possible, and registers.
 
 use super::COMMAND_BYTES;
+use relaymesh_core::replication::blobs::References;
 use relaymesh_core::replication::registers::{Answer, Command, Registers};
 use relaymesh_core::replication::{PieceError, Progress, Service};
 
@@ -26,7 +27,7 @@ impl Service for Sum {
     type Answer = u64;
     type Reader = Option<u64>;
 
-    fn apply(&mut self, command: &[u8]) -> u64 {
+    fn apply(&mut self, command: &[u8], _: &mut References<'_>) -> u64 {
         let number = command.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         self.0 = self.0.wrapping_add(number);
         self.0
@@ -72,9 +73,9 @@ impl Service for PaddedRegisters {
     type Answer = Answer;
     type Reader = <Registers as Service>::Reader;
 
-    fn apply(&mut self, command: &[u8]) -> Answer {
+    fn apply(&mut self, command: &[u8], blobs: &mut References<'_>) -> Answer {
         let Some((length, rest)) = command.split_first() else { return Answer::Malformed };
-        rest.get(..usize::from(*length)).map_or(Answer::Malformed, |command| self.0.apply(command))
+        rest.get(..usize::from(*length)).map_or(Answer::Malformed, |command| self.0.apply(command, blobs))
     }
 
     fn read(&self, query: &[u8]) -> Answer {

@@ -82,6 +82,11 @@ impl Disk {
         struck
     }
 
+    /// All objects on the platter, for checkers.
+    pub fn durable_objects(&self) -> impl Iterator<Item = (ObjectId, &Bytes)> {
+        self.platter.bytes.iter().filter_map(|(place, bytes)| Some((place.object()?, bytes)))
+    }
+
     /// What is on the platter under the id of an object, for checkers.
     pub fn durable_object(&self, object: ObjectId) -> Option<&Bytes> {
         self.platter.bytes.get(&Place::Object(object))

@@ -27,6 +27,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use relaymesh_core::membership::{self, Identity, Profile};
 use relaymesh_core::mesh::{MeshNode, Settings};
+use relaymesh_core::time::Duration;
 
 /// The production node.
 #[derive(Debug)]
@@ -67,7 +68,13 @@ pub fn settings(scenario: &Scenario) -> Settings {
         Timing::Lan => membership::settings::Profile::Lan,
         Timing::Wan => membership::settings::Profile::Wan,
     };
-    profile.into()
+    let mut settings = Settings::from(profile);
+    if scenario.shards.blob_clients > 0 {
+        let (shards, seconds) = (&mut settings.shards, Duration::from_secs);
+        (shards.replica.blob_grace, shards.replica.blob_wait) = (seconds(3), seconds(3));
+        (shards.sweep_every, shards.sweep_pause) = (seconds(2), Duration::from_millis(200));
+    }
+    settings
 }
 
 /// That many bytes of metadata, as a mesh would have them: a few words, the rest labels.

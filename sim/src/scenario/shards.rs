@@ -38,6 +38,9 @@ pub struct ShardLoad {
     /// to park one.
     #[serde(skip_serializing_if = "is_nothing")]
     pub keyed: Share,
+    /// Clients that put blobs and have registers refer to them, besides the others. With any, what nothing refers to is
+    /// dropped after 3 s, given up when it stands still for 3 s, and looked for every 2 s.
+    pub blob_clients: u32,
     /// Hand-overs that an operator asks for, at drawn times of the safety phase.
     pub hand_overs: u32,
     /// From when on an operator has every shard handed to the node `owner`, until that is so, if at all.
@@ -59,6 +62,7 @@ impl Default for ShardLoad {
             timeout: Span(Duration::from_secs(2)),
             reads: Share(300_000),
             keyed: Share(0),
+            blob_clients: 0,
             hand_overs: 0,
             arrange_at: None,
             owner: 0,
@@ -88,6 +92,7 @@ impl ShardLoad {
             (u32::from(self.minimum) <= members, "minimum", "the mesh has not that many members"),
             ((1..=self.copies).contains(&self.minimum), "minimum", "at least 1, and at most the copies"),
             (self.clients <= CLIENTS_MAX, "clients", "at most 256"),
+            (self.blob_clients <= CLIENTS_MAX, "blob_clients", "at most 256"),
             ((1..=REGISTERS_MAX).contains(&self.registers), "registers", "1 to 4096"),
             (self.think.from > Duration::ZERO, "think", "must be longer than nothing, or time would stand still"),
             (self.timeout.0 > Duration::ZERO, "timeout", "must be longer than nothing"),
@@ -132,6 +137,7 @@ mod tests {
             ("think = \"0s..1s\"", "think"),
             ("timeout = \"0s\"", "timeout"),
             ("hand_overs = 1001", "hand_overs"),
+            ("blob_clients = 257", "blob_clients"),
             ("arrange_at = \"5s\"\nowner = 3", "owner"),
         ] {
             let text = if text.starts_with("shards") { text.into() } else { std::format!("shards = 1\n{text}") };

@@ -266,6 +266,7 @@ impl<S: Subject> World<S> {
         }
         for (number, host) in (0..).zip(&self.hosts) {
             if let Some(node) = &host.node {
+                self.checks.disk(number, &host.disk);
                 self.checks.over(number, node.application());
             }
         }

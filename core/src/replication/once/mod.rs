@@ -25,6 +25,7 @@ pub use envelope::{ENVELOPE_BYTES, Stored, fate, once, open, plain};
 pub use id::{KEY_BYTES_MAX, SubmissionId};
 
 use self::pieces::{Capture, OnceReader};
+use super::blobs::References;
 use super::frozen::FrozenMap;
 use super::service::{PieceError, Progress, Service};
 use crate::bytes::Blob;
@@ -131,14 +132,19 @@ impl<S: Service> Once<S> {
         self.taken.get(number).map(|taken| taken.answer.clone())
     }
 
-    fn apply_once(&mut self, id: SubmissionId, since: u64, command: &[u8]) -> Told<S::Answer> {
+    fn apply_once(
+        &mut self,
+        (id, since): (SubmissionId, u64),
+        command: &[u8],
+        blobs: &mut References<'_>,
+    ) -> Told<S::Answer> {
         match self.known(&id, since) {
             Known::Taken(answer) => Told::Taken(answer),
             Known::Forgotten => Told::Expired { taken: self.count },
             // Nobody can have known of more, but in a history that is lost (rule K4b).
             Known::Nothing if since > self.count => Told::Expired { taken: self.count },
             Known::Nothing => {
-                let answer = self.service.apply(command);
+                let answer = self.service.apply(command, blobs);
                 self.remember(id, &answer);
                 Told::Answer(answer)
             }
@@ -161,10 +167,10 @@ impl<S: Service> Service for Once<S> {
     type Answer = Told<S::Answer>;
     type Reader = OnceReader<S>;
 
-    fn apply(&mut self, command: &[u8]) -> Told<S::Answer> {
+    fn apply(&mut self, command: &[u8], blobs: &mut References<'_>) -> Told<S::Answer> {
         match open(command) {
-            Stored::Plain(command) => Told::Answer(self.service.apply(command)),
-            Stored::Once { id, since, command } => self.apply_once(id, since, command),
+            Stored::Plain(command) => Told::Answer(self.service.apply(command, blobs)),
+            Stored::Once { id, since, command } => self.apply_once((id, since), command, blobs),
             // That is a query.
             Stored::Fate(_) => Told::NotTaken,
         }

@@ -3,7 +3,8 @@
 use super::super::registers::{Answer, Command, Registers};
 use super::*;
 use crate::control::state::Name;
-use crate::replication::PIECE_BYTES_MAX;
+use crate::replication::blobs::BlobTable;
+use crate::replication::{LogSequence, PIECE_BYTES_MAX};
 use alloc::vec;
 use proptest::prelude::{any, proptest};
 
@@ -15,8 +16,13 @@ fn add() -> Vec<u8> {
     Command::Add { register: 1, by: 1 }.to_bytes()
 }
 
+fn apply(state: &mut Once<Registers>, command: &[u8]) -> Told<Answer> {
+    let mut blobs = BlobTable::default();
+    state.apply(command, &mut References::new(&mut blobs, LogSequence(1)))
+}
+
 fn adds(state: &mut Once<Registers>, number: u64, since: u64) -> Told<Answer> {
-    state.apply(&once(id(number), since, &add()))
+    apply(state, &once(id(number), since, &add()))
 }
 
 fn pieces(state: &mut Once<Registers>, limit: usize) -> Vec<Vec<u8>> {
@@ -42,7 +48,7 @@ fn read(pieces: &[Vec<u8>]) -> Result<Once<Registers>, PieceError> {
 fn a_repeated_submission_is_answered_what_the_first_came_to() {
     let mut state = Once::default();
     assert_eq!(adds(&mut state, 1, 0), Told::Answer(Answer::Holds(Some(1))));
-    state.apply(&add());
+    apply(&mut state, &add());
     let Told::Taken(Some(Blob(first))) = adds(&mut state, 1, 0) else { panic!("it is known") };
     assert_eq!(crate::codec::decode_value(&first), Ok(Answer::Holds(Some(1))));
     assert_eq!(state.service().value(1), Some(2));

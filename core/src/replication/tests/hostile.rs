@@ -9,9 +9,9 @@ fn piece(at: Position, number: u32, is_last: bool, bytes: &[u8]) -> Event {
     Event::Message { from: id(0), message }
 }
 
-/// One register.
+/// One register, without a blob.
 fn bytes(register: u8) -> Vec<u8> {
-    vec![1, register, 7]
+    vec![1, register, 7, 0, 1]
 }
 
 #[test]

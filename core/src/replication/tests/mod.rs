@@ -2,6 +2,7 @@
 //! of them is explored in `tests/shard_model.rs`.
 
 mod append;
+mod blobs;
 mod hostile;
 mod replay;
 mod snapshot;
@@ -34,6 +35,8 @@ struct Trio {
     stalled: BTreeSet<usize>,
     /// Why messages were refused.
     rejected: Vec<&'static str>,
+    /// The objects of each.
+    stores: Vec<blobs::Store>,
 }
 
 fn process(node: usize) -> Incarnation {
@@ -68,6 +71,7 @@ impl Trio {
             journals: vec![vec![]; 3],
             stalled: BTreeSet::new(),
             rejected: vec![],
+            stores: vec![blobs::Store::default(); 3],
         };
         for node in 0..3 {
             trio.tell(node, Event::Placed((0..3).map(id).collect()));
@@ -94,6 +98,10 @@ impl Trio {
                 Action::Write(record) => self.journals[node].push(record),
                 Action::Observe(ReplicationObservation::Rejected { reason, .. }) => self.rejected.push(reason),
                 Action::HandOver { .. } | Action::Observe(_) => {}
+                Action::Keep { object, bytes } => self.stores[node].keep(object, bytes),
+                Action::Fetch { object } => self.stores[node].asked.push_back(object),
+                Action::Discard { object } => drop(self.stores[node].objects.remove(&object)),
+                Action::Sweep => self.stores[node].is_to_be_swept = true,
             }
         }
         if self.journals[node].len() > before && !self.stalled.contains(&node) {
@@ -107,9 +115,13 @@ impl Trio {
 
     /// Everything under way arrives, but for what concerns those that are cut off.
     fn run(&mut self) {
-        while let Some((from, to, message)) = self.net.pop_front() {
-            if !self.cut.contains(&from) && !self.cut.contains(&to) {
-                self.tell(to, Event::Message { from: id(from), message });
+        loop {
+            if let Some((from, to, message)) = self.net.pop_front() {
+                if !self.cut.contains(&from) && !self.cut.contains(&to) {
+                    self.tell(to, Event::Message { from: id(from), message });
+                }
+            } else if !self.stores_answer() {
+                return;
             }
         }
     }

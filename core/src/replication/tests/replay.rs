@@ -1,5 +1,6 @@
 //! A replay that begins at the cut of a finished checkpoint leads to what a replay of everything leads to (ADR 4, rule 8).
 
+use super::blobs::{address_of, content};
 use super::snapshot::small;
 use super::*;
 use proptest::collection::vec as many;
@@ -28,16 +29,22 @@ impl Trio {
                 (live.log().epoch_at(at), live.log().entry(at))
             );
         }
-        let mut service = again.service().clone();
+        let mut above = again.above.clone();
         for at in (again.applied.0 + 1..=live.applied.0).map(LogSequence) {
-            if let Some(Entry::Command(command)) = again.log().entry(at) {
-                service.apply(command);
+            match again.log().entry(at) {
+                Some(Entry::Command(command)) => drop(above.apply(command, at)),
+                Some(Entry::Brings { address, length }) => drop(above.blobs.bring(address, length, at)),
+                Some(Entry::Drops { address, idle_since }) => drop(above.blobs.drop_blob(address, idle_since)),
+                _ => {}
             }
         }
-        assert_eq!(&service, live.service());
+        assert_eq!(above, live.above);
     }
 
     fn restart(&mut self, node: usize, cut: Sequence) {
+        // What its store has not synced is gone.
+        self.stores[node].unsynced.clear();
+        self.stores[node].asked.clear();
         self.replicas[node] = self.replayed(node, cut);
         self.tell(node, Event::Placed((0..3).map(id).collect()));
         self.tell(node, Event::View(Some(Time::MAX)));
@@ -84,6 +91,12 @@ impl Trio {
                     self.tell(to, Event::Message { from: id(from), message });
                 }
             }
+            13 => {
+                let (content, number) = (a_blob(draw / 64), u32::from(draw / 512 % 2));
+                self.puts(owner, u64::from(draw), &content, number);
+            }
+            14 => self.refers(owner, u64::from(draw), u64::from(draw / 64 % 5), address_of(&a_blob(draw / 512))),
+            _ if draw / 64 % 4 == 0 => self.sweeps(node),
             _ => {
                 let cut = *cuts.begun[node].get_or_insert(self.next_record(node));
                 self.tell(node, Event::Checkpoint(cut));
@@ -97,6 +110,11 @@ impl Trio {
     }
 }
 
+/// One of a few blobs of one piece.
+fn a_blob(draw: u16) -> Vec<u8> {
+    content(1 + (draw % 4) as u8, 100)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -106,7 +124,8 @@ proptest! {
         tail_entries in 0u64..4,
         pieces_ahead in 1u32..4,
     ) {
-        let mut trio = Trio::new(Settings { tail_entries, pieces_ahead, ..small() });
+        let (blob_grace, blob_wait) = (Duration::from_millis(700), Duration::from_millis(900));
+        let mut trio = Trio::new(Settings { tail_entries, pieces_ahead, blob_grace, blob_wait, ..small() });
         let mut cuts = Cuts::default();
         for draw in draws {
             trio.step(draw, &mut cuts);
@@ -134,7 +153,14 @@ proptest! {
         assert_eq!(trio.record.in_sync.len(), 3);
         for node in 0..3 {
             assert_eq!(trio.replicas[node].log().last(), trio.replicas[owner].log().last());
-            assert_eq!(trio.replicas[node].service(), trio.replicas[owner].service());
+            assert_eq!(trio.replicas[node].above, trio.replicas[owner].above);
+            for (address, _) in trio.table(owner).rows() {
+                let content = (0..4).map(a_blob).find(|content| address_of(content) == *address);
+                assert!(trio.has(node, &content.expect("one of them")), "BLOB-1: {node}");
+            }
+            trio.now = trio.now + blob_wait;
+            trio.sweeps(node);
+            assert_eq!(trio.stores[node].objects.len(), 2 * trio.table(owner).rows().count(), "BLOB-2: {node}");
         }
     }
 }

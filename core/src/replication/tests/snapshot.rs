@@ -244,7 +244,7 @@ fn a_snapshot_that_is_installed_during_a_checkpoint_takes_its_entries_off_it() {
     assert_eq!(trio.ends()[2], position(1, 5));
     let cut = trio.next_record(2);
     trio.tell(2, Event::Checkpoint(cut));
-    let bytes = alloc::sync::Arc::from([1, 4, 7]);
+    let bytes = alloc::sync::Arc::from([1, 4, 7, 0, 1]);
     let message = Message::Snapshot { epoch: epoch(2), at: position(2, 3), number: 0, is_last: true, bytes };
     trio.tell(2, Event::Message { from: id(1), message });
     assert_eq!(trio.ends()[2], position(2, 3));

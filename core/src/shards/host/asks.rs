@@ -84,8 +84,10 @@ impl Ask {
         }
     }
 
+    /// Whether it may be asked twice: a read, or what is the same however often it is done.
     fn is_read(&self) -> bool {
-        matches!(self.what, What::Request(Request::Read { .. } | Request::Outcome { .. }))
+        use Request::{Get, Outcome, Put, Read};
+        matches!(self.what, What::Request(Read { .. } | Outcome { .. } | Put { .. } | Get { .. }))
     }
 
     fn may_be_asked_again(&self) -> bool {
@@ -163,6 +165,9 @@ impl<S: Service> Host<S> {
                 let is_taken = self.known_fate(&shard, &key.0);
                 is_taken.map(Reply::Outcome)
             }),
+            Request::Put { bytes, .. } => {
+                self.refusal(sees, &shard, bytes.0.len(), COMMAND_BYTES_MAX).map(Reply::Refused)
+            }
             _ => self.refusal(sees, &shard, 0, 0).map(Reply::Refused),
         };
         if let Some(reply) = reply {

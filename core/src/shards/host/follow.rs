@@ -91,7 +91,11 @@ impl<S: Service> Host<S> {
         let promised = self.slots.replica(&shard).map(|replica| replica.promised());
         let is_of_owner = record.is_owned_by(from) && record.epoch == message.epoch();
         match message {
-            Message::Promise { .. } | Message::Append { .. } | Message::Snapshot { .. } | Message::Fetch { .. } => {
+            Message::Promise { .. }
+            | Message::Append { .. }
+            | Message::Snapshot { .. }
+            | Message::Fetch { .. }
+            | Message::Offer { .. } => {
                 if let Some(life) = self.life.filter(|_| is_of_owner) {
                     self.slots.make(shard, life, self.settings.replica);
                 }

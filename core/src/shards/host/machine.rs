@@ -1,9 +1,11 @@
-//! Events, actions, and the one dispatcher; and what a replica asks for.
+//! The one dispatcher, and what a replica asks for.
 
 use super::asks::Asks;
 use super::checkpoint::Checkpoint;
 use super::commands::Commands;
+pub(super) use super::events::{Action, Event, Sees};
 use super::keep::Gathers;
+use super::objects::Objects;
 use super::observation::{HostObservation, ShardsObservation};
 use super::parked::Parked;
 use super::place::Places;
@@ -13,115 +15,15 @@ use super::slots::Slots;
 use super::tickets::{Asker, Tickets};
 use super::view::{Refusal, Reply, Request, SHARDS_SHOWN_MAX, Table};
 use super::wire::{Answer, Message, Record};
-use crate::control::state::{Change, Command, Outcome, State};
-use crate::identity::{Incarnation, NodeId, RequestId};
+use crate::control::state::State;
+use crate::identity::{Incarnation, RequestId};
 use crate::machine::{Ctx, Sink};
-use crate::record::Sequence;
 use crate::replication::once::{Once, Told};
 use crate::replication::{self, Service};
 use crate::shards::ShardId;
 use crate::time::Time;
-use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-
-/// What the host sees of its siblings while it handles an event.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Sees<'a> {
-    /// The node's copy of the control state.
-    pub state: Option<&'a State>,
-    /// The last instant of the node's view of its session; nothing while it is not valid.
-    pub view: Option<Time>,
-}
-
-/// What can happen.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// The node may speak.
-    Start {
-        /// The life that begins.
-        life: Incarnation,
-    },
-    /// A deadline may have passed.
-    Wake,
-    /// Another node says something.
-    Message {
-        /// Who, as its packet names it.
-        from: Incarnation,
-        /// What.
-        message: Message,
-    },
-    /// Records up to this one are durable.
-    Durable(Sequence),
-    /// The records before this one are to be given up: what is needed of them is to be written again. Told as often as it
-    /// takes.
-    Checkpoint(Sequence),
-    /// An operator or a client asks.
-    Request(RequestId, Request),
-    /// The copy of the control state has changed by this.
-    Changed(Change),
-    /// All of it may be different.
-    Restated,
-    /// The view of the session is valid again.
-    Resumed,
-    /// What became of a command.
-    Executed {
-        /// Which.
-        ticket: u64,
-        /// How it ended; nothing where that is not known.
-        outcome: Option<Outcome>,
-    },
-    /// The gate has dropped an answer to another node, whose time was over.
-    LateAnswer {
-        /// Whom it was for.
-        to: NodeId,
-        /// The number of the question.
-        number: u64,
-    },
-    /// The gate has dropped a reply whose time was over.
-    LateReply(RequestId),
-}
-
-impl Event {
-    /// Whether shards have to know of that change.
-    pub const fn concerns(change: &Change) -> bool {
-        matches!(change, Change::Shard { .. } | Change::Opened { .. } | Change::Ended { .. } | Change::Cordon { .. })
-    }
-}
-
-/// What is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Tell another node something. [`Message::gating`] says whether the gate holds it.
-    Send {
-        /// Whom.
-        to: NodeId,
-        /// What.
-        message: Message,
-        /// The last instant at which it may leave.
-        not_after: Option<Time>,
-    },
-    /// Remember something. The first one of an event takes the position `ctx.next_record`, and so on.
-    Write(Record),
-    /// Answer a request.
-    Reply {
-        /// Which.
-        id: RequestId,
-        /// How.
-        reply: Reply,
-        /// The last instant at which it may leave.
-        not_after: Option<Time>,
-    },
-    /// Have a command of this process executed by the control group, and say what became of it.
-    Command {
-        /// To be named then.
-        ticket: u64,
-        /// What.
-        command: Box<Command>,
-    },
-    /// Let operators see something.
-    Observe(ShardsObservation),
-}
 
 /// The shards of one node.
 #[derive(Clone, Debug)]
@@ -142,6 +44,7 @@ pub struct Host<S: Service> {
     pub(super) gathers: Gathers,
     pub(super) checkpoint: Checkpoint,
     pub(super) rebuilding: Rebuilding,
+    pub(super) objects: Objects,
     /// What a replica asks for, while it is looked at. Empty between events.
     scratch: Vec<replication::Action<Told<S::Answer>>>,
     /// Whose deadline has passed. Empty between events.
@@ -165,6 +68,7 @@ impl<S: Service> Host<S> {
             gathers: Gathers::default(),
             checkpoint: Checkpoint::default(),
             rebuilding: Rebuilding::default(),
+            objects: Objects::default(),
             scratch: Vec::new(),
             due: Vec::new(),
         }
@@ -193,6 +97,7 @@ impl<S: Service> Host<S> {
                 self.life = Some(life);
                 self.asks.begin(ctx);
                 self.slots.begin(life);
+                self.objects.begin(ctx.now, self.slots.shards());
                 self.learn_all(sees);
             }
             Event::Wake => self.wake(ctx, sees, out),
@@ -213,6 +118,9 @@ impl<S: Service> Host<S> {
                 out.push(Action::Send { to, message, not_after: None });
             }
             Event::LateReply(id) => out.push(Action::Reply { id, reply: Reply::Unknown, not_after: None }),
+            Event::Kept(object) => self.kept(ctx, sees, object, out),
+            Event::Fetched(object, bytes) => self.fetched(ctx, sees, (object, bytes), out),
+            Event::Objects(objects, is_last) => self.listed(ctx, sees, (objects, is_last), out),
         }
     }
 
@@ -229,6 +137,7 @@ impl<S: Service> Host<S> {
             self.commands.next_deadline(),
             self.gathers.next_deadline(),
             self.parked.next_deadline().filter(|_| self.life.is_some()),
+            self.objects.next_deadline(),
         ];
         machines.into_iter().flatten().min()
     }
@@ -255,6 +164,7 @@ impl<S: Service> Host<S> {
         self.wake_gathers(ctx, sees, out);
         self.wake_parked(ctx, sees, out);
         self.wake_rebuilding(ctx, sees, out);
+        self.objects.wake(ctx.now, out);
         // In no other event: one event of the driver may bring many of those, and what follows from it is bounded.
         self.learn_some(ctx, sees, out);
         self.place_some(ctx, sees, out);
@@ -373,6 +283,19 @@ impl<S: Service> Host<S> {
                 }
                 replication::Action::Observe(observation) => {
                     out.push(Action::Observe(ShardsObservation::Replica(observation)));
+                }
+                replication::Action::Keep { object, bytes } => {
+                    out.push(Action::Keep { object: self.objects.id(shard, object), bytes });
+                }
+                replication::Action::Fetch { object } => {
+                    let object = self.objects.id(shard, object);
+                    self.objects.fetch(object, out);
+                }
+                replication::Action::Discard { object } => {
+                    out.push(Action::Discard { object: self.objects.id(shard, object) });
+                }
+                replication::Action::Sweep => {
+                    self.objects.sweep_by(ctx.now.saturating_add(self.settings.sweep_pause));
                 }
             }
         }

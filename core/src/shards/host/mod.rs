@@ -12,7 +12,8 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `machine` | events, actions, the one dispatcher, and what a replica asks for |
+//! | `events` | what can happen, and what is asked for |
+//! | `machine` | the one dispatcher, and what a replica asks for |
 //! | `slots` | the replicas, with their deadlines and what of theirs is not durable |
 //! | `follow` | what the control group says of shards, a bounded number of them in one event |
 //! | `place` | who ought to have a copy: plain rendezvous hashing over those that are well |
@@ -24,6 +25,7 @@
 //! | `resubmit` | that, until an owner has told what became of it |
 //! | `commands` | what the control group is asked for, and what becomes of it |
 //! | `checkpoint` | what is written again before the journal is trimmed |
+//! | `objects` | objects of blobs in the node's store: whose they are, and what nobody wants |
 //! | `rebuild` | after a recovery: what replicas kept, and what is made of it |
 //! | [`view`] | what operators and clients ask and are told |
 //! | [`wire`] | what is said and stored |
@@ -45,9 +47,11 @@
 mod asks;
 mod checkpoint;
 mod commands;
+mod events;
 mod follow;
 mod keep;
 mod machine;
+mod objects;
 mod observation;
 mod once;
 mod parked;
@@ -60,7 +64,9 @@ mod tickets;
 pub mod view;
 pub mod wire;
 
-pub use machine::{Action, Event, Host, Sees};
+pub use events::{Action, Event, Sees};
+pub use machine::Host;
+pub use objects::object_id;
 pub use observation::ShardsObservation;
 pub use settings::Settings;
 pub use view::{Fate, OwnReplica, Refusal, Reply, Request, Row, Table};

@@ -41,6 +41,10 @@ pub struct Settings {
     pub placed_at_once: usize,
     /// Commands for the control group in one event.
     pub commands_at_once: usize,
+    /// How often the store is looked through for what nobody wants.
+    pub sweep_every: Duration,
+    /// How soon it is, once something was dropped.
+    pub sweep_pause: Duration,
 }
 
 impl Settings {
@@ -71,6 +75,8 @@ impl Settings {
             learned_at_once: 64,
             placed_at_once: 16,
             commands_at_once: 16,
+            sweep_every: Duration::from_secs(600),
+            sweep_pause: Duration::from_secs(1),
         }
     }
 }

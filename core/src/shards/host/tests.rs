@@ -102,6 +102,7 @@ impl World {
                 Action::Reply { id, reply, .. } => self.replies.push((id, reply)),
                 Action::Command { ticket, command } => self.commands.push_back((host, ticket, *command)),
                 Action::Observe(_) => {}
+                Action::Keep { .. } | Action::Fetch { .. } | Action::Discard { .. } | Action::ListObjects { .. } => {}
             }
         }
         if has_written {

@@ -62,6 +62,8 @@ impl<S: Service> Host<S> {
                 let query = fate(SubmissionId::of(&shard.namespace, &key.0));
                 replication::Event::Read { ticket, query }
             }
+            Request::Put { object, bytes, .. } => replication::Event::Put { ticket, object, bytes: bytes.0 },
+            Request::Get { object, .. } => replication::Event::Get { ticket, object },
             Request::HandOver { to, .. } => {
                 let answer = match self.slots.replica(&shard).map(|replica| replica.standing()) {
                     Some(replication::Standing::Serving(_)) => Answer::HandingOver,
@@ -142,6 +144,12 @@ impl<S: Service> Host<S> {
             replication::Reply::Busy => Answer::Refused(Refusal::Busy),
             replication::Reply::TooLarge { limit } => Answer::Refused(Refusal::TooLarge { limit }),
             replication::Reply::Unknown => Answer::Unknown,
+            replication::Reply::Wants { object } => Answer::Wants { object },
+            replication::Reply::Held => Answer::Held,
+            replication::Reply::Object(bytes) => Answer::Done(Blob(bytes.as_ref().into())),
+            replication::Reply::NoBlob => Answer::Refused(Refusal::NoBlob),
+            replication::Reply::Lost => Answer::Refused(Refusal::BlobLost),
+            replication::Reply::BadObject(why) => Answer::Refused(Refusal::BadObject(why)),
         };
         self.tell_asker(now, sees, asker, answer, not_after, out);
     }
@@ -198,6 +206,8 @@ impl Reply {
             Answer::NotTaken => Some(Self::Outcome(Fate::NotTaken)),
             Answer::Expired { .. } => Some(Self::Refused(Refusal::Expired)),
             Answer::Refused(why) => Some(Self::Refused(why)),
+            Answer::Wants { object } => Some(Self::Wants { object }),
+            Answer::Held => Some(Self::Held),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What operators and clients ask about shards, and what they are told.
 
+use crate::blob::{BlobError, BlobObject};
 use crate::bytes::Blob;
 use crate::control::state::{self, Name};
 use crate::identity::{Incarnation, NodeId};
@@ -75,6 +76,22 @@ pub enum Request {
         /// What the client calls it.
         key: Blob,
     },
+    /// Store an object of a blob, its manifest first. May be asked again.
+    Put {
+        /// Which shard.
+        shard: ShardId,
+        /// Which object.
+        object: BlobObject,
+        /// What it holds.
+        bytes: Blob,
+    },
+    /// Read an object of a blob.
+    Get {
+        /// Which shard.
+        shard: ShardId,
+        /// Which object.
+        object: BlobObject,
+    },
 }
 
 impl Request {
@@ -84,6 +101,7 @@ impl Request {
             Self::Submit { shard, .. } | Self::Read { shard, .. } => Some(*shard),
             Self::HandOver { shard, .. } | Self::Rebuild { shard } => Some(*shard),
             Self::SubmitOnce { shard, .. } | Self::Outcome { shard, .. } => Some(*shard),
+            Self::Put { shard, .. } | Self::Get { shard, .. } => Some(*shard),
             Self::Declare { .. } | Self::List { .. } => None,
         }
     }
@@ -119,6 +137,13 @@ pub enum Reply {
     },
     /// What became of it.
     Outcome(Fate),
+    /// The object is durable at the owner; the blob lacks others.
+    Wants {
+        /// The first of them.
+        object: u32,
+    },
+    /// The blob is on every disk that it has to be on. Until something refers to it, it is kept for the time of grace.
+    Held,
 }
 
 /// What became of a submission with a key.
@@ -227,4 +252,13 @@ pub enum Refusal {
     /// No owner took it in time, and there is no room to park it.
     #[error("no owner of the shard took it in time, and too much is parked; submit it again later")]
     NoRoom,
+    /// There is no such blob.
+    #[error("there is no such blob in this shard; it was never put, or nothing referred to it any more")]
+    NoBlob,
+    /// It is lost.
+    #[error("no member of the shard has an undamaged copy of that part of the blob; put it again")]
+    BlobLost,
+    /// The bytes are not what was named.
+    #[error("that is no object of the blob: {0}; cut the blob again")]
+    BadObject(BlobError),
 }

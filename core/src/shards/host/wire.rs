@@ -124,6 +124,13 @@ pub enum Answer {
         /// How many ids the shard has taken.
         taken: u64,
     },
+    /// The object is durable there; the blob lacks others.
+    Wants {
+        /// The first of them.
+        object: u32,
+    },
+    /// The blob is on every disk that it has to be on.
+    Held,
 }
 
 impl Message {
@@ -132,6 +139,7 @@ impl Message {
         match self {
             Self::Replica { message: replication::Message::Append { .. }, .. } => Class::Priority,
             Self::Replica { message: replication::Message::Snapshot { .. }, .. } => Class::Bulk,
+            Self::Replica { message: replication::Message::Given { .. }, .. } => Class::Bulk,
             Self::Replica { .. } | Self::Kept { .. } => Class::Control,
             Self::Ask { .. } | Self::Answer { .. } => Class::Priority,
             Self::Once { .. } | Self::Keep { .. } | Self::Keeping { .. } => Class::Priority,

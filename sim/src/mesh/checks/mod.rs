@@ -19,7 +19,7 @@
 //! | `acceptors` | who accepts what: LEASE-3 |
 //! | `registers` | what is read and written: CTRL-1 |
 //! | `versions` | which versions of commands are logged and answered: VERS-1, VERS-2, VERS-3 |
-//! | `shards` | replicated logs, and the state above them: SHRD-1, TASK-1, PREF-1, OWNR-1, FENC-1, REPL-2 |
+//! | `shards` | replicated logs, and the state above them: SHRD-1, TASK-1, PREF-1, OWNR-1, FENC-1, REPL-2, BLOB-1, BLOB-2 |
 //! | `names` | all of them by name |
 //! | `record` | what happened, for figures |
 //!
@@ -67,6 +67,7 @@ use super::settings;
 use super::truth::Truth;
 use super::views::Views;
 use crate::check::Findings;
+use crate::disk::Disk;
 use crate::scenario::{FaultKind, PlannedFault, Scenario};
 use crate::subject::Checks;
 use crate::time::TrueTime;
@@ -82,6 +83,7 @@ use relaymesh_core::membership::wire::Message as Said;
 use relaymesh_core::membership::{self, Settings};
 use relaymesh_core::mesh::{MeshNode, MeshObservation, Message, Reply, Request};
 use relaymesh_core::node::Outgoing;
+use relaymesh_core::object::ObjectId;
 use relaymesh_core::replication::Message as Replicates;
 use relaymesh_core::shards::host::Message as Shard;
 use relaymesh_core::time::Duration;
@@ -346,6 +348,14 @@ impl Checks<MeshNode> for MeshChecks {
         self.packets.touched(now);
     }
 
+    fn objects_lost(&mut self, host: u32, objects: &[ObjectId]) {
+        self.shards.blobs.objects_lost(host, objects);
+    }
+
+    fn disk(&mut self, host: u32, disk: &Disk) {
+        self.shards.blobs.stored(host, disk.durable_objects());
+    }
+
     fn over(&mut self, host: u32, node: &MeshNode) {
         self.look_at_replicas(host, node);
     }
@@ -362,6 +372,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.check_stories(found);
         self.check_replicas(found);
         self.check_keys(found);
+        self.check_blobs(found);
     }
 
     fn exercised(&self) -> Vec<(&'static str, u64)> {

@@ -93,6 +93,10 @@ pub const OWNR_1: &str = "OWNR-1";
 pub const FENC_1: &str = "FENC-1";
 /// In the end as many replicas of a shard as there ought to be are in sync, and hold the same.
 pub const REPL_2: &str = "REPL-2";
+/// What clients have been told that it is referred to can be read, and is on every disk that it has to be on.
+pub const BLOB_1: &str = "BLOB-1";
+/// Nothing stays on a disk that nothing refers to.
+pub const BLOB_2: &str = "BLOB-2";
 
 /// What was parked takes effect in the end, if the disk of one that keeps it survives; and as many keep it as was said.
 pub const PARK_1: &str = "PARK-1";
@@ -121,5 +125,5 @@ exercised! {
     prob_4 = PROB_4, jury_1 = JURY_1, told_1 = TOLD_1, accu_1 = ACCU_1, hold_3 = HOLD_3, sync_1 = SYNC_1,
     lease_1 = LEASE_1, lease_2 = LEASE_2, lease_3 = LEASE_3, epoc_1 = EPOC_1, ctrl_1 = CTRL_1,
     vers_1 = VERS_1, vers_2 = VERS_2, vers_3 = VERS_3, shrd_1 = SHRD_1, task_1 = TASK_1, pref_1 = PREF_1,
-    ownr_1 = OWNR_1, fenc_1 = FENC_1, repl_2 = REPL_2, park_1 = PARK_1, park_2 = PARK_2,
+    ownr_1 = OWNR_1, fenc_1 = FENC_1, repl_2 = REPL_2, park_1 = PARK_1, park_2 = PARK_2, blob_1 = BLOB_1, blob_2 = BLOB_2,
 }

@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
 use relaymesh_core::mesh::MeshNode;
+use relaymesh_core::replication::blobs::BlobTable;
 use relaymesh_core::replication::once::Once;
 use relaymesh_core::replication::registers::Registers;
 use relaymesh_core::replication::{LogSequence, Position};
@@ -24,6 +25,8 @@ struct Digest {
     mark: LogSequence,
     /// What they amount to.
     state: Once<Registers>,
+    /// And which blobs there are.
+    blobs: BlobTable,
 }
 
 /// All replicas that were found.
@@ -56,7 +59,9 @@ fn problem(replicas: &[Digest], copies: usize) -> Option<alloc::string::String> 
     }
     let mut members = record.in_sync.iter().filter_map(member);
     let first = members.next()?;
-    let differs = |it: &&Digest| (it.last, it.mark) != (first.last, first.mark) || it.state != first.state;
+    let differs = |it: &&Digest| {
+        (it.last, it.mark) != (first.last, first.mark) || it.state != first.state || it.blobs != first.blobs
+    };
     members.find(differs).map(|it| {
         let known = |it: &Digest| format!("n{} ends at {}, acknowledged up to {}", it.host, it.last, it.mark);
         format!("has members that differ: {}, and {}", known(first), known(it))
@@ -70,7 +75,9 @@ impl MeshChecks {
         for shard in shards {
             let Some(replica) = node.shards().replica(&shard) else { continue };
             let (record, last, mark) = (replica.record().cloned(), replica.log().last(), replica.mark());
-            let digest = Digest { host, id: replica.id(), record, last, mark, state: replica.service().clone() };
+            let (state, blobs) = (replica.service().clone(), replica.blob_table().clone());
+            self.shards.blobs.found(host, shard, replica.id(), record.as_ref(), &blobs);
+            let digest = Digest { host, id: replica.id(), record, last, mark, state, blobs };
             self.shards.digests.add(shard, digest);
         }
     }
@@ -95,6 +102,7 @@ mod tests {
     use relaymesh_core::epoch::{ClusterEpoch, Epoch};
     use relaymesh_core::identity::StoreIncarnation;
     use relaymesh_core::replication::Service;
+    use relaymesh_core::replication::blobs::References;
     use relaymesh_core::replication::registers::Command;
 
     fn replica(host: u32) -> ReplicaId {
@@ -106,11 +114,16 @@ mod tests {
         let set = members.iter().map(|host| replica(*host)).collect();
         let mut state = Once::default();
         for value in 1..=entries {
-            state.apply(&Command::Write { register: 0, value }.to_bytes());
+            let mut blobs = BlobTable::default();
+            state.apply(
+                &Command::Write { register: 0, value }.to_bytes(),
+                &mut References::new(&mut blobs, LogSequence(value)),
+            );
         }
         let (epoch, sequence) = (Epoch { cluster: ClusterEpoch(1), lease: 1 }, LogSequence(entries));
         let record = ShardRecord::new(ClusterEpoch(1), 5, set, 2).ok();
-        Digest { host, id: replica(host), record, last: Position { epoch, sequence }, mark: sequence, state }
+        let (last, blobs) = (Position { epoch, sequence }, BlobTable::default());
+        Digest { host, id: replica(host), record, last, mark: sequence, state, blobs }
     }
 
     #[test]

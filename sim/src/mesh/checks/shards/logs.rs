@@ -136,6 +136,10 @@ impl Look<'_> {
                 self.shown.command(hash, at);
                 hash
             }
+            Some(Content::Brings { address, length }) => hash(&[&address.0[..], b"+", &length.to_le_bytes()].concat()),
+            Some(Content::Drops { address, idle_since }) => {
+                hash(&[&address.0[..], b"-", &idle_since.0.to_le_bytes()].concat())
+            }
             Some(Content::Start) => 0,
             None => return,
         };

@@ -7,11 +7,13 @@
 //! | `owners` | who acts as owner, and who has promised what: OWNR-1, FENC-1 |
 //! | `stories` | what clients write, add and read: SHRD-1 |
 //! | `parked` | what is submitted under keys: PARK-1, PARK-2 |
+//! | `blobs` | what clients read of blobs, and what disks have of them in the end: BLOB-1, BLOB-2 |
 //! | `digests` | what replicas hold in the end: REPL-2 |
 //!
-//! True time, the wire and the clients are all that counts here, but for REPL-2, and what keys came to: that looks into the
-//! nodes, at the end.
+//! True time, the wire and the clients are all that counts here, but at the end: REPL-2, BLOB-1, BLOB-2 and what keys came to
+//! look into the nodes and their disks.
 
+mod blobs;
 mod digests;
 mod logs;
 mod owners;
@@ -19,6 +21,7 @@ mod parked;
 mod shown;
 mod stories;
 
+use self::blobs::Blobs;
 use self::digests::Digests;
 use self::logs::Logs;
 use self::owners::Owners;
@@ -41,6 +44,7 @@ pub(super) struct Shards {
     pub(super) stories: Stories,
     pub(super) digests: Digests,
     pub(super) keys: Keys,
+    pub(super) blobs: Blobs,
     /// Replicas that each ought to have.
     pub(super) copies: u8,
     /// How many there are.
@@ -55,6 +59,7 @@ impl Shards {
             stories: Stories::new(scenario.control.clocks_stray),
             digests: Digests::default(),
             keys: Keys::new(scenario.control.recovery.is_none()),
+            blobs: Blobs::default(),
             copies: scenario.shards.copies,
             count: scenario.shards.shards,
         }
@@ -70,6 +75,7 @@ impl Shards {
     /// What stood in a store is gone, or not to be relied on.
     pub(super) fn store_lost(&mut self, host: u32) {
         self.logs.store_lost(host);
+        self.blobs.store_lost(host);
         self.owners.store_lost(host);
         self.keys.store_lost(host);
     }
@@ -95,6 +101,7 @@ impl MeshChecks {
         }
         self.shards.stories.asked(client, question);
         self.shards.keys.asked(question);
+        self.shards.blobs.asked(question);
     }
 
     /// A client learns what became of it.
@@ -108,6 +115,7 @@ impl MeshChecks {
         let (Request::Shards(question), Reply::Shards(answer)) = (request, reply) else { return };
         self.operation_answered((client, host), answer, found);
         self.key_answered(host, question, answer, found);
+        self.blob_answered((client, host), question, answer, found);
         if let (Question::Submit { shard, command }, Answer::Done(_)) = (question, answer) {
             if self.record.is_kept {
                 self.record.acknowledged.push(found.now);

@@ -62,7 +62,9 @@ impl Stories {
         let Ok(command) = decode_value::<Command>(&bytes.0) else { return };
         let invoked = self.instant;
         let (register, deed) = match command {
-            Command::Write { register, value } => (register, Deed::Wrote(value)),
+            Command::Write { register, value } | Command::Refer { register, value, .. } => {
+                (register, Deed::Wrote(value))
+            }
             Command::CompareAndSet { register, expected, value } => (register, Deed::Swapped { expected, value }),
             Command::Read { register } | Command::Add { register, .. } => (register, Deed::Read(None)),
         };
@@ -101,11 +103,18 @@ impl Stories {
         let (held, differs) = match told {
             Told::Holds(value) => (value, false),
             Told::Differs(value) => (value, true),
-            Told::Full | Told::Malformed => return Err(()),
+            // What it would have referred to is not there.
+            Told::NoBlob if matches!(pending.command, Command::Refer { .. }) => {
+                self.refused(pending);
+                return Ok(());
+            }
+            Told::Full | Told::Malformed | Told::NoBlob => return Err(()),
         };
         let deed = match pending.command {
             Command::Read { .. } if !differs => Deed::Read(held),
-            Command::Write { value, .. } if !differs && held == Some(value) => Deed::Wrote(value),
+            Command::Write { value, .. } | Command::Refer { value, .. } if !differs && held == Some(value) => {
+                Deed::Wrote(value)
+            }
             Command::CompareAndSet { expected, value, .. } if !differs && held == Some(value) => {
                 Deed::Swapped { expected, value }
             }

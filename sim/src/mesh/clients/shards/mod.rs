@@ -5,6 +5,7 @@
 //! | `declarer` | has the namespace declared, again and again until that is done |
 //! | `users` | read, write, compare-and-set and add, one operation at a time |
 //! | `keyed` | a share of what users submit: under keys, each to take effect once |
+//! | `blobbers` | put blobs, have registers refer to them, and read them back |
 //! | `handovers` | has shards handed over, at drawn times |
 //! | `stage` | has every shard handed to one node |
 //!
@@ -12,12 +13,14 @@
 //!
 //! Absent here: having version 2 of commands activated, which is the control group's [`activator`](super::control).
 
+mod blobbers;
 mod declarer;
 mod handovers;
 mod keyed;
 mod stage;
 mod users;
 
+pub(in crate::mesh) use blobbers::content_of;
 pub(in crate::mesh) use keyed::KEYED;
 pub(in crate::mesh) use users::{COUNTERS, LANE_BITS};
 
@@ -118,6 +121,9 @@ fn parts(shared: &Shared, scenario: &Scenario, streams: &mut Streams) -> Vec<Box
     parts.push(Box::new(declarer::Declarer::new(stream("declarer", 0))));
     for number in 0..load.clients {
         parts.push(Box::new(users::User::new(number, shared, stream("user", number))));
+    }
+    for number in 0..load.blob_clients {
+        parts.push(Box::new(blobbers::Blobber::new(number, stream("blobber", number))));
     }
     if load.hand_overs > 0 {
         // Once the shards are there, or nothing would be handed over.

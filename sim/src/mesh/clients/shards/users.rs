@@ -114,7 +114,7 @@ impl User {
             Command::Write { register, .. } | Command::CompareAndSet { register, .. } | Command::Read { register } => {
                 self.seen.insert((shard, register), value);
             }
-            Command::Add { .. } => {}
+            Command::Add { .. } | Command::Refer { .. } => {}
         }
     }
 }
