@@ -80,14 +80,16 @@ impl<S: Service> Replica<S> {
         if bytes.len() > OBJECT_BYTES_MAX {
             return Err(Reply::BadObject(BlobError::Differs));
         }
-        if let Some(putting) = tenure.puts.get_mut(&address) {
+        // What was found damaged here since is put anew, whatever waits for it.
+        let is_present = self.blobs.present.contains_key(&address);
+        if let Some(putting) = tenure.puts.get_mut(&address).filter(|_| is_present) {
             if putting.tickets.len() >= PUTTERS_MAX {
                 return Err(Reply::Busy);
             }
             putting.tickets.push(ticket);
             return Ok(());
         }
-        if tenure.puts.len() >= RECEIVING_MAX {
+        if tenure.puts.len() >= RECEIVING_MAX && !tenure.puts.contains_key(&address) {
             return Err(Reply::Busy);
         }
         if let Some(present) = self.blobs.present.get(&address) {
@@ -163,7 +165,8 @@ impl<S: Service> Replica<S> {
         };
         let epoch = tenure.epoch;
         let stage = Stage::Offered { until };
-        tenure.puts.insert(address, Putting { length, tickets, stored: BTreeSet::new(), stage });
+        let putting = Putting { length, tickets: Vec::new(), stored: BTreeSet::new(), stage };
+        tenure.puts.entry(address).or_insert(putting).tickets.extend(tickets);
         for member in members {
             step.send(member, Message::Offer { epoch, address });
         }
@@ -208,9 +211,14 @@ impl<S: Service> Replica<S> {
         let members: Vec<ReplicaId> = self.required().collect();
         let putting = self.tenure.as_ref().and_then(|tenure| tenure.puts.get(&address));
         let Some(Stage::Offered { until }) = putting.map(|putting| putting.stage) else { return };
-        let has_all = putting.is_some_and(|putting| members.iter().all(|member| putting.stored.contains(member)));
-        if !has_all && step.now < until {
+        let has = |member: &&ReplicaId| putting.is_some_and(|putting| putting.stored.contains(*member));
+        let stored = members.iter().filter(has).count();
+        if stored < members.len() && step.now < until {
             return;
+        }
+        // What this disk alone has, and may lose, would stop the log for good.
+        if stored == 0 && !members.is_empty() || !self.blobs.present.contains_key(&address) {
+            return self.offer_again(step, address, &members);
         }
         let Some(length) = putting.map(|putting| putting.length) else { return };
         let Some(at) = self.log_blob_entry(step, |open| open.push_brings(address, length)) else { return };
@@ -218,6 +226,31 @@ impl<S: Service> Replica<S> {
             putting.stage = Stage::Logged(at);
         }
         self.flush(step);
+    }
+
+    /// No other member has a blob yet, or it is damaged here: it is offered once more, or clients put it once more.
+    fn offer_again(
+        &mut self,
+        step: &mut Step<'_, impl Sink<Action<S::Answer>>>,
+        address: BlobAddress,
+        members: &[ReplicaId],
+    ) {
+        let is_present = self.blobs.present.contains_key(&address);
+        let until = step.now.saturating_add(self.settings.offer_wait);
+        let Some(tenure) = &mut self.tenure else { return };
+        let epoch = tenure.epoch;
+        if !is_present {
+            for ticket in tenure.puts.remove(&address).into_iter().flat_map(Putting::into_tickets) {
+                step.push(Action::Reply { ticket, reply: Reply::Wants { object: 0 }, not_after: None });
+            }
+            return;
+        }
+        if let Some(putting) = tenure.puts.get_mut(&address) {
+            putting.stage = Stage::Offered { until };
+        }
+        for member in members {
+            step.send(*member, Message::Offer { epoch, address });
+        }
     }
 
     /// An entry for the next block, and its place.

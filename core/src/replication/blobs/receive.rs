@@ -193,6 +193,7 @@ impl<S: Service> Replica<S> {
             }
         }
         self.go_on_receiving(step, object.address);
+        self.answer_putters(step, object.address);
     }
 
     /// Another replica has answered.
@@ -241,16 +242,17 @@ impl<S: Service> Replica<S> {
         it.under_way.remove(&object.number);
         it.done.insert(object.number);
         it.heard = step.now;
-        self.answer_putters(step, object);
         self.go_on_receiving(step, object.address);
+        self.answer_putters(step, object.address);
         self.prolong_fetching(step.now);
     }
 
-    /// Those that have put this object are told what is missing; where nothing is, they wait until the blob is held.
-    fn answer_putters(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, object: BlobObject) {
-        let Some(it) = self.blobs.receiving.get_mut(&object.address) else { return };
+    /// Those whose object is durable are told what is missing; where nothing is, they wait until the blob is held.
+    fn answer_putters(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, address: BlobAddress) {
+        let Some(it) = self.blobs.receiving.get_mut(&address) else { return };
         let Some(next) = it.next_missing() else { return };
-        for (_, ticket) in it.tickets.extract_if(.., |(number, _)| *number == object.number) {
+        let done = &it.done;
+        for (_, ticket) in it.tickets.extract_if(.., |(number, _)| done.contains(number)) {
             step.push(Action::Reply { ticket, reply: Reply::Wants { object: next }, not_after: None });
         }
     }
@@ -261,7 +263,8 @@ impl<S: Service> Replica<S> {
         let length = it.manifest.as_ref().map_or(0, Manifest::length);
         self.blobs.present.insert(address, Present { since: step.now, length });
         self.blobs.without.remove(&address);
-        if let Some((owner, epoch)) = it.offered {
+        // Under an older epoch nothing is said any more to whoever offered it (rule P5).
+        if let Some((owner, epoch)) = it.offered.filter(|(_, epoch)| *epoch >= self.promised) {
             step.send(owner, Message::Stored { epoch, address });
         }
         let tickets: Vec<Ticket> = it.tickets.into_iter().map(|(_, ticket)| ticket).collect();

@@ -159,3 +159,63 @@ impl<S: Service> Host<S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::state::Name;
+    use crate::identity::{BootIncarnation, Incarnation, NodeId, StoreIncarnation};
+    use crate::machine::{CauseId, Scripted};
+    use crate::replication::registers::Registers;
+    use crate::shards::host::{Event, Settings};
+    use crate::time::WallTime;
+
+    const OBJECT: BlobObject = BlobObject { address: BlobAddress([7; ADDRESS_BYTES]), number: 3 };
+
+    fn shard(number: u32) -> ShardId {
+        ShardId { namespace: Name::new("n").unwrap(), number }
+    }
+
+    #[test]
+    fn two_shards_have_objects_of_their_own_of_one_blob() {
+        let mut objects = Objects::default();
+        let (one, other) = (objects.id(shard(0), OBJECT), objects.id(shard(1), OBJECT));
+        assert_ne!(one, other, "B12");
+        assert_eq!((objects.of(&one), objects.of(&other)), (Some((shard(0), OBJECT)), Some((shard(1), OBJECT))));
+        assert_eq!(object_id(&shard(1), OBJECT), other);
+    }
+
+    #[test]
+    fn so_many_are_read_at_once_and_others_when_those_are() {
+        let (mut objects, mut out) = (Objects::default(), Vec::new());
+        for number in 0..FETCHES_AT_ONCE as u32 + 2 {
+            let id = objects.id(shard(0), BlobObject { number, ..OBJECT });
+            objects.fetch(id, &mut out);
+        }
+        assert_eq!(out.len(), FETCHES_AT_ONCE);
+        objects.fetches -= 1;
+        objects.fetch_some(&mut out);
+        assert_eq!(out.len(), FETCHES_AT_ONCE + 1);
+    }
+
+    #[test]
+    fn what_is_no_replicas_is_discarded_part_by_part_and_looked_for_again() {
+        let mut host: Host<Registers> = Host::new(Settings::default());
+        let mut chooser = Scripted::new(Vec::new());
+        let mut ctx = Ctx::new(Time::from_nanos(1), WallTime::from_unix_nanos(0), CauseId(0), &mut chooser);
+        let life =
+            Incarnation { node: NodeId::from_bytes([1; 16]), store: StoreIncarnation(1), boot: BootIncarnation(1) };
+        let mut out = Vec::new();
+        host.handle(&mut ctx, Sees::default(), Event::Start { life }, &mut out);
+        host.handle(&mut ctx, Sees::default(), Event::Wake, &mut out);
+        assert_eq!(out, [Action::ListObjects { after: None }], "B8");
+        let (first, second) = (object_id(&shard(0), OBJECT), object_id(&shard(1), OBJECT));
+        out.clear();
+        host.handle(&mut ctx, Sees::default(), Event::Objects(Vec::from([first]), false), &mut out);
+        assert_eq!(out, [Action::Discard { object: first }, Action::ListObjects { after: Some(first) }]);
+        out.clear();
+        host.handle(&mut ctx, Sees::default(), Event::Objects(Vec::from([second]), true), &mut out);
+        assert_eq!(out, [Action::Discard { object: second }]);
+        assert_eq!(host.next_deadline(), Some(Time::from_nanos(1).saturating_add(Settings::default().sweep_every)));
+    }
+}

@@ -71,8 +71,10 @@ fn a_reference_that_stands_before_it_cancels_it() {
 fn a_blob_that_is_put_again_behind_it_stays_on_every_disk() {
     let (mut trio, content) = about_to_be_dropped();
     trio.tell(0, Event::Wake);
-    // The members are slow to say that they have it: the entry that brings it again is under way, too.
+    // One member is slow to say that it has it: the entry that brings it again is under way, too.
     trio.puts(0, 1, &content, 0);
+    let stored = Message::Stored { epoch: epoch(1), address: address_of(&content) };
+    trio.tell(0, Event::Message { from: id(1), message: stored });
     trio.now = trio.now + Settings::default().offer_wait;
     trio.tell(0, Event::Wake);
     trio.cut.clear();

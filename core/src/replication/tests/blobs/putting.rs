@@ -115,6 +115,23 @@ fn a_command_that_refers_to_what_is_not_there_is_answered_so() {
 }
 
 #[test]
+fn a_blob_that_only_the_owner_had_and_lost_stops_nothing_and_is_put_again() {
+    let (mut trio, content) = (trio(), content(1, 2 * PIECE_BYTES));
+    (1..3).for_each(|node| trio.stores[node].is_stalled = true);
+    assert_eq!(trio.puts_all(0, &content), Reply::Unknown);
+    let object = BlobObject { address: address_of(&content), number: 1 };
+    trio.stores[0].objects.remove(&object);
+    (1..3).for_each(|node| trio.loses_power(node));
+    trio.pass(2_000);
+    trio.pass(2_000);
+    trio.write(0, 1);
+    trio.run();
+    assert_eq!(trio.done(), [1], "B4: nothing in the log waits for it");
+    assert_eq!(trio.puts_all(0, &content), Reply::Held);
+    assert!((0..3).all(|node| trio.has(node, &content)));
+}
+
+#[test]
 fn who_takes_over_gets_the_blobs_of_what_it_adopts_first() {
     let (mut trio, content) = (trio(), content(1, 3 * PIECE_BYTES));
     // The second one is not reached: the first and the third hold what brings the blob.
