@@ -96,7 +96,7 @@ impl Trio {
                 self.puts(owner, u64::from(draw), &content, number);
             }
             14 => self.refers(owner, u64::from(draw), u64::from(draw / 64 % 5), address_of(&a_blob(draw / 512))),
-            _ if draw / 64 % 4 == 0 => self.sweeps(node),
+            _ if (draw / 64).is_multiple_of(4) => self.sweeps(node),
             _ => {
                 let cut = *cuts.begun[node].get_or_insert(self.next_record(node));
                 self.tell(node, Event::Checkpoint(cut));
