@@ -38,9 +38,10 @@ impl Shard {
                 Message::Promised { epoch, end, mark }
             }
             Message::Snapshot { epoch, at, number, is_last, bytes } if self.plant == Some(Plant::IdNotInSnapshot) => {
-                // A piece of ids: how many there are, the first number, how many are here, the first of them, …, what it is.
+                // A piece of ids: how many there are, the first number, how many are here, the first of them, …, that they are ids,
+                // and that they belong to the service rather than to the table of blobs.
                 let mut other = bytes.to_vec();
-                if other.last() == Some(&0) {
+                if other.ends_with(&[0, 1]) {
                     other[3] ^= 1;
                 }
                 Message::Snapshot { epoch, at, number, is_last, bytes: other.into() }
