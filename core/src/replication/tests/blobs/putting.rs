@@ -187,3 +187,21 @@ fn hostile_words_about_blobs_change_nothing() {
     trio.run();
     assert!(trio.replicas == before);
 }
+
+#[test]
+fn who_has_promised_a_newer_epoch_tells_an_older_owner_nothing_of_its_blobs() {
+    for promises in [false, true] {
+        let (mut trio, content) = (trio(), content(1, 100));
+        trio.stores[2].is_stalled = true;
+        trio.puts_all(0, &content);
+        if promises {
+            trio.net.push_back((1, 2, Message::Promise { epoch: epoch(2) }));
+            trio.run();
+        }
+        trio.stores[2].is_stalled = false;
+        while trio.stores_answer() {}
+        let mut of_third = trio.net.iter().filter(|(from, ..)| *from == 2);
+        assert_eq!(of_third.any(|(.., message)| matches!(message, Message::Stored { .. })), !promises, "P5");
+        assert!(trio.has(2, &content));
+    }
+}
