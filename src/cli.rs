@@ -44,10 +44,18 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run a whole mesh on this machine: real processes, data in one folder, ready within seconds
+    #[command(after_help = crate::dev::arguments::HELP)]
+    Dev(crate::dev::arguments::DevArguments),
     /// Run failures from files and seeds: same seed, same run, on every machine
     Sim(Sim),
     #[command(flatten)]
     Mesh(crate::mesh::arguments::MeshCommand),
+    #[command(flatten)]
+    Tasks(crate::tasks::arguments::TaskCommand),
+    /// Stand between a node and one of its agents; nodes start this themselves
+    #[command(hide = true)]
+    AgentShim,
 }
 
 #[derive(Debug, Args)]

@@ -1,4 +1,6 @@
-//! What can go wrong on the command line, what to do about it, and the exit code that scripts see.
+//! What can go wrong on the command line, what to do about it, and which exit code belongs to it.
+
+pub(crate) use crate::exit::Exit;
 
 use relaymesh_core::control::{node as agreed, state as agreed_state};
 use relaymesh_core::envelope::KeyTextError;
@@ -11,42 +13,7 @@ use relaymesh_io_tokio::entropy::EntropyError;
 use relaymesh_io_tokio::folder::FolderError;
 use relaymesh_io_tokio::{DriverError, StartError};
 use relaymesh_sim::scenario::ScenarioError;
-use relaymesh_sim::world::Verdict;
 use std::path::PathBuf;
-use std::process::ExitCode;
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// Everything that was checked held.
-    Held = 0,
-    /// The command could not do its work, or what it ran proved nothing.
-    Failed = 1,
-    /// Something bad happened in a run.
-    Safety = 2,
-    /// Something good did not happen in time.
-    Liveness = 3,
-    /// Two runs of one seed differ.
-    NonDeterminism = 4,
-    /// The command or a scenario was not understood.
-    Usage = 64,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
-
-impl From<Verdict> for Exit {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Held => Self::Held,
-            Verdict::Safety => Self::Safety,
-            Verdict::Liveness => Self::Liveness,
-        }
-    }
-}
 
 /// Why a command could not do its work. No variant leaves anything half written, unless it says so.
 #[derive(Debug, thiserror::Error)]
@@ -83,11 +50,17 @@ pub(crate) enum Error {
     /// What the node is told to say about itself is too large.
     #[error("{0}")]
     Description(DescriptionError),
+    /// What is said of agents cannot be understood.
+    #[error(transparent)]
+    Agents(Box<relaymesh_io_tokio::agents::CatalogError>),
+    /// Agents have no place to run in.
+    #[error("{0}")]
+    Scratch(relaymesh_io_tokio::agents::RunnerError),
     /// The node did not start.
     #[error("the node did not start: {0}")]
     Start(Box<StartError>),
     /// The node has ended itself.
-    #[error("the node has stopped: {0}")]
+    #[error("the node has stopped: {}{}", .0, crate::mesh::node::next_step(.0))]
     NodeStopped(StopReason),
     /// The node's driver has failed.
     #[error(transparent)]
@@ -132,9 +105,78 @@ pub(crate) enum Error {
     /// A write does not count any more, or cannot be accepted.
     #[error("refused: {0}")]
     NotAccepted(NotAccepted),
+    /// There is no such namespace.
+    #[error(
+        "there is no namespace `{name}`{}\n  `relaymesh namespace-declare {name} --dir DIR` makes it",
+        if .others.is_empty() { String::new() } else { format!("; there are {}", .others.join(", ")) }
+    )]
+    NoNamespace {
+        /// The name given.
+        name: String,
+        /// Those that there are.
+        others: Vec<String>,
+    },
+    /// Whoever owns a shard refused.
+    #[error("refused: {0}")]
+    ShardRefused(relaymesh_core::shards::host::Refusal),
+    /// A shard does not answer.
+    #[error("{0}")]
+    ShardStuck(crate::tasks::Stuck),
+    /// The tasks of a shard refused.
+    #[error("refused: {0}")]
+    TaskRefused(relaymesh_core::task::answer::Refusal),
+    /// Nobody knows whether it took effect.
+    #[error(
+        "whether it took effect is not known: its owner did not answer in time\n  look with `relaymesh task` or `tasks` before it is done again"
+    )]
+    OutcomeUnknown,
+    /// Nobody knows whether a submission was taken.
+    #[error(
+        "whether task {id} was taken is not known: its owner did not answer in time\n  \
+         submit it again with `--key {key}`: under one key it is one task"
+    )]
+    SubmissionUnknown {
+        /// The id that it has, if it is there.
+        id: String,
+        /// The key that it has.
+        key: String,
+    },
+    /// A workflow is not what it has to be.
+    #[error("{}: {problem}\n  nothing was submitted; docs/workflows.md has the format", .path.display())]
+    BadWorkflow {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: relaymesh_core::task::workflow::WorkflowError,
+    },
+    /// A task does not fit into the log.
+    #[error(
+        "the task is larger than an entry of the log may be\n  nothing was submitted; give large data as the input, or in parts"
+    )]
+    TaskTooLarge,
+    /// An input is too large.
+    #[error(
+        "the input has more than {limit} bytes\n  nothing was submitted; store it elsewhere, and give the task its place"
+    )]
+    InputTooLarge {
+        /// Bytes that are allowed.
+        limit: u64,
+    },
+    /// A schedule that cannot be.
+    #[error("the schedule is refused: {0}")]
+    BadSchedule(relaymesh_core::task::schedule::ScheduleError),
+    /// There cannot be such a key.
+    #[error("an idempotency key has 1 to {limit} bytes; nothing was submitted")]
+    BadKey {
+        /// Bytes that are allowed.
+        limit: u64,
+    },
     /// A running node answered something else.
     #[error("the node answered something else; are client and node of the same release?")]
     OtherAnswer,
+    /// A mesh on one machine does not do what it should.
+    #[error(transparent)]
+    Dev(#[from] Box<crate::dev::error::DevError>),
     /// There is no folder of scenarios.
     #[error(
         "no folder `scenarios` in {} or above it\n  \
@@ -277,7 +319,13 @@ impl Error {
             | Self::NameDiffers { .. }
             | Self::NothingSelected { .. }
             | Self::NoSuchEvent { .. }
-            | Self::OtherRevision { .. } => Exit::Usage,
+            | Self::OtherRevision { .. }
+            | Self::BadWorkflow { .. }
+            | Self::TaskTooLarge
+            | Self::InputTooLarge { .. }
+            | Self::BadKey { .. }
+            | Self::BadSchedule(_) => Exit::Usage,
+            Self::Dev(problem) => problem.exit(),
             Self::Runtime(_)
             | Self::Entropy(_)
             | Self::Key(_)
@@ -285,6 +333,8 @@ impl Error {
             | Self::NoKeyring { .. }
             | Self::Folder(_)
             | Self::Description(_)
+            | Self::Agents(_)
+            | Self::Scratch(_)
             | Self::Start(_)
             | Self::NodeStopped(_)
             | Self::Driver(_)
@@ -297,6 +347,12 @@ impl Error {
             | Self::AmbiguousNode { .. }
             | Self::NotHeld(_)
             | Self::NotAccepted(_)
+            | Self::NoNamespace { .. }
+            | Self::ShardRefused(_)
+            | Self::ShardStuck(_)
+            | Self::TaskRefused(_)
+            | Self::OutcomeUnknown
+            | Self::SubmissionUnknown { .. }
             | Self::OtherAnswer
             | Self::SeedHolds { .. }
             | Self::ShrunkHolds { .. }
@@ -311,16 +367,4 @@ impl Error {
 
 fn did_you_mean(suggestion: &Option<String>) -> String {
     suggestion.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_verdict_has_the_exit_code_that_the_manual_promises() {
-        let code = |verdict| Exit::from(verdict) as u8;
-        assert_eq!([Verdict::Held, Verdict::Safety, Verdict::Liveness].map(code), [0, 2, 3]);
-        assert_eq!([Exit::Failed, Exit::NonDeterminism, Exit::Usage].map(|exit| exit as u8), [1, 4, 64]);
-    }
 }

@@ -1,10 +1,13 @@
 //! The command line of RelayMesh: it parses, calls and prints. What it calls lives in the other crates.
 
 mod cli;
+mod dev;
 mod error;
+mod exit;
 mod mesh;
 mod output;
 mod sim;
+mod tasks;
 mod wall;
 mod whole;
 
@@ -27,6 +30,9 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Sim(arguments) => sim::run(&arguments, &output),
         Command::Mesh(command) => mesh::run(&command, &output),
+        Command::Tasks(command) => tasks::run(command, &output),
+        Command::Dev(arguments) => dev::run(&arguments, &output),
+        Command::AgentShim => return relaymesh_io_tokio::agents::shim::main(),
     };
     match done {
         Ok(exit) => exit.into(),

@@ -29,6 +29,11 @@ pub(crate) fn utc() -> String {
     spell(since_epoch.as_secs())
 }
 
+/// So many seconds since 1970, likewise.
+pub(crate) fn spelled(seconds: u64) -> String {
+    spell(seconds)
+}
+
 /// Seconds since 1970 in the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
 fn spell(seconds: u64) -> String {
     let (days, of_day) = (seconds / 86_400 + 719_468, seconds % 86_400);

@@ -31,6 +31,9 @@ impl fmt::Display for Epoch {
 pub struct FenceToken(u128);
 
 impl FenceToken {
+    /// Lower than every one that is issued.
+    pub const LEAST: Self = Self(0);
+
     /// The token of the grant at `log_index` under `cluster`.
     pub const fn new(cluster: ClusterEpoch, log_index: u64) -> Self {
         Self((cluster.0 as u128) << 64 | log_index as u128)

@@ -32,4 +32,5 @@ pub mod record;
 pub mod replication;
 pub mod secret;
 pub mod shards;
+pub mod task;
 pub mod time;

@@ -97,6 +97,10 @@ impl Time {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
+    /// The instant `span` earlier, or [`Time::ZERO`] where there is none.
+    pub const fn saturating_sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
     /// The instant `span` later, or [`Time::MAX`] where that does not fit.
     pub const fn saturating_add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span.0))
@@ -135,6 +139,10 @@ impl WallTime {
     /// Nanoseconds since the Unix epoch.
     pub const fn as_unix_nanos(self) -> u64 {
         self.0
+    }
+    /// The time `span` later, or the last one that can be expressed where that does not fit.
+    pub const fn saturating_add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span.0))
     }
 }
 

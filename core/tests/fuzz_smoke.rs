@@ -48,6 +48,11 @@ fn any_body_of_the_mesh_is_refused_or_decodes_again_to_the_same() {
 }
 
 #[test]
+fn any_workflow_is_refused_or_reads_again_to_the_same() {
+    smoke("workflow", MUTATIONS, bodies::workflow);
+}
+
+#[test]
 fn whatever_a_member_says_the_others_go_on() {
     smoke("mesh", LONG_MUTATIONS, bodies::mesh);
 }
@@ -115,7 +120,7 @@ fn inputs() -> Vec<Input> {
     let bodies = letters().map(|(name, letter)| ("codec", name.to_owned(), encoded(&letter)));
     let near = [near_packets(), near_bodies(), journals()].concat();
     let near = near.into_iter().map(|(target, name, input)| (target, name.to_owned(), input)).collect();
-    [packets.to_vec(), bodies.to_vec(), near, mesh_bodies(), conversations()].concat()
+    [packets.to_vec(), bodies.to_vec(), near, mesh_bodies(), conversations(), workflows()].concat()
 }
 
 fn letters() -> [(&'static str, Letter); 5] {
@@ -184,6 +189,32 @@ fn conversations() -> Vec<Input> {
         ("mesh", format!("talk-{talk}"), joined(&parts))
     });
     alone.chain(talks).collect()
+}
+
+/// Definitions with everything that one can have, and some that are refused.
+fn workflows() -> Vec<Input> {
+    let texts = [
+        ("report", include_str!("../../docs/examples/report.json")),
+        ("smallest", r#"{"steps":[{"id":"a","agent":"echo"}]}"#),
+        (
+            "everything",
+            r#"{"name":"all","steps":[{"id":"a","agent":"x","input":{"k":[1,{"$from":"workflow.input","path":"/a/0"}],"s":"\u00e4"},
+            "priority":"high","timeoutMs":1000,"labels":{"gpu":"yes"},"concurrencyKey":"disk","delayMs":5,
+            "retry":{"maxAttempts":5,"baseBackoffMs":10,"maxBackoffMs":1000}},
+            {"id":"b","agent":"y","forEach":{"$from":"a","path":"/list"},"input":{"$from":"item"},"priority":"low"},
+            {"id":"ok","approval":"go on?","dependsOn":["b"],"timeoutMs":60000},{"id":"c","agent":"z","input":{"$from":"b"},
+            "dependsOn":["ok"]}]}"#,
+        ),
+        ("cycle", r#"{"steps":[{"id":"a","agent":"x","dependsOn":["b"]},{"id":"b","agent":"x","dependsOn":["a"]}]}"#),
+        ("unknown-field", r#"{"steps":[{"id":"a","agent":"x","agents":"y"}]}"#),
+        ("huge-number", r#"{"steps":[{"id":"a","agent":"x","timeoutMs":1e999,"input":-0.0e-1}]}"#),
+        ("half-a-pair", r#"{"steps":[{"id":"a","agent":"x","input":"\ud83d"}]}"#),
+        (
+            "deep",
+            r#"{"steps":[{"id":"a","agent":"x","input":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}]}"#,
+        ),
+    ];
+    texts.map(|(name, text)| ("workflow", name.to_owned(), text.as_bytes().to_vec())).to_vec()
 }
 
 /// A journal of two boots, and what can become of it.

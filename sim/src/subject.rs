@@ -80,6 +80,13 @@ pub enum Turn<R> {
         /// How long it waits.
         timeout: Duration,
     },
+    /// Takes the process of a node down, for so long; then it is its turn again.
+    Kill {
+        /// Which node.
+        host: u32,
+        /// How long until it starts again.
+        lasts: Duration,
+    },
     /// Does nothing until then.
     Rest(TrueTime),
     /// Is done for good.
@@ -104,6 +111,10 @@ pub trait Checks<A: Application> {
     /// Whether a message shows state that a crash could undo. Said here once more, so that the gate is not judged by
     /// what the code under test says of itself.
     fn shows_state(&self, message: &A::Message) -> bool;
+    /// The same of a reply.
+    fn reply_shows_state(&self, _reply: &A::Reply) -> bool {
+        true
+    }
     /// A message has left its node.
     fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<A::Message>, found: &mut Findings);
     /// An authentic message has arrived.

@@ -266,6 +266,12 @@ pub(crate) struct NodeArguments {
     /// Folder of the node: its identity, keys and journal; made when it is not there
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: PathBuf,
+    /// Agents that it runs at once; 0 for none. What they are stands in `agents.toml` in its folder
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(0..=256))]
+    pub(crate) capacity: u16,
+    /// A label that tasks may ask a worker for; may be repeated
+    #[arg(long, value_name = "NAME=TEXT", value_parser = crate::tasks::arguments::label)]
+    pub(crate) offers: Vec<(relaymesh_core::task::workflow::Name, String)>,
     /// Where it listens, for datagrams and streams alike; port 0 lets the system choose
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub(crate) listen: SocketAddr,
@@ -305,6 +311,9 @@ pub(crate) struct NodeArguments {
     /// Listen and speak beyond this machine, although nothing is encrypted yet
     #[arg(long)]
     pub(crate) allow_plaintext_network: bool,
+    /// End once standard input has ended: whoever held its other end is gone
+    #[arg(long, hide = true)]
+    pub(crate) end_with_stdin: bool,
 }
 
 #[derive(Debug, Args)]

@@ -20,8 +20,8 @@ use serde::Serialize;
 use std::path::Path;
 
 /// How long a new group may take to elect its first leader, in pauses between two tries.
-const TRIES: u32 = 50;
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+const TRIES: u32 = 500;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// What the cluster has agreed on, as people and programs see it.
 #[derive(Debug, Serialize)]
@@ -79,21 +79,26 @@ pub(super) fn init(arguments: &ClusterInitArguments) -> Result<Exit, Error> {
     block_on(async {
         let names = Names::of(members(dir).await?);
         let others = voters_named(&names, &arguments.with)?;
-        let own = names.own().ok_or(Error::OtherAnswer)?;
-        let draw = || entropy::draw().map_err(Error::Entropy);
-        let founding = Founding {
-            nonce: u128::from_le_bytes(draw()?),
-            recovery: RecoveryId(u128::from_le_bytes(draw()?) as u64),
-            voters: [own].into(),
-            span_max: Duration::from_nanos(u64::try_from(arguments.span_max.as_nanos()).unwrap_or(u64::MAX)),
-        };
-        ask_control(dir, Request::Found(founding)).await?;
+        found(dir, &names, arguments.span_max).await?;
         if !others.is_empty() {
             change(dir, others, Vec::new()).await?;
         }
         note(format_args!("the control group is founded, with {}", counted(1 + arguments.with.len() as u64, "voter")));
         Ok(Exit::Held)
     })
+}
+
+/// Founds a group in which the node in `dir` votes alone.
+pub(crate) async fn found(dir: &Path, names: &Names, span_max: std::time::Duration) -> Result<(), Error> {
+    let own = names.own().ok_or(Error::OtherAnswer)?;
+    let draw = || entropy::draw().map_err(Error::Entropy);
+    let founding = Founding {
+        nonce: u128::from_le_bytes(draw()?),
+        recovery: RecoveryId(u128::from_le_bytes(draw()?) as u64),
+        voters: [own].into(),
+        span_max: Duration::from_nanos(u64::try_from(span_max.as_nanos()).unwrap_or(u64::MAX)),
+    };
+    ask_control(dir, Request::Found(founding)).await.map(drop)
 }
 
 pub(super) fn voters(arguments: &ClusterVotersArguments) -> Result<Exit, Error> {
@@ -109,7 +114,7 @@ pub(super) fn voters(arguments: &ClusterVotersArguments) -> Result<Exit, Error> 
 }
 
 /// Changes the voters. A group that has just been founded elects its leader first.
-async fn change(dir: &Path, add: Vec<Voter>, remove: Vec<NodeId>) -> Result<Vec<Voter>, Error> {
+pub(crate) async fn change(dir: &Path, add: Vec<Voter>, remove: Vec<NodeId>) -> Result<Vec<Voter>, Error> {
     for _ in 0..TRIES {
         if status(dir).await?.leader.is_some() {
             break;
@@ -154,7 +159,7 @@ pub(super) fn activate(arguments: &ClusterActivateArguments) -> Result<Exit, Err
 }
 
 /// A command that is to be executed was.
-pub(super) fn executed(reply: Reply) -> Result<(), Error> {
+pub(crate) fn executed(reply: Reply) -> Result<(), Error> {
     match reply {
         Reply::Executed(Outcome::Done(_)) => Ok(()),
         Reply::Executed(Outcome::Refused(refusal)) => Err(Error::NotExecuted(refusal)),
@@ -172,7 +177,7 @@ pub(super) fn text(text: &str) -> Text {
 }
 
 /// What the node in `folder` knows of the cluster.
-pub(super) async fn status(folder: &Path) -> Result<Status, Error> {
+pub(crate) async fn status(folder: &Path) -> Result<Status, Error> {
     match ask_control(folder, Request::Status).await? {
         Reply::Status(status) => Ok(status),
         _ => Err(Error::OtherAnswer),

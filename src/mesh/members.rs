@@ -67,7 +67,7 @@ pub(super) fn leave(arguments: &FolderArguments, output: &Output) -> Result<Exit
 }
 
 /// Everyone that the node in `folder` knows.
-pub(super) async fn members(folder: &Path) -> Result<Vec<MemberView>, Error> {
+pub(crate) async fn members(folder: &Path) -> Result<Vec<MemberView>, Error> {
     match ask(folder, Request::Members).await? {
         Reply::Members(members) => Ok(members),
         _ => Err(Error::OtherAnswer),

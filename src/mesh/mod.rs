@@ -1,13 +1,13 @@
 //! The commands of the mesh: run a node, and ask one that runs.
 
 pub(crate) mod arguments;
-mod cluster;
+pub(crate) mod cluster;
 mod conflicts;
 mod keys;
 mod leaders;
-mod members;
-mod names;
-mod node;
+pub(crate) mod members;
+pub(crate) mod names;
+pub(crate) mod node;
 mod recovery;
 
 use crate::error::{Error, Exit};
@@ -41,7 +41,7 @@ pub(crate) fn run(command: &MeshCommand, output: &Output) -> Result<Exit, Error>
 }
 
 /// Runs `work` to its end.
-fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
     runtime.block_on(work)
 }
@@ -56,7 +56,7 @@ async fn ask(folder: &Path, request: membership::Request) -> Result<membership::
 }
 
 /// Asks it about what the cluster agrees on.
-async fn ask_control(folder: &Path, request: agreed::Request) -> Result<agreed::Reply, Error> {
+pub(crate) async fn ask_control(folder: &Path, request: agreed::Request) -> Result<agreed::Reply, Error> {
     match ask_any(folder, Request::Control(request)).await? {
         Reply::Control(agreed::Reply::Refused(refusal)) => Err(Error::ControlRefused(refusal)),
         Reply::Control(reply) => Ok(reply),
@@ -72,6 +72,7 @@ async fn ask_fence(folder: &Path, request: fence::Request) -> Result<fence::Repl
     }
 }
 
-async fn ask_any(folder: &Path, request: Request) -> Result<Reply, Error> {
+/// Asks it anything.
+pub(crate) async fn ask_any(folder: &Path, request: Request) -> Result<Reply, Error> {
     control::ask(folder, &request).await.map_err(|problem| Error::Ask(Box::new(problem)))
 }

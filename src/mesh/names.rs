@@ -6,32 +6,32 @@ use relaymesh_core::identity::NodeId;
 use relaymesh_core::membership::{Link, MemberView, Status};
 
 /// Everyone that a running node knows.
-pub(super) struct Names(Vec<MemberView>);
+pub(crate) struct Names(Vec<MemberView>);
 
 impl Names {
-    pub(super) fn of(members: Vec<MemberView>) -> Self {
+    pub(crate) fn of(members: Vec<MemberView>) -> Self {
         Self(members)
     }
 
     /// What a node is called; its id where it has no name or is not known.
-    pub(super) fn name(&self, node: NodeId) -> String {
+    pub(crate) fn name(&self, node: NodeId) -> String {
         let known = self.0.iter().find(|member| member.node == node);
         let name = known.and_then(|member| member.description.as_ref()).map(|it| it.name.to_string());
         name.filter(|name| !name.is_empty()).unwrap_or_else(|| node.to_string())
     }
 
     /// The node that was asked, as somebody who votes.
-    pub(super) fn own(&self) -> Option<Voter> {
+    pub(crate) fn own(&self) -> Option<Voter> {
         self.0.iter().find(|member| member.link == Link::Own).and_then(as_voter)
     }
 
     /// The node of that name or id.
-    pub(super) fn node(&self, name: &str) -> Result<NodeId, Error> {
+    pub(crate) fn node(&self, name: &str) -> Result<NodeId, Error> {
         self.find(name).map(|member| member.node)
     }
 
     /// It as somebody who votes.
-    pub(super) fn voter(&self, name: &str) -> Result<Voter, Error> {
+    pub(crate) fn voter(&self, name: &str) -> Result<Voter, Error> {
         let unknown = || Error::UnknownNode { name: name.into(), suggestion: None };
         as_voter(self.find(name)?).ok_or_else(unknown)
     }

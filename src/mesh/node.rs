@@ -8,14 +8,21 @@ use relaymesh_core::envelope::ClusterKey;
 use relaymesh_core::identity::ClusterId;
 use relaymesh_core::membership::{self, Identity, Profile};
 use relaymesh_core::mesh::{MeshNode, NEWEST_VERSION, Reply, Request};
+use relaymesh_core::node::StopReason;
+use relaymesh_core::task::wire::Offer;
+use relaymesh_core::task::workflow::Name;
+use relaymesh_io_tokio::agents::{self, Catalog, Runner, Shim, attend};
 use relaymesh_io_tokio::folder::{Folder, FolderError};
 use relaymesh_io_tokio::settings::{Listen, Seeds, Settings};
 use relaymesh_io_tokio::{Handle, Stopped, entropy, start};
+use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// How long a good-bye may take.
 const GOOD_BYE: Duration = Duration::from_secs(10);
@@ -43,7 +50,7 @@ fn prepare(arguments: &NodeArguments) -> Result<(), Error> {
 }
 
 /// The key in a file: the first line that is not empty, so that another node's keyring will do.
-pub(super) fn read_key(file: &Path) -> Result<ClusterKey, Error> {
+pub(crate) fn read_key(file: &Path) -> Result<ClusterKey, Error> {
     let failed = |problem| Error::KeyFile { path: file.into(), problem };
     let text = std::fs::read_to_string(file).map_err(failed)?;
     let mode = std::fs::metadata(file).map_err(failed)?.permissions().mode();
@@ -86,13 +93,17 @@ async fn serve(arguments: &NodeArguments) -> Result<Exit, Error> {
     let (mut ends, mut interrupts) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let compose =
         |seat: &relaymesh_core::node::Seat, endpoint| MeshNode::new(seat, timing.into(), identity(seat.node, endpoint));
+    let bench = bench(arguments)?;
     let handle = start(folder, settings, compose).await.map_err(|problem| Error::Start(Box::new(problem)))?;
+    let working = bench.map(|(runner, offer)| tokio::spawn(attend(handle.clone(), runner, offer, arguments.capacity)));
     println!("node {} of cluster {} at {}", handle.node(), handle.cluster(), handle.endpoint());
+    let abandoned = abandoned(arguments.end_with_stdin)?;
     tokio::select! {
         biased;
         _ = ends.recv() => {}
         _ = interrupts.recv() => {}
         ended = handle.stopped() => return conclude(ended),
+        () = abandoned => return end(&handle, working).await,
     }
     // A good-bye waits for the disk and for others to hear it: not for ever, and not for who is in a hurry.
     tokio::select! {
@@ -102,8 +113,56 @@ async fn serve(arguments: &NodeArguments) -> Result<Exit, Error> {
         () = tokio::time::sleep(GOOD_BYE) => note("stopping without a good-bye: it took too long"),
         () = leave(&handle) => {}
     }
+    end(&handle, working).await
+}
+
+async fn end(handle: &Handle<MeshNode>, working: Option<JoinHandle<()>>) -> Result<Exit, Error> {
     handle.stop();
-    conclude(handle.stopped().await)
+    let ended = handle.stopped().await;
+    if let Some(working) = working {
+        // Nothing of an agent is left behind.
+        let _ = working.await;
+    }
+    conclude(ended)
+}
+
+/// Comes to its end when standard input does, or never. A thread of its own waits for that, which ends with the process.
+fn abandoned(ends_with_stdin: bool) -> Result<impl Future<Output = ()>, Error> {
+    let (tell, told) = oneshot::channel::<()>();
+    let wait = move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = tell.send(());
+    };
+    if ends_with_stdin {
+        std::thread::Builder::new().spawn(wait).map_err(Error::Runtime)?;
+    }
+    Ok(async move {
+        let is_over = ends_with_stdin && told.await.is_ok();
+        if !is_over {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+/// The agents of this node, and what its worker offers; nothing where it is to run none.
+fn bench(arguments: &NodeArguments) -> Result<Option<(Runner, Offer)>, Error> {
+    if arguments.capacity == 0 {
+        return Ok(None);
+    }
+    let file = arguments.dir.join("agents.toml");
+    let catalog = match file.exists() {
+        true => Catalog::load(&file).map_err(|problem| Error::Agents(Box::new(problem)))?,
+        false => Catalog::default(),
+    };
+    let agents = catalog.names().filter_map(|name| Name::new(name).ok()).collect();
+    let labels = arguments.offers.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
+    let settings = agents::Settings {
+        shim: Shim::own(["agent-shim"]),
+        scratch: arguments.dir.join("runs"),
+        runs_max: usize::from(arguments.capacity),
+    };
+    let runner = Runner::new(catalog, settings).map_err(Error::Scratch)?;
+    Ok(Some((runner, Offer { agents, labels })))
 }
 
 fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Error> {
@@ -125,6 +184,16 @@ fn conclude(ended: Result<Stopped, relaymesh_io_tokio::DriverError>) -> Result<E
         Ok(Stopped::Asked) => Ok(Exit::Held),
         Ok(Stopped::Node(reason)) => Err(Error::NodeStopped(reason)),
         Err(problem) => Err(Error::Driver(problem)),
+    }
+}
+
+/// What to do about the end of a node.
+pub(crate) fn next_step(reason: &StopReason) -> &'static str {
+    match reason {
+        StopReason::StoreFailed(_) => {
+            "\n  make room, or mend the disk, and start it again: what was acknowledged is kept"
+        }
+        _ => "",
     }
 }
 

@@ -9,7 +9,7 @@ fn said(output: &Output) -> String {
 }
 
 /// Runs it until it succeeds, and says what it printed.
-async fn done(node: &Node, words: &[&str], rest: &[&str]) -> String {
+pub(crate) async fn done(node: &Node, words: &[&str], rest: &[&str]) -> String {
     let last = std::cell::RefCell::new(String::new());
     until(
         || async {

@@ -6,6 +6,7 @@
 
 mod control;
 mod keys;
+mod kills;
 mod membership;
 mod rounds;
 mod stage;

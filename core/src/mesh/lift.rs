@@ -1,5 +1,6 @@
 //! What the machines ask for, as what the driver is asked for, or what siblings are told.
 
+use super::errands::Errand;
 use super::node::{Local, MeshNode};
 use super::observation::MeshObservation;
 use super::wire::{Message, OLDEST_VERSION, Record, Reply};
@@ -9,6 +10,7 @@ use crate::machine::Sink;
 use crate::membership;
 use crate::node::{Output, Route, Visible};
 use crate::shards::host as shards;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 pub(super) fn from_membership(action: membership::Action) -> Output<MeshNode> {
@@ -29,11 +31,14 @@ pub(super) fn from_membership(action: membership::Action) -> Output<MeshNode> {
 }
 
 /// Takes what shards ask for.
-pub(super) struct ShardsSink<'a, S>(pub(super) &'a mut S);
+pub(super) struct ShardsSink<'a, S> {
+    pub(super) out: &'a mut S,
+    pub(super) errands: &'a mut VecDeque<Errand>,
+}
 
 impl<S: Sink<Output<MeshNode>>> Sink<shards::Action> for ShardsSink<'_, S> {
     fn push(&mut self, action: shards::Action) {
-        self.0.push(match action {
+        self.out.push(match action {
             shards::Action::Send { to, message, not_after } => {
                 let (route, message) = (Route::direct(to, message.class()), Message::Shards(message));
                 let version = message.version();
@@ -46,6 +51,7 @@ impl<S: Sink<Output<MeshNode>>> Sink<shards::Action> for ShardsSink<'_, S> {
             shards::Action::Reply { id, reply, not_after } => {
                 Output::Show { what: Visible::Reply { id, reply: Reply::Shards(reply) }, not_after }
             }
+            shards::Action::Told { ticket, reply } => return self.errands.push_back(Errand::Told { ticket, reply }),
             shards::Action::Command { ticket, command } => Output::Local(Local::Command { ticket, command }),
             shards::Action::Observe(observation) => Output::Observe(MeshObservation::Shards(observation)),
             shards::Action::Keep { object, bytes } => Output::Keep { object, bytes },

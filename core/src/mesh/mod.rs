@@ -19,6 +19,7 @@
 //! | `lift` | what the machines ask for, as what the driver is asked for |
 //! | `wire` | everything that is said, stored and answered, by machine |
 //! | [`fence`] | the fence for resources outside the mesh |
+//! | `errands` | what shards, the desk and the worker have for one another |
 //! | `checkpoint` | what the machines write again before the journal is trimmed |
 //! | `observation` | what operators see of any machine |
 //!
@@ -28,6 +29,7 @@
 //! Several machines may write in one event. Each counts its records from `ctx.next_record`, which goes on between them.
 
 mod checkpoint;
+mod errands;
 pub mod fence;
 mod lift;
 mod node;

@@ -1,22 +1,28 @@
 //! The dispatcher: every wire of the production node on one page.
 
 use super::checkpoint::Checkpoint;
+use super::errands::Errand;
 use super::fence::{self, Fence};
 use super::lift::{ControlSink, ShardsSink, from_membership};
 use super::observation::{AdmissionObservation, MeshObservation};
 use super::wire::{Message, OLDEST_VERSION, Record, Reply, Request};
 use crate::control::node::{self as control, Control};
-use crate::control::state::{Command, NEWEST};
+use crate::control::state::{Change, Command, NEWEST};
 use crate::envelope::Class;
-use crate::identity::{GossipDomain, NodeId, RequestId};
+use crate::identity::{GossipDomain, Incarnation, NodeId, RequestId};
 use crate::machine::{Ctx, Lift, Machine, Sink};
 use crate::membership::{self, Identity, Membership, settings::Profile};
-use crate::node::{Application, Delivery, Input, Output, Route, Seat, Visible};
+use crate::node::{Application, Delivery, Gating, Input, Output, Route, Seat, Visible};
 use crate::record::Sequence;
-use crate::replication::registers::Registers;
+use crate::shards::host::Request::{Submit, SubmitOnce};
 use crate::shards::host::{self as shards, Host, Sees};
+use crate::shards::state::{ShardState, is_of_nodes};
+use crate::task;
+use crate::task::desk::Desk;
+use crate::task::worker::{self, Worker};
 use crate::time::Time;
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt;
@@ -30,23 +36,30 @@ pub struct Settings {
     pub control: control::Settings,
     /// Of shards.
     pub shards: shards::Settings,
+    /// Of workers, and those who give work out.
+    pub tasks: task::settings::Settings,
 }
 
 impl From<Profile> for Settings {
     fn from(profile: Profile) -> Self {
-        Self { membership: profile.into(), control: profile.into(), shards: profile.into() }
+        Self { membership: profile.into(), control: profile.into(), shards: profile.into(), tasks: profile.into() }
     }
 }
 
 /// The machines of one process.
 pub struct MeshNode {
-    node: NodeId,
+    pub(super) node: NodeId,
     domain: GossipDomain,
+    pub(super) life: Option<Incarnation>,
     membership: Membership,
     pub(super) control: Control,
     pub(super) fence: Fence,
-    pub(super) shards: Host<Registers>,
+    pub(super) shards: Host<ShardState>,
     pub(super) checkpoint: Checkpoint,
+    pub(super) desk: Desk,
+    pub(super) worker: Worker,
+    /// What shards, desk and worker have for one another. Empty between events.
+    pub(super) errands: VecDeque<Errand>,
     /// What control has asked for that concerns shards, while it is handed on. Empty between events.
     for_shards: Vec<shards::Event>,
 }
@@ -81,11 +94,15 @@ impl MeshNode {
         Self {
             node: seat.node,
             domain: seat.domain,
+            life: None,
             membership: Membership::new(settings.membership, identity),
             control: Control::new(settings.control),
             fence: Fence::default(),
             shards: Host::new(settings.shards),
             checkpoint: Checkpoint::default(),
+            desk: Desk::new(settings.tasks),
+            worker: Worker::new(settings.tasks),
+            errands: VecDeque::new(),
             for_shards: Vec::new(),
         }
     }
@@ -101,7 +118,7 @@ impl MeshNode {
     }
 
     /// The shards of this node.
-    pub fn shards(&self) -> &Host<Registers> {
+    pub fn shards(&self) -> &Host<ShardState> {
         &self.shards
     }
 
@@ -129,7 +146,10 @@ impl MeshNode {
             Message::Shards(message) if envelope.class.is_stream() => {
                 self.tell_shards(ctx, shards::Event::Message { from: envelope.source, message }, out);
             }
-            Message::Control(_) | Message::Shards(_) => {}
+            Message::Tasks(message) if envelope.class.is_stream() => {
+                self.errands.push_back(Errand::Heard { from: envelope.source, message });
+            }
+            Message::Control(_) | Message::Shards(_) | Message::Tasks(_) => {}
         }
     }
 
@@ -137,7 +157,15 @@ impl MeshNode {
         match request {
             Request::Membership(request) => self.tell_membership(ctx, membership::Event::Request(id, request), out),
             Request::Control(request) => self.tell_control(ctx, control::Event::Request(id, request), out),
+            Request::Shards(Submit { command, .. } | SubmitOnce { command, .. }) if is_of_nodes(&command.0) => {
+                out.push(Output::reply(id, Reply::Shards(shards::Reply::Refused(shards::Refusal::OfNodes))));
+            }
             Request::Shards(request) => self.tell_shards(ctx, shards::Event::Request(id, request), out),
+            Request::Progress { shard, attempts } => {
+                out.push(Output::reply(id, Reply::Progress(self.progress_of(shard, &attempts))));
+            }
+            Request::Desk(request) => self.ask_desk(ctx, id, request, out),
+            Request::Work(request) => self.at_work(ctx, worker::Event::Request(id, request), out),
             Request::Fence(request) => {
                 let answer = self.fence.request(ctx.now, ctx.wall, self.control.client(), request);
                 if let Some(record) = answer.record {
@@ -193,14 +221,19 @@ impl MeshNode {
             for_shards.push(shards::Event::Resumed);
         }
         for event in for_shards.drain(..) {
+            let ended = match &event {
+                shards::Event::Changed(Change::Ended { owner, session, .. }) => Some((*owner, *session)),
+                _ => None,
+            };
             self.tell_shards(ctx, event, out);
+            self.errands.extend(ended.map(|(process, session)| Errand::Gone(process, session)));
         }
         self.for_shards = for_shards;
     }
 
     pub(super) fn tell_shards(&mut self, ctx: &mut Ctx<'_>, event: shards::Event, out: &mut impl Sink<Output<Self>>) {
         let sees = Sees { state: self.control.state(), view: self.control.client().not_after(ctx.now) };
-        self.shards.handle(ctx, sees, event, &mut ShardsSink(out));
+        self.shards.handle(ctx, sees, event, &mut ShardsSink { out, errands: &mut self.errands });
     }
 
     /// An event of all machines.
@@ -221,8 +254,28 @@ impl Machine for MeshNode {
     type Action = Output<Self>;
 
     fn handle(&mut self, ctx: &mut Ctx<'_>, event: Input<Self>, out: &mut impl Sink<Output<Self>>) {
+        self.dispatch(ctx, event, out);
+        self.run_errands(ctx, out);
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        let machines = [
+            self.membership.next_deadline(),
+            self.control.next_deadline(),
+            self.shards.next_deadline(),
+            self.desk.next_deadline(),
+            self.worker.next_deadline(),
+        ];
+        machines.into_iter().flatten().min()
+    }
+}
+
+impl MeshNode {
+    fn dispatch(&mut self, ctx: &mut Ctx<'_>, event: Input<Self>, out: &mut impl Sink<Output<Self>>) {
         match event {
             Input::Start { life, keys } => {
+                self.life = Some(life);
+                self.at_work(ctx, worker::Event::Start(life), out);
                 let (control, shards) = (control::Event::Start { life }, shards::Event::Start { life });
                 self.tell_all(ctx, (control, shards, membership::Event::Start { life, keys }), out);
             }
@@ -233,6 +286,7 @@ impl Machine for MeshNode {
                 if self.shards.next_deadline().is_some_and(|due| due <= ctx.now) {
                     self.tell_shards(ctx, shards::Event::Wake, out);
                 }
+                self.wake_tasks(ctx);
                 self.tell_membership(ctx, membership::Event::Wake, out);
             }
             Input::Persisted { upto } => {
@@ -271,11 +325,6 @@ impl Machine for MeshNode {
             Input::Computed { id: never, .. } => match never {},
         }
     }
-
-    fn next_deadline(&self) -> Option<Time> {
-        let machines = [self.membership.next_deadline(), self.control.next_deadline(), self.shards.next_deadline()];
-        machines.into_iter().flatten().min()
-    }
 }
 
 impl Application for MeshNode {
@@ -291,6 +340,15 @@ impl Application for MeshNode {
 
     /// Membership must not use an incarnation before it is durable, nor the control group count its own writes.
     const SEES_PERSISTED: bool = true;
+
+    /// What a worker orders rests on what shards have acknowledged, and on nothing that it has written itself: a disk that is
+    /// stuck is not to keep it from having an agent killed (rule T4c of tasks).
+    fn reply_gating(reply: &Reply) -> Gating {
+        match reply {
+            Reply::Work(_) => Gating::Ungated,
+            _ => Gating::Gated,
+        }
+    }
 
     fn replay(&mut self, _: Sequence, record: Record) {
         match record {

@@ -4,7 +4,7 @@ use super::*;
 use crate::codec::{Body, BodyVersion, DecodeError, EncodeError};
 use crate::control::group::Voter;
 use crate::control::node as control;
-use crate::control::state::{RecoveryId, Scope};
+use crate::control::state::{Name, RecoveryId, Scope};
 use crate::endpoint::Endpoint;
 use crate::envelope::{Class, Envelope, KeyChange, KeyId, KeyIds};
 use crate::epoch::{ClusterEpoch, Epoch, FenceToken};
@@ -17,6 +17,7 @@ use crate::membership::{self, Identity, IncarnationNumber, Profile};
 use crate::node::{Application, Delivery, Gating, Input, Message as _, Output, Seat, Visible};
 use crate::observe::Observe;
 use crate::record::Sequence;
+use crate::shards::ShardId;
 use crate::time::{Time, WallTime};
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -252,6 +253,22 @@ fn one_who_founds_a_group_of_its_own_leads_it_once_all_is_durable() {
 }
 
 // --- a node without a driver ----------------------------------------------------------------------------------------
+
+#[test]
+fn what_only_nodes_say_is_taken_from_no_client() {
+    use crate::shards::host::{Refusal, Reply as Answer, Request as Question};
+    use crate::shards::state::task_command;
+    use crate::task::command::Command;
+    let mut node = running();
+    let shard = ShardId { namespace: Name::new("tasks").unwrap(), number: 0 };
+    let command = task_command(&Command::Take { from: 1, words: vec![] }).unwrap();
+    let request = Request::Shards(Question::Submit { shard, command });
+    let told = handle(&mut node, Input::Request { id: RequestId(7), request });
+    let [Output::Show { what: Visible::Reply { reply: Reply::Shards(answer), .. }, .. }] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(*answer, Answer::Refused(Refusal::OfNodes));
+}
 
 fn new() -> MeshNode {
     MeshNode::new(&seat(), Settings::default(), identity(ALICE))

@@ -3,10 +3,16 @@
 use super::fence;
 use crate::codec::{Body, BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
 use crate::control::{node as control, state};
+use crate::epoch::FenceToken;
 use crate::lease::acceptor::Accepted;
 use crate::membership;
 use crate::node::{self, Gating};
+use crate::shards::ShardId;
 use crate::shards::host as shards;
+use crate::task::desk;
+use crate::task::id::StepKey;
+use crate::task::wire as task;
+use crate::task::worker::view as worker;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +31,8 @@ pub enum Message {
     Control(control::Message),
     /// Shards: what is in their logs, and what clients ask of them. Of version 2.
     Shards(shards::Message),
+    /// Workers, and those who give work out. Of version 2.
+    Tasks(task::Message),
 }
 
 impl Message {
@@ -32,7 +40,7 @@ impl Message {
     pub const fn version(&self) -> BodyVersion {
         match self {
             Self::Membership(_) | Self::Control(_) => OLDEST_VERSION,
-            Self::Shards(_) => state::SHARDS,
+            Self::Shards(_) | Self::Tasks(_) => state::SHARDS,
         }
     }
 }
@@ -44,6 +52,7 @@ impl node::Message for Message {
             Self::Membership(_) => Gating::Ungated,
             Self::Control(message) => message.gating(),
             Self::Shards(message) => message.gating(),
+            Self::Tasks(message) => message.gating(),
         }
     }
 }
@@ -82,6 +91,17 @@ pub enum Request {
     Fence(fence::Request),
     /// Of shards.
     Shards(shards::Request),
+    /// Of the worker, by whoever runs its agents.
+    Work(worker::Request),
+    /// How far attempts say they are, as far as this node knows: as the owner of their shard, or as their worker.
+    Progress {
+        /// Of which shard.
+        shard: ShardId,
+        /// Which; [`PROGRESS_MAX`](task::PROGRESS_MAX) of them are looked at.
+        attempts: Vec<(StepKey, FenceToken)>,
+    },
+    /// Of the desk.
+    Desk(desk::Question),
 }
 
 /// What they are told.
@@ -95,6 +115,12 @@ pub enum Reply {
     Fence(fence::Reply),
     /// By shards, or whoever owns one.
     Shards(shards::Reply),
+    /// By the worker.
+    Work(worker::Reply),
+    /// How far they are, in the order of the question; nothing of those of which nothing is known.
+    Progress(Vec<Option<task::Progress>>),
+    /// By the desk.
+    Desk(desk::Told),
 }
 
 macro_rules! bodies {

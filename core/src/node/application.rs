@@ -42,6 +42,11 @@ pub trait Application: Machine<Event = Input<Self>, Action = Output<Self>> + Siz
     /// whatever it says; one that was not may hold checkpoints that came to nothing.
     fn replay(&mut self, sequence: Sequence, record: Self::Record);
 
+    /// Whether replies of this kind wait at the gate: all that may show something that a crash could undo.
+    fn reply_gating(_reply: &Self::Reply) -> Gating {
+        Gating::Gated
+    }
+
     /// Does a piece of work. Pure: drivers may run it on any core, and the simulator may delay it.
     fn compute(work: Self::Work) -> Self::Done;
 }

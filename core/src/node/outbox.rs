@@ -184,7 +184,10 @@ impl<A: Application> Sink<Output<A>> for StepSink<'_, A> {
 impl<A: Application> StepSink<'_, A> {
     fn show(&mut self, what: Visible<A>, not_after: Option<Time>) {
         match what {
-            Visible::Reply { id, reply } => self.hold(not_after, Action::Reply { id, reply, not_after }),
+            Visible::Reply { id, reply } => match A::reply_gating(&reply) {
+                Gating::Gated => self.hold(not_after, Action::Reply { id, reply, not_after }),
+                Gating::Ungated => self.scratch.push(self.cause, Action::Reply { id, reply, not_after }),
+            },
             Visible::Message { ref message, .. } if self.is_late(message, not_after) => {
                 self.scratch.late.push_back(what)
             }

@@ -4,8 +4,10 @@
 //! last byte of a piece says whose it is.
 
 use super::blobs::table::{BlobTable, References};
-use super::position::LogSequence;
+use super::position::Position;
 use super::service::{PIECE_BYTES_MAX, PieceError, Progress, Service};
+use crate::blob::BlobAddress;
+use alloc::collections::BTreeMap;
 use core::hash::{Hash, Hasher};
 
 const OF_TABLE: u8 = 0;
@@ -41,11 +43,37 @@ pub(super) struct Reader<S: Service> {
     pub(super) blobs: BlobTable,
     service: S::Reader,
     is_table_done: bool,
+    referred: Referred,
+}
+
+/// The references that pieces of the state have, beside those that the table counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Referred {
+    counted: u64,
+    found: u64,
+    of: BTreeMap<BlobAddress, u64>,
+    /// Some blob has more of them than the table says.
+    has_more: bool,
+}
+
+impl Referred {
+    fn refers(&mut self, table: &BlobTable, address: BlobAddress) {
+        self.found = self.found.saturating_add(1);
+        let of = self.of.entry(address).or_default();
+        *of += 1;
+        self.has_more |= table.row(&address).is_none_or(|row| row.references < *of);
+    }
+
+    /// None has more, and all together have as many: each has as many as the table says.
+    fn are_as_counted(&self) -> bool {
+        !self.has_more && self.found == self.counted
+    }
 }
 
 impl<S: Service> Default for Reader<S> {
     fn default() -> Self {
-        Self { blobs: BlobTable::default(), service: S::Reader::default(), is_table_done: false }
+        let (blobs, service, referred) = (BlobTable::default(), S::Reader::default(), Referred::default());
+        Self { blobs, service, is_table_done: false, referred }
     }
 }
 
@@ -58,9 +86,14 @@ impl<S: Service> Reader<S> {
         let malformed = PieceError::Malformed { length: piece.len() };
         match piece.split_last() {
             Some((&OF_TABLE, _)) if self.is_table_done => Err(PieceError::OutOfOrder),
-            Some((&OF_TABLE, bytes)) => self.blobs.take_piece(bytes),
+            Some((&OF_TABLE, bytes)) => {
+                let counted = self.blobs.take_piece(bytes)?;
+                self.referred.counted = self.referred.counted.saturating_add(counted);
+                Ok(())
+            }
             Some((&OF_SERVICE, bytes)) => {
-                S::take_piece(&mut self.service, bytes)?;
+                let (table, referred) = (&self.blobs, &mut self.referred);
+                S::take_piece(&mut self.service, bytes, &mut |address| referred.refers(table, address))?;
                 self.is_table_done = true;
                 Ok(())
             }
@@ -71,15 +104,19 @@ impl<S: Service> Reader<S> {
     /// The state of which all pieces have been taken.
     ///
     /// # Errors
-    /// [`PieceError::Incomplete`] when something is missing.
+    /// [`PieceError`] when something is missing, or the table counts other references than the state has: a command that lets
+    /// one of those go would make nonsense of the state, or of this process.
     pub(super) fn finish(self) -> Result<Above<S>, PieceError> {
+        if !self.referred.are_as_counted() {
+            return Err(PieceError::References);
+        }
         Ok(Above { service: S::finish(self.service)?, blobs: self.blobs, is_table_done: false })
     }
 }
 
 impl<S: Service> Above<S> {
-    pub(super) fn apply(&mut self, command: &[u8], at: LogSequence) -> S::Answer {
-        self.service.apply(command, &mut References::new(&mut self.blobs, at))
+    pub(super) fn apply(&mut self, command: &[u8], at: Position) -> S::Answer {
+        self.service.apply(at, command, &mut References::new(&mut self.blobs, at.sequence))
     }
 
     pub(super) fn freeze(&mut self) {

@@ -3,10 +3,11 @@
 use super::block::Entry;
 use super::machine::{Action, Reply, Ticket};
 use super::observation::ReplicationObservation;
-use super::position::LogSequence;
+use super::position::{LogSequence, Position};
 use super::service::Service;
 use super::state::{Phase, Replica, Unsynced};
 use super::step::Step;
+use crate::epoch::Epoch;
 use crate::machine::Sink;
 use crate::record::Sequence;
 use crate::shards::ReplicaId;
@@ -96,14 +97,15 @@ impl<S: Service> Replica<S> {
             let Some(block) = self.log.block_of(next).cloned() else {
                 panic!("entry {next} is acknowledged and not in the log");
             };
+            let epoch = block.first().epoch;
             for entry in block.entries_from(next).take((last.0 - self.applied.0) as usize) {
-                self.apply(step, entry);
+                self.apply(step, epoch, entry);
             }
         }
         self.stop_if_drained(step);
     }
 
-    fn apply(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, entry: Entry<'_>) {
+    fn apply(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, epoch: Epoch, entry: Entry<'_>) {
         self.applied = self.applied.next();
         let at = self.applied;
         let command = match entry {
@@ -112,7 +114,7 @@ impl<S: Service> Replica<S> {
             Entry::Brings { address, length } => return self.apply_brings(step, at, address, length),
             Entry::Drops { address, idle_since } => return self.apply_drops(step, address, idle_since),
         };
-        let answer = self.above.apply(command, at);
+        let answer = self.above.apply(command, Position { epoch, sequence: at });
         let pending = self.tenure.as_mut().map(|tenure| &mut tenure.pending);
         if let Some((_, ticket)) = pending.and_then(|pending| pending.pop_front_if(|(waits_for, _)| *waits_for == at)) {
             self.answer(step, ticket, answer);

@@ -67,6 +67,12 @@ impl<K: Ord + Clone, V: Clone> FrozenMap<K, V> {
         self.live.insert(key, value);
     }
 
+    /// What a key has, to be changed. O(log n).
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.keep(key);
+        self.live.get_mut(key)
+    }
+
     /// Takes a key out. O(log n).
     pub fn remove(&mut self, key: &K) -> Option<V> {
         self.keep(key);

@@ -140,7 +140,7 @@ impl<S: Service> Replica<S> {
         }
         self.incoming = None;
         let Ok(above) = incoming.reader.finish() else {
-            let reason = "a snapshot that ends early";
+            let reason = "a snapshot that does not fit together";
             return step.observe(ReplicationObservation::Rejected { from: from.node, reason });
         };
         let written = step.write(record);
@@ -165,7 +165,7 @@ impl<S: Service> Replica<S> {
         self.unsynced.push_back((written, Unsynced::Entries(at.sequence)));
         (self.log, self.durable) = (Log::behind(at), LogSequence(0));
         (self.mark, self.applied, self.above) = (at.sequence, at.sequence, above);
-        self.blobs.forget_ahead();
+        self.blobs.restarts(&self.above.blobs);
         step.push(Action::Sweep);
         self.snapshot = None;
         self.restart_checkpoint(at.sequence);

@@ -2,6 +2,7 @@
 
 use super::blobs::References;
 use super::frozen::FrozenMap;
+use super::position::Position;
 use super::service::{PIECE_BYTES_MAX, PieceError, Progress, Service};
 use crate::blob::BlobAddress;
 use crate::codec::{decode_value, encode_value};
@@ -147,7 +148,7 @@ impl Service for Registers {
     type Answer = Answer;
     type Reader = BTreeMap<u64, Held>;
 
-    fn apply(&mut self, command: &[u8], blobs: &mut References<'_>) -> Answer {
+    fn apply(&mut self, _: Position, command: &[u8], blobs: &mut References<'_>) -> Answer {
         match decode_value(command) {
             Err(_) => Answer::Malformed,
             Ok(Command::Read { register }) => Answer::Holds(self.value(register)),
@@ -201,7 +202,11 @@ impl Service for Registers {
         self.piece = Piece::default();
     }
 
-    fn take_piece(reader: &mut BTreeMap<u64, Held>, piece: &[u8]) -> Result<(), PieceError> {
+    fn take_piece(
+        reader: &mut BTreeMap<u64, Held>,
+        piece: &[u8],
+        refers: &mut impl FnMut(BlobAddress),
+    ) -> Result<(), PieceError> {
         let length = piece.len();
         let malformed = PieceError::Malformed { length };
         if length > PIECE_BYTES_MAX {
@@ -216,11 +221,14 @@ impl Service for Registers {
         if reader.len() + registers.len() > REGISTERS_MAX {
             return Err(PieceError::TooMany { limit: REGISTERS_MAX });
         }
-        if !blobs.iter().all(|(register, _)| registers.binary_search_by_key(register, |(it, _)| *it).is_ok()) {
+        let is_of_piece = |register: &u64| registers.binary_search_by_key(register, |(it, _)| *it).is_ok();
+        let is_once = blobs.is_sorted_by(|(a, _), (b, _)| a < b);
+        if !is_once || !blobs.iter().all(|(register, _)| is_of_piece(register)) {
             return Err(malformed);
         }
         reader.extend(registers.into_iter().map(|(register, value)| (register, (value, None))));
         for (register, blob) in blobs {
+            refers(blob);
             reader.entry(register).and_modify(|held| held.1 = Some(blob));
         }
         Ok(())

@@ -1,6 +1,9 @@
 //! The state above the log: what commands mean, and how it is cut into the pieces of a snapshot.
 
 use super::blobs::References;
+use super::position::Position;
+use crate::blob::BlobAddress;
+use crate::time::WallTime;
 use alloc::vec::Vec;
 use core::fmt::Debug;
 use core::hash::Hash;
@@ -20,9 +23,14 @@ pub trait Service: Clone + Debug + Default + PartialEq + Eq + Hash {
     /// A state that is being put together from pieces. Within the bounds that the state itself has.
     type Reader: Clone + Debug + Default + PartialEq + Eq + Hash;
 
-    /// Takes the next acknowledged command. Total: one that makes no sense is answered so, and changes nothing.
+    /// Sets the time at which the owner takes a command, where commands have one. An entry says what it says on every
+    /// machine; this is done before it is one.
+    fn stamp(_command: &mut [u8], _wall: WallTime) {}
+
+    /// Takes the next acknowledged command, which is the entry at that place. Total: one that makes no sense is answered so,
+    /// and changes nothing.
     /// What it refers to of the shard's blobs, and does not any more, it says to `blobs`, on every machine alike (rule B5).
-    fn apply(&mut self, command: &[u8], blobs: &mut References<'_>) -> Self::Answer;
+    fn apply(&mut self, at: Position, command: &[u8], blobs: &mut References<'_>) -> Self::Answer;
 
     /// Answers a query; changes nothing.
     fn read(&self, query: &[u8]) -> Self::Answer;
@@ -37,11 +45,16 @@ pub trait Service: Clone + Debug + Default + PartialEq + Eq + Hash {
     /// Gives up the snapshot being taken, if there is one.
     fn thaw(&mut self);
 
-    /// Takes the next piece. Bounded work.
+    /// Takes the next piece. Bounded work. Of each reference to a blob that the piece has it tells `refers`: as many as
+    /// [`apply`](Self::apply) has counted.
     ///
     /// # Errors
-    /// [`PieceError`] when it cannot follow those taken before. The reader is as it was.
-    fn take_piece(reader: &mut Self::Reader, piece: &[u8]) -> Result<(), PieceError>;
+    /// [`PieceError`] when it cannot follow those taken before. The reader is as it was, and nothing was told.
+    fn take_piece(
+        reader: &mut Self::Reader,
+        piece: &[u8],
+        refers: &mut impl FnMut(BlobAddress),
+    ) -> Result<(), PieceError>;
 
     /// The state of which all pieces have been taken. O(1).
     ///
@@ -55,7 +68,8 @@ pub trait Service: Clone + Debug + Default + PartialEq + Eq + Hash {
 pub enum Progress {
     /// The next piece. A snapshot has one at least.
     Piece {
-        /// At most `limit` of them, and never more than [`PIECE_BYTES_MAX`].
+        /// At most `limit` of them, or the smallest part that the state can be cut into; never more than
+        /// [`PIECE_BYTES_MAX`].
         bytes: Vec<u8>,
         /// No other follows; the snapshot is taken.
         is_last: bool,
@@ -82,6 +96,9 @@ pub enum PieceError {
         /// How many it may have.
         limit: usize,
     },
+    /// The references that its blobs are said to have are not those of its state.
+    #[error("a snapshot refers to other blobs than it says")]
+    References,
     /// All pieces together are less than a state.
     #[error("a snapshot ended early")]
     Incomplete,

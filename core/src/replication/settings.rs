@@ -8,6 +8,8 @@ use crate::time::Duration;
 pub struct Settings {
     /// How long a new owner waits for promises, and for each answer while it fetches (rule U2).
     pub takeover_wait: Duration,
+    /// How long a take-over may last, from its beginning on, that is prolonged because what is adopted comes on (rule U2a).
+    pub adoption_max: Duration,
     /// How long a required member may keep entries from being acknowledged before it is proposed for removal (rule I10).
     pub patience: Duration,
     /// After so long without an answer what was sent is sent again.
@@ -53,6 +55,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             takeover_wait: Duration::from_millis(100),
+            adoption_max: Duration::from_secs(10),
             patience: Duration::from_millis(500),
             retry: Duration::from_millis(100),
             tell: Duration::from_millis(20),

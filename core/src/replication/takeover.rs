@@ -13,6 +13,7 @@ use super::wire::{Message, Record};
 use crate::epoch::Epoch;
 use crate::machine::Sink;
 use crate::shards::{ReplicaId, ShardRecord};
+use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
@@ -113,6 +114,7 @@ impl<S: Service> Replica<S> {
     fn adopt(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
         let own = self.log.last();
         let wait = self.settings.takeover_wait;
+        self.blobs.forget_gate();
         let members: alloc::vec::Vec<ReplicaId> = self.required().collect();
         let Some(tenure) = &mut self.tenure else { return };
         let told = members.iter().filter_map(|member| Some((*member, tenure.peers.get(member)?.promised?)));
@@ -171,9 +173,8 @@ impl<S: Service> Replica<S> {
         if !is_sound(&block) || !self.agrees_before(before, Some(&block)) {
             return;
         }
-        let Some(tenure) = &mut self.tenure else { return };
-        tenure.phase_ends = step.now.saturating_add(self.settings.takeover_wait);
-        let epoch = tenure.epoch;
+        let Some(epoch) = self.tenure.as_ref().map(|tenure| tenure.epoch) else { return };
+        self.prolong_fetching(step.now);
         let after = match self.take_block(step, (from, epoch), block) {
             Ok(after) => after,
             Err(reason) => return step.observe(ReplicationObservation::Rejected { from: from.node, reason }),
@@ -181,8 +182,18 @@ impl<S: Service> Replica<S> {
         if self.log.has(upto) {
             return self.start(step);
         }
-        if !self.blobs.is_gated(epoch) {
+        if !self.blobs.has_gate(epoch) {
             step.send(from, Message::Fetch { epoch, after });
+        }
+    }
+
+    /// What is adopted comes on: it is waited for, but not for ever (rule U2a).
+    pub(super) fn prolong_fetching(&mut self, now: Time) {
+        let (wait, max) = (self.settings.takeover_wait, self.settings.adoption_max);
+        let Some(tenure) = &mut self.tenure else { return };
+        if let Phase::Fetching { .. } = tenure.phase {
+            let last = tenure.began.saturating_add(max);
+            tenure.phase_ends = tenure.phase_ends.max(now.saturating_add(wait).min(last));
         }
     }
 

@@ -27,8 +27,16 @@ impl ShardId {
     /// # Panics
     /// When there are no shards.
     pub fn of_key(namespace: Name, shards: u32, key: &[u8]) -> Self {
-        let mut number = [0; 8];
-        number.copy_from_slice(&SubmissionId::of(&namespace, key).as_bytes()[..8]);
+        Self::of_submission(namespace, shards, &SubmissionId::of(&namespace, key))
+    }
+
+    /// The same, by the submission's name.
+    ///
+    /// # Panics
+    /// When there are no shards.
+    pub fn of_submission(namespace: Name, shards: u32, id: &SubmissionId) -> Self {
+        let mut number = [0; SubmissionId::PLACE_BYTES];
+        number.copy_from_slice(&id.as_bytes()[..SubmissionId::PLACE_BYTES]);
         Self { namespace, number: (u64::from_le_bytes(number) % u64::from(shards)) as u32 }
     }
 }

@@ -11,6 +11,7 @@
 pub mod host;
 mod id;
 mod record;
+pub mod state;
 
 pub use id::{ReplicaId, SHARDS_PER_NAMESPACE_MAX, ShardId, best, weight};
 pub use record::{

@@ -1,9 +1,10 @@
 //! What the commands mean: as little as possible, and registers.
 
 use super::COMMAND_BYTES;
+use relaymesh_core::blob::BlobAddress;
 use relaymesh_core::replication::blobs::References;
 use relaymesh_core::replication::registers::{Answer, Command, Registers};
-use relaymesh_core::replication::{PieceError, Progress, Service};
+use relaymesh_core::replication::{PieceError, Position, Progress, Service};
 
 /// Registers that are written to, each in turn.
 const REGISTERS: u64 = 1_024;
@@ -27,7 +28,7 @@ impl Service for Sum {
     type Answer = u64;
     type Reader = Option<u64>;
 
-    fn apply(&mut self, command: &[u8], _: &mut References<'_>) -> u64 {
+    fn apply(&mut self, _: Position, command: &[u8], _: &mut References<'_>) -> u64 {
         let number = command.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         self.0 = self.0.wrapping_add(number);
         self.0
@@ -46,7 +47,7 @@ impl Service for Sum {
 
     fn thaw(&mut self) {}
 
-    fn take_piece(reader: &mut Option<u64>, piece: &[u8]) -> Result<(), PieceError> {
+    fn take_piece(reader: &mut Option<u64>, piece: &[u8], _: &mut impl FnMut(BlobAddress)) -> Result<(), PieceError> {
         let bytes = piece.try_into().map_err(|_| PieceError::Malformed { length: piece.len() })?;
         *reader = Some(u64::from_le_bytes(bytes));
         Ok(())
@@ -73,9 +74,9 @@ impl Service for PaddedRegisters {
     type Answer = Answer;
     type Reader = <Registers as Service>::Reader;
 
-    fn apply(&mut self, command: &[u8], blobs: &mut References<'_>) -> Answer {
+    fn apply(&mut self, at: Position, command: &[u8], blobs: &mut References<'_>) -> Answer {
         let Some((length, rest)) = command.split_first() else { return Answer::Malformed };
-        rest.get(..usize::from(*length)).map_or(Answer::Malformed, |command| self.0.apply(command, blobs))
+        rest.get(..usize::from(*length)).map_or(Answer::Malformed, |command| self.0.apply(at, command, blobs))
     }
 
     fn read(&self, query: &[u8]) -> Answer {
@@ -94,8 +95,12 @@ impl Service for PaddedRegisters {
         self.0.thaw();
     }
 
-    fn take_piece(reader: &mut Self::Reader, piece: &[u8]) -> Result<(), PieceError> {
-        Registers::take_piece(reader, piece)
+    fn take_piece(
+        reader: &mut Self::Reader,
+        piece: &[u8],
+        refers: &mut impl FnMut(BlobAddress),
+    ) -> Result<(), PieceError> {
+        Registers::take_piece(reader, piece, refers)
     }
 
     fn finish(reader: Self::Reader) -> Result<Self, PieceError> {

@@ -7,6 +7,7 @@
 
 mod objects;
 mod sled;
+mod staged;
 
 pub use self::sled::StoreError;
 

@@ -11,12 +11,13 @@
 
 use super::Held;
 use super::objects::is_object_key;
+use super::staged::Staged;
 use crate::folder::file::sync_folder;
 use relaymesh_core::node::StoreFailure;
 use relaymesh_core::object::ObjectId;
 use relaymesh_core::record::Sequence;
 use relaymesh_core::record::anchor::TRIMMED_FROM;
-use sled::{Batch, Db, IVec, Tree};
+use sled::{Db, IVec, Tree};
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -82,11 +83,10 @@ pub(super) struct SledStore {
     pub(super) objects: Tree,
     db: Db,
     log: File,
-    staged: Batch,
-    pub(super) staged_objects: Batch,
+    staged: Staged,
+    pub(super) staged_objects: Staged,
     /// Objects that `staged_objects` changes.
     pub(super) changed: BTreeSet<ObjectId>,
-    is_staged: bool,
     lowest: Sequence,
     last: Option<Sequence>,
 }
@@ -115,8 +115,8 @@ impl SledStore {
         if ends.iter().flatten().any(|(key, _)| !is_object_key(key)) {
             return Err(StoreError::Foreign(path.to_owned()));
         }
-        let (staged, staged_objects, changed) = (Batch::default(), Batch::default(), BTreeSet::new());
-        Ok(Self { tree, objects, db, log, staged, staged_objects, changed, is_staged: false, lowest, last })
+        let (staged, staged_objects, changed) = (Staged::default(), Staged::default(), BTreeSet::new());
+        Ok(Self { tree, objects, db, log, staged, staged_objects, changed, lowest, last })
     }
 
     /// The slots that were not empty when it was opened.
@@ -132,9 +132,8 @@ impl SledStore {
             self.stage_removal(slot, slot.next())?;
         }
         self.last = self.last.max(Some(slot));
-        self.is_staged = true;
         let mut pieces = frame.chunks(PIECE_BYTES);
-        self.staged.insert(&key_of(slot), pieces.next().unwrap_or_default());
+        self.staged.insert(&key_of(slot)[..], pieces.next().unwrap_or_default());
         for (number, piece) in (1..=u16::MAX).zip(pieces) {
             self.staged.insert(&piece_key(slot, number)[..], piece);
         }
@@ -153,23 +152,15 @@ impl SledStore {
         self.apply()?;
         for key in self.tree.range(key_of(from)..key_of(to)).keys() {
             self.staged.remove(key.map_err(|problem| failure_of(&problem))?);
-            self.is_staged = true;
         }
         Ok(())
     }
 
     /// Writes what was staged, so that it is read from now on. Objects come first: a record may speak of them.
     pub(super) fn apply(&mut self) -> Result<(), StoreFailure> {
-        if !self.changed.is_empty() {
-            self.changed.clear();
-            let batch = std::mem::take(&mut self.staged_objects);
-            self.objects.apply_batch(batch).map_err(|problem| failure_of(&problem))?;
-        }
-        if !self.is_staged {
-            return Ok(());
-        }
-        self.is_staged = false;
-        self.tree.apply_batch(std::mem::take(&mut self.staged)).map_err(|problem| failure_of(&problem))
+        self.changed.clear();
+        self.staged_objects.apply(&self.objects).map_err(|problem| failure_of(&problem))?;
+        self.staged.apply(&self.tree).map_err(|problem| failure_of(&problem))
     }
 
     /// Makes durable what was applied.

@@ -40,6 +40,7 @@ impl Clients<ExampleNode> for Crowd {
         let Some(keeper) = self.keeper(client) else { return self.journal.turn(client, now, offering) };
         match self.keepers.turn(keeper, now, offering) {
             Turn::Ask { host, request, timeout } => Turn::Ask { host, request: Request::Shelf(request), timeout },
+            Turn::Kill { host, lasts } => Turn::Kill { host, lasts },
             Turn::Rest(until) => Turn::Rest(until),
             Turn::Done => Turn::Done,
         }

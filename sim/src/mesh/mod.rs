@@ -39,7 +39,7 @@ impl Subject for Mesh {
     type Checks = MeshChecks;
 
     const STREAMS: bool = true;
-    const SECTIONS: &'static [&'static str] = &["mesh", "control", "shards"];
+    const SECTIONS: &'static [&'static str] = &["mesh", "control", "shards", "tasks"];
 
     fn application(around: &Surroundings<'_>) -> MeshNode {
         let identity = Identity {

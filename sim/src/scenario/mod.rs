@@ -13,6 +13,7 @@ mod plan;
 mod schema;
 mod section;
 mod shards;
+mod tasks;
 pub mod units;
 mod validate;
 
@@ -27,6 +28,7 @@ pub use schema::{
 };
 pub use section::Section;
 pub use shards::ShardLoad;
+pub use tasks::TaskLoad;
 pub use validate::Invalid;
 pub(crate) use validate::validate;
 

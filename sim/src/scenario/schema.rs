@@ -6,6 +6,7 @@ use super::mesh::MeshLoad;
 use super::objects::ObjectLoad;
 use super::section::Section;
 use super::shards::ShardLoad;
+use super::tasks::TaskLoad;
 use super::units::{Rate, Share, Span, SpanRange};
 use crate::subjects::SubjectName;
 use alloc::string::String;
@@ -65,6 +66,9 @@ pub struct Scenario {
     /// What is asked of the mesh's replicated logs.
     #[serde(default, skip_serializing_if = "Section::is_absent")]
     pub shards: Section<ShardLoad>,
+    /// Which tasks are submitted to them.
+    #[serde(default, skip_serializing_if = "Section::is_absent")]
+    pub tasks: Section<TaskLoad>,
     /// What goes wrong.
     #[serde(default, rename = "fault")]
     pub faults: Vec<Fault>,
@@ -86,13 +90,14 @@ impl Scenario {
                 "mesh" => self.mesh.spell_out(),
                 "control" => self.control.spell_out(),
                 "shards" => self.shards.spell_out(),
+                "tasks" => self.tasks.spell_out(),
                 unknown => panic!("a scenario has no section `{unknown}`"),
             }
         }
     }
 
     /// The sections that belong to a subject, each with whether it is given.
-    pub(super) fn sections(&self) -> [(&'static str, bool); 6] {
+    pub(super) fn sections(&self) -> [(&'static str, bool); 7] {
         [
             ("echo", self.echo.is_given()),
             ("journal", self.journal.is_given()),
@@ -100,6 +105,7 @@ impl Scenario {
             ("mesh", self.mesh.is_given()),
             ("control", self.control.is_given()),
             ("shards", self.shards.is_given()),
+            ("tasks", self.tasks.is_given()),
         ]
     }
 }

@@ -81,15 +81,15 @@ impl ShardLoad {
     }
 
     /// What the file's form cannot express: the field, and what is wrong with it. `members` belong to the mesh.
+    ///
+    /// Also of a section without shards: who writes a value that cannot be, and forgets the shards, is not to find out later.
     pub(super) fn problem(&self, members: u32, has_group: bool) -> Option<(&'static str, &'static str)> {
-        if !self.is_on() {
-            return None;
-        }
+        let is_off = !self.is_on();
         let rules = [
-            (has_group, "shards", "need a control group; set control.voters"),
+            (is_off || has_group, "shards", "need a control group; set control.voters"),
             (self.shards <= SHARDS_MAX, "shards", "at most 256"),
             (usize::from(self.copies) < IN_SYNC_MAX, "copies", "at most 7"),
-            (u32::from(self.minimum) <= members, "minimum", "the mesh has not that many members"),
+            (is_off || u32::from(self.minimum) <= members, "minimum", "the mesh has not that many members"),
             ((1..=self.copies).contains(&self.minimum), "minimum", "at least 1, and at most the copies"),
             (self.clients <= CLIENTS_MAX, "clients", "at most 256"),
             (self.blob_clients <= CLIENTS_MAX, "blob_clients", "at most 256"),
@@ -117,9 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn without_shards_nothing_else_matters() {
+    fn without_shards_there_may_be_any_mesh_and_no_value_that_cannot_be() {
         assert!(!ShardLoad::default().is_on());
-        assert_eq!(load("copies = 9\nminimum = 0").problem(1, false), None);
+        assert_eq!(ShardLoad::default().problem(1, false), None);
+        assert_eq!(load("clients = 4").problem(1, false), None);
+        for (text, field) in [("copies = 9", "copies"), ("minimum = 0", "minimum"), ("think = \"0s..1s\"", "think")] {
+            assert_eq!(load(text).problem(1, false).map(|(field, _)| field), Some(field), "{text}");
+        }
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
     if let Some((field, problem)) = scenario.shards.problem(scenario.mesh.members(scenario.nodes), has_group) {
         return Err(Invalid { field: format!("shards.{field}"), problem: problem.to_string() });
     }
+    if let Some((field, problem)) = scenario.tasks.problem(scenario.shards.is_on()) {
+        return Err(Invalid { field: format!("tasks.{field}"), problem: problem.to_string() });
+    }
     let upgrades = scenario.faults.iter().any(|fault| fault.kind == FaultKind::Version);
     require(!scenario.shards.is_on() || upgrades || version >= SHARDS_VERSION, "shards.shards", || {
         format!("are of version {SHARDS_VERSION} of commands, and every build is of version {version}")
@@ -112,6 +115,7 @@ pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
         .into_iter()
         .chain(scenario.control.spans())
         .chain(scenario.shards.spans())
+        .chain(scenario.tasks.spans())
         .chain(scenario.objects.spans());
     require(spans.into_iter().all(|span| span <= PHASE_MAX), "scenario", || {
         "no span may be longer than 24h".to_string()

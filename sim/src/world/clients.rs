@@ -41,6 +41,10 @@ impl<S: Subject> World<S> {
         let offering = self.now < self.offering_until;
         match self.clients.turn(client, self.now, offering) {
             Turn::Ask { host, request, timeout } => self.ask(client, host, request, timeout),
+            Turn::Kill { host, lasts } => {
+                self.kill_host(host, lasts);
+                self.schedule_turn(client, self.now);
+            }
             Turn::Rest(until) => self.schedule_turn(client, until.max(self.now)),
             Turn::Done => {}
         }

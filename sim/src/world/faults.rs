@@ -84,6 +84,21 @@ impl<S: Subject> World<S> {
         }
     }
 
+    /// A client takes a process down: what it had it run was too much for it.
+    pub(super) fn kill_host(&mut self, host: u32, lasts: Duration) {
+        self.last_fault = self.begin(EventKind::Fault, Some(host), CauseId(0));
+        self.trace.note(|| format!("n{host} is killed by what it runs"));
+        self.end_process(host);
+        self.host_mut(host).held_down += 1;
+        self.queue.schedule(self.now + lasts, Happening::Returns { host });
+    }
+
+    pub(super) fn host_returns(&mut self, host: u32) {
+        let it = self.host_mut(host);
+        it.held_down = it.held_down.saturating_sub(1);
+        self.start(host);
+    }
+
     fn break_host(&mut self, host: u32, fault: &PlannedFault) {
         let now = self.now;
         let until = now + fault.lasts.unwrap_or(Duration::ZERO);

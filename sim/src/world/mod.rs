@@ -59,6 +59,8 @@ enum Happening {
     FaultBegins { number: u32 },
     /// A fault ends.
     FaultEnds { number: u32 },
+    /// A host may start again that a client has killed.
+    Returns { host: u32 },
     /// All faults end.
     Heals,
 }

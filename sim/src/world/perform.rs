@@ -85,7 +85,10 @@ impl<S: Subject> World<S> {
                 self.trace_body(&reply);
                 self.trace.note(|| format!("reply to {id}: {reply:?}"));
                 let it = &self.hosts[host as usize];
-                self.engine_checks.left(host, cause, &it.disk, &mut self.found);
+                match self.checks.reply_shows_state(&reply) {
+                    true => self.engine_checks.left(host, cause, &it.disk, &mut self.found),
+                    false => self.engine_checks.spoke(host, &it.disk, &mut self.found),
+                }
                 if let Some(not_after) = not_after {
                     self.engine_checks.limited(host, it.clock.monotonic(self.now), not_after, &mut self.found);
                 }

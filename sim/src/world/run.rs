@@ -247,6 +247,7 @@ impl<S: Subject> World<S> {
             Happening::Answer { client, request, place } => self.answer_arrives(client, request, place),
             Happening::FaultBegins { number } => self.fault_begins(number),
             Happening::FaultEnds { number } => self.fault_ends(number),
+            Happening::Returns { host } => self.host_returns(host),
             Happening::Heals => self.heal(),
         }
     }

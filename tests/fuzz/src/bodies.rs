@@ -18,6 +18,7 @@ use relaymesh_core::node::{Delivery, Input, Output, Seat, Visible};
 use relaymesh_core::object::{self, ObjectFrameError, ObjectId};
 use relaymesh_core::record::{Genesis, OVERHEAD_BYTES, Recovered, Recovery, Sequence, read_frame, read_genesis};
 use relaymesh_core::secret::SecretKey;
+use relaymesh_core::task::workflow::{JSON_BYTES_MAX, Workflow};
 use relaymesh_core::time::{Duration, Time, WallTime};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,21 @@ impl Body for Letter {
     fn decode(_: BodyVersion, bytes: &[u8]) -> Result<Self, DecodeError> {
         decode_value(bytes)
     }
+}
+
+/// Reading a definition never panics; what is read keeps every rule, and is shown and encoded as something that reads back as the
+/// same.
+pub fn workflow(input: &[u8]) {
+    let workflow = match Workflow::from_json(input) {
+        Ok(workflow) => workflow,
+        Err(refusal) => return assert!(!refusal.to_string().is_empty(), "a refusal says something"),
+    };
+    assert_eq!(workflow.check(), Ok(()), "what was read keeps the rules");
+    let shown = workflow.to_json();
+    assert_eq!(Workflow::from_json(shown.as_bytes()).as_ref(), Ok(&workflow), "{shown}");
+    let mut encoded = Vec::new();
+    encode_value(&workflow, 4 * JSON_BYTES_MAX, &mut encoded).expect("it is as long as its text, about");
+    assert_eq!(decode_value(&encoded), Ok(workflow));
 }
 
 /// Opening never panics; what opens is sealed and opened again to the same.
@@ -280,7 +296,10 @@ impl Mesh {
                 all::Message::Membership(Message::SyncRows { exchange, .. } | Message::SyncAnswer { exchange, .. }) => {
                     *exchange = self.exchange
                 }
-                all::Message::Membership(_) | all::Message::Control(_) | all::Message::Shards(_) => {}
+                all::Message::Membership(_)
+                | all::Message::Control(_)
+                | all::Message::Shards(_)
+                | all::Message::Tasks(_) => {}
             }
         }
         self.deliver_later(source, MEMBERS[to], class, message);

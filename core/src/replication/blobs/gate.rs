@@ -1,7 +1,7 @@
 //! What an owner sends waits for blobs: entries that bring them (rule B2), and the last piece of a snapshot (rule B10).
 
-use super::AHEAD;
 use super::local::Gate;
+use super::{AHEAD, RECEIVING_MAX};
 use crate::blob::BlobAddress;
 use crate::epoch::Epoch;
 use crate::machine::Sink;
@@ -32,7 +32,7 @@ impl<S: Service> Replica<S> {
         let lacking: Vec<_> = block.brought_from(first).filter(is_lacking).take(AHEAD).collect();
         self.blobs.gate = lacking.first().map(|(at, address)| Gate { address: *address, at: *at, from, epoch });
         for (_, address) in &lacking {
-            self.begin_receiving(step, *address, from);
+            self.begin_receiving(step, *address, from, RECEIVING_MAX);
         }
         // What the disk had may be there by now, but the entry waits for the next time that it is sent.
         lacking.first().map(|(at, _)| *at)
@@ -49,26 +49,26 @@ impl<S: Service> Replica<S> {
             let phase = self.tenure.as_ref().map(|tenure| (tenure.epoch, tenure.phase));
             match phase {
                 Some((own, Phase::Fetching { from, .. })) if own == epoch && from == gate.from => {
-                    step.send(from, Message::Fetch { epoch, after: last.sequence });
+                    // Not behind the end of the log: what stands there from that entry on may be of another history.
+                    step.send(from, Message::Fetch { epoch, after: gate.at.before() });
                 }
                 Some(_) => {}
                 None if self.promised == epoch => step.send(gate.from, Message::Differs { epoch, at_most: last }),
                 None => {}
             }
         }
-        self.prolong_fetching(step.now);
-        if let Some(incoming) = self.incoming.as_mut().filter(|it| it.waits_for_blobs) {
-            incoming.heard = step.now;
-        }
+        self.come_on(step.now);
         self.get_blobs_of_snapshot(step);
     }
 
-    /// Whoever takes over and gets a blob of what it adopts waits on: it comes.
-    pub(super) fn prolong_fetching(&mut self, now: Time) {
-        let wait = self.settings.takeover_wait;
-        let Some(tenure) = self.tenure.as_mut().filter(|_| self.blobs.gate.is_some()) else { return };
-        if let Phase::Fetching { .. } = tenure.phase {
-            tenure.phase_ends = tenure.phase_ends.max(now.saturating_add(wait));
+    /// Something of a blob has come: who takes over and gets what it adopts waits on, and a snapshot that waits for blobs does
+    /// not stand still.
+    pub(super) fn come_on(&mut self, now: Time) {
+        if self.blobs.gate.is_some() {
+            self.prolong_fetching(now);
+        }
+        if let Some(incoming) = self.incoming.as_mut().filter(|it| it.waits_for_blobs) {
+            incoming.heard = now;
         }
     }
 
@@ -95,7 +95,7 @@ impl<S: Service> Replica<S> {
         incoming.has_blobs_upto = seen;
         for address in &lacking {
             if !self.blobs.receiving.contains_key(address) {
-                self.begin_receiving(step, *address, from);
+                self.begin_receiving(step, *address, from, RECEIVING_MAX);
             }
         }
         is_all && lacking.is_empty()

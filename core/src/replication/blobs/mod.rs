@@ -31,9 +31,14 @@ pub(super) use local::Blobs;
 pub(super) use put::Putting;
 pub use table::{BLOBS_MAX, BlobTable, NoBlob, References, Row};
 
-/// Blobs that a replica may be getting at once from others, and that clients may be putting at once.
-pub(super) const RECEIVING_MAX: usize = 64;
-/// Objects of one blob that may be under way to this replica.
+/// Blobs that clients may be putting at once.
+pub(super) const PUTS_MAX: usize = 64;
+/// Blobs that a replica may be getting at once because clients put them, here or at the owner.
+pub(super) const OFFERED_MAX: usize = PUTS_MAX;
+/// Objects of one blob that may be under way to this replica, and blobs that an owner's entries may wait for at once.
 pub(super) const AHEAD: usize = 8;
+/// Blobs that a replica may be getting at once. What entries wait for has room of its own: who holds the log up because many
+/// blobs are put would be taken out of the set.
+pub(super) const RECEIVING_MAX: usize = OFFERED_MAX + AHEAD;
 /// Reads of objects that may be under way, of clients and of other replicas.
 pub(super) const READINGS_MAX: usize = 256;

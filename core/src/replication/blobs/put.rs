@@ -1,7 +1,7 @@
 //! An owner: a client puts a blob, every member gets it, and an entry brings it (rules B2, B4).
 
-use super::RECEIVING_MAX;
 use super::receive::{Receiving, Way};
+use super::{OFFERED_MAX, PUTS_MAX};
 use crate::blob::{BlobAddress, BlobError, BlobObject, Manifest};
 use crate::machine::Sink;
 use crate::object::OBJECT_BYTES_MAX;
@@ -89,7 +89,7 @@ impl<S: Service> Replica<S> {
             putting.tickets.push(ticket);
             return Ok(());
         }
-        if tenure.puts.len() >= RECEIVING_MAX && !tenure.puts.contains_key(&address) {
+        if tenure.puts.len() >= PUTS_MAX && !tenure.puts.contains_key(&address) {
             return Err(Reply::Busy);
         }
         if let Some(present) = self.blobs.present.get(&address) {
@@ -137,7 +137,7 @@ impl<S: Service> Replica<S> {
             return Err(Reply::TooLarge { limit });
         }
         let row = self.above.blobs.row(&address);
-        let is_full = self.blobs.receiving.len() >= RECEIVING_MAX || (row.is_none() && self.above.blobs.is_full());
+        let is_full = self.blobs.receiving.len() >= OFFERED_MAX || (row.is_none() && self.above.blobs.is_full());
         if is_full && !self.blobs.receiving.contains_key(&address) {
             return Err(Reply::Busy);
         }
@@ -187,7 +187,7 @@ impl<S: Service> Replica<S> {
         if self.blobs.present.contains_key(&address) {
             return step.send(from, Message::Stored { epoch, address });
         }
-        self.begin_receiving(step, address, from);
+        self.begin_receiving(step, address, from, OFFERED_MAX);
         if let Some(it) = self.blobs.receiving.get_mut(&address) {
             it.offered = Some((from, epoch));
         }
@@ -276,7 +276,7 @@ impl<S: Service> Replica<S> {
         address: BlobAddress,
         length: u64,
     ) {
-        self.blobs.ahead.remove(&(address, at));
+        self.blobs.is_applied(address, at);
         let has_room = self.above.blobs.bring(address, length, at);
         let Some(tenure) = &mut self.tenure else { return };
         if tenure.puts.get(&address).is_some_and(|putting| putting.stage == Stage::Logged(at))

@@ -1,8 +1,8 @@
 //! Getting a blob: from the disk what is there, the rest from other replicas or from a client. Every object is checked as it
 //! comes (rule B1), and counts when it is durable (rule B3).
 
+use super::AHEAD;
 use super::local::Present;
-use super::{AHEAD, RECEIVING_MAX};
 use crate::blob::{BlobAddress, BlobObject, Manifest};
 use crate::epoch::Epoch;
 use crate::machine::Sink;
@@ -102,14 +102,15 @@ impl Receiving {
 }
 
 impl<S: Service> Replica<S> {
-    /// A blob is needed here: whoever named it is asked first. Nothing where too many are under way already.
+    /// A blob is needed here: whoever named it is asked first. Nothing where so many are under way already.
     pub(super) fn begin_receiving(
         &mut self,
         step: &mut Step<'_, impl Sink<Action<S::Answer>>>,
         address: BlobAddress,
         source: ReplicaId,
+        limit: usize,
     ) {
-        let is_full = self.blobs.receiving.len() >= RECEIVING_MAX;
+        let is_full = self.blobs.receiving.len() >= limit;
         let begun = self.blobs.receiving.get_mut(&address);
         match begun {
             None if is_full => return,
@@ -244,7 +245,7 @@ impl<S: Service> Replica<S> {
         it.heard = step.now;
         self.go_on_receiving(step, object.address);
         self.answer_putters(step, object.address);
-        self.prolong_fetching(step.now);
+        self.come_on(step.now);
     }
 
     /// Those whose object is durable are told what is missing; where nothing is, they wait until the blob is held.

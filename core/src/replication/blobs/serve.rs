@@ -78,14 +78,17 @@ impl<S: Service> Replica<S> {
         object: BlobObject,
     ) {
         let owner = self.record.as_ref().and_then(|record| record.owner).map(|owner| owner.node);
+        let view = self.view.filter(|until| step.now <= *until);
         let refusal = match self.above.blobs.row(&object.address) {
-            _ if !self.is_serving() => Some(Reply::NotServing { owner }),
-            None => Some(Reply::NoBlob),
-            Some(_) if self.blobs.readings.len() >= READINGS_MAX => Some(Reply::Busy),
+            _ if !self.is_serving() => Some((Reply::NotServing { owner }, None)),
+            // Another owner may have one by now (rule V2).
+            None if view.is_none() => Some((Reply::NotServing { owner }, None)),
+            None => Some((Reply::NoBlob, view)),
+            Some(_) if self.blobs.readings.len() >= READINGS_MAX => Some((Reply::Busy, None)),
             Some(_) => None,
         };
         match refusal {
-            Some(reply) => step.push(Action::Reply { ticket, reply, not_after: None }),
+            Some((reply, not_after)) => step.push(Action::Reply { ticket, reply, not_after }),
             // The manifest first: the object is checked by it.
             None => self.begin_reading(step, Whom::Client(ticket), object, BlobObject { number: 0, ..object }),
         }

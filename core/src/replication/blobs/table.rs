@@ -119,7 +119,7 @@ impl BlobTable {
     }
 
     /// Applies an entry that brings a blob; whether there is room for it.
-    pub(in crate::replication) fn bring(&mut self, address: BlobAddress, length: u64, at: LogSequence) -> bool {
+    pub(crate) fn bring(&mut self, address: BlobAddress, length: u64, at: LogSequence) -> bool {
         let row = match self.row(&address) {
             Some(row) if row.references > 0 => return true,
             None if self.is_full() => return false,
@@ -194,11 +194,11 @@ impl BlobTable {
         (Some(bytes), is_last)
     }
 
-    /// Takes a piece of a snapshot.
+    /// Takes a piece of a snapshot. How many references it counts.
     ///
     /// # Errors
     /// [`PieceError`] when it cannot follow. Nothing changed.
-    pub(in crate::replication) fn take_piece(&mut self, piece: &[u8]) -> Result<(), PieceError> {
+    pub(in crate::replication) fn take_piece(&mut self, piece: &[u8]) -> Result<u64, PieceError> {
         let malformed = PieceError::Malformed { length: piece.len() };
         let rows: Vec<(BlobAddress, Row)> = decode_value(piece).map_err(|_| malformed)?;
         let is_sound = |row: &Row| (1..=BLOB_BYTES_MAX).contains(&row.length);
@@ -213,12 +213,13 @@ impl BlobTable {
         if self.rows.live().len() + rows.len() > BLOBS_MAX {
             return Err(PieceError::TooMany { limit: BLOBS_MAX });
         }
+        let references = rows.iter().fold(0, |sum: u64, (_, row)| sum.saturating_add(row.references));
         for (address, row) in rows {
             self.rows.insert(address, row);
             if row.references == 0 {
                 self.idle.insert((row.idle_since, address));
             }
         }
-        Ok(())
+        Ok(references)
     }
 }

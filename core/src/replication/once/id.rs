@@ -1,6 +1,7 @@
 //! The name of a submission: a hash of what its client calls it, so that two sides of a split network name it alike.
 
 use crate::control::state::Name;
+use crate::time::WallTime;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +16,8 @@ pub struct SubmissionId([u8; 16]);
 impl SubmissionId {
     /// Bytes of one.
     pub const BYTES: usize = 16;
+    /// The first of them, which say in which shard it is.
+    pub const PLACE_BYTES: usize = 8;
 
     /// That of a key in a namespace.
     pub fn of(namespace: &Name, key: &[u8]) -> Self {
@@ -24,6 +27,22 @@ impl SubmissionId {
         let mut id = [0; Self::BYTES];
         id.copy_from_slice(&hasher.finalize().as_bytes()[..Self::BYTES]);
         Self(id)
+    }
+
+    /// The name of what belongs to that instant, of those that this one names.
+    pub fn of_time(&self, time: WallTime) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("relaymesh 2026 submission of a time");
+        hasher.update(&self.0).update(&time.as_unix_nanos().to_le_bytes());
+        let mut id = [0; Self::BYTES];
+        id.copy_from_slice(&hasher.finalize().as_bytes()[..Self::BYTES]);
+        Self(id)
+    }
+
+    /// This one, but in the shard of the other, whatever the number of shards.
+    #[must_use]
+    pub fn beside(mut self, other: &Self) -> Self {
+        self.0[..Self::PLACE_BYTES].copy_from_slice(&other.0[..Self::PLACE_BYTES]);
+        self
     }
 
     /// One with these bytes.

@@ -27,7 +27,9 @@ pub use id::{KEY_BYTES_MAX, SubmissionId};
 use self::pieces::{Capture, OnceReader};
 use super::blobs::References;
 use super::frozen::FrozenMap;
+use super::position::Position;
 use super::service::{PieceError, Progress, Service};
+use crate::blob::BlobAddress;
 use crate::bytes::Blob;
 use crate::codec::encode_value;
 use alloc::collections::BTreeMap;
@@ -135,7 +137,7 @@ impl<S: Service> Once<S> {
     fn apply_once(
         &mut self,
         (id, since): (SubmissionId, u64),
-        command: &[u8],
+        (at, command): (Position, &[u8]),
         blobs: &mut References<'_>,
     ) -> Told<S::Answer> {
         match self.known(&id, since) {
@@ -144,7 +146,7 @@ impl<S: Service> Once<S> {
             // Nobody can have known of more, but in a history that is lost (rule K4b).
             Known::Nothing if since > self.count => Told::Expired { taken: self.count },
             Known::Nothing => {
-                let answer = self.service.apply(command, blobs);
+                let answer = self.service.apply(at, command, blobs);
                 self.remember(id, &answer);
                 Told::Answer(answer)
             }
@@ -167,10 +169,10 @@ impl<S: Service> Service for Once<S> {
     type Answer = Told<S::Answer>;
     type Reader = OnceReader<S>;
 
-    fn apply(&mut self, command: &[u8], blobs: &mut References<'_>) -> Told<S::Answer> {
+    fn apply(&mut self, at: Position, command: &[u8], blobs: &mut References<'_>) -> Told<S::Answer> {
         match open(command) {
-            Stored::Plain(command) => Told::Answer(self.service.apply(command, blobs)),
-            Stored::Once { id, since, command } => self.apply_once((id, since), command, blobs),
+            Stored::Plain(command) => Told::Answer(self.service.apply(at, command, blobs)),
+            Stored::Once { id, since, command } => self.apply_once((id, since), (at, command), blobs),
             // That is a query.
             Stored::Fate(_) => Told::NotTaken,
         }
@@ -199,8 +201,12 @@ impl<S: Service> Service for Once<S> {
         self.capture = Capture::default();
     }
 
-    fn take_piece(reader: &mut OnceReader<S>, piece: &[u8]) -> Result<(), PieceError> {
-        reader.take(piece)
+    fn take_piece(
+        reader: &mut OnceReader<S>,
+        piece: &[u8],
+        refers: &mut impl FnMut(BlobAddress),
+    ) -> Result<(), PieceError> {
+        reader.take(piece, refers)
     }
 
     fn finish(reader: OnceReader<S>) -> Result<Self, PieceError> {

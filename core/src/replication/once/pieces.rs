@@ -3,6 +3,7 @@
 //! Where no id was ever taken there is no piece of them.
 
 use super::{KEPT_ANSWER_BYTES_MAX, Once, REMEMBERED_MAX, SubmissionId, Taken};
+use crate::blob::BlobAddress;
 use crate::bytes::Blob;
 use crate::codec::{decode_value, encode_value};
 use crate::replication::block::SEQUENCE_MAX;
@@ -98,7 +99,7 @@ pub struct OnceReader<S: Service> {
 }
 
 impl<S: Service> OnceReader<S> {
-    pub(super) fn take(&mut self, piece: &[u8]) -> Result<(), PieceError> {
+    pub(super) fn take(&mut self, piece: &[u8], refers: &mut impl FnMut(BlobAddress)) -> Result<(), PieceError> {
         let malformed = PieceError::Malformed { length: piece.len() };
         match piece.split_last() {
             Some((&OF_IDS, ids)) if piece.len() <= PIECE_BYTES_MAX => {
@@ -106,7 +107,7 @@ impl<S: Service> OnceReader<S> {
             }
             Some((&OF_STATE, _)) if self.newest() != self.count => Err(PieceError::OutOfOrder),
             Some((&OF_STATE, piece)) => {
-                S::take_piece(&mut self.state, piece)?;
+                S::take_piece(&mut self.state, piece, refers)?;
                 self.has_state = true;
                 Ok(())
             }

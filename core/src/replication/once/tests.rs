@@ -4,7 +4,7 @@ use super::super::registers::{Answer, Command, Registers};
 use super::*;
 use crate::control::state::Name;
 use crate::replication::blobs::BlobTable;
-use crate::replication::{LogSequence, PIECE_BYTES_MAX};
+use crate::replication::{LogSequence, PIECE_BYTES_MAX, Position};
 use alloc::vec;
 use proptest::prelude::{any, proptest};
 
@@ -18,7 +18,7 @@ fn add() -> Vec<u8> {
 
 fn apply(state: &mut Once<Registers>, command: &[u8]) -> Told<Answer> {
     let mut blobs = BlobTable::default();
-    state.apply(command, &mut References::new(&mut blobs, LogSequence(1)))
+    state.apply(Position::default(), command, &mut References::new(&mut blobs, LogSequence(1)))
 }
 
 fn adds(state: &mut Once<Registers>, number: u64, since: u64) -> Told<Answer> {
@@ -40,7 +40,7 @@ fn pieces(state: &mut Once<Registers>, limit: usize) -> Vec<Vec<u8>> {
 
 fn read(pieces: &[Vec<u8>]) -> Result<Once<Registers>, PieceError> {
     let mut reader = OnceReader::default();
-    pieces.iter().try_for_each(|piece| Once::<Registers>::take_piece(&mut reader, piece))?;
+    pieces.iter().try_for_each(|piece| Once::<Registers>::take_piece(&mut reader, piece, &mut |_| {}))?;
     Once::finish(reader)
 }
 
@@ -119,11 +119,11 @@ fn a_hostile_piece_is_refused_and_leaves_the_reader_as_it_was() {
     (0..5).for_each(|number| drop(adds(&mut state, number, number)));
     let whole = pieces(&mut state, PIECE_BYTES_MAX);
     let mut reader = OnceReader::default();
-    Once::<Registers>::take_piece(&mut reader, &whole[0]).unwrap();
+    Once::<Registers>::take_piece(&mut reader, &whole[0], &mut |_| {}).unwrap();
     let before: OnceReader<Registers> = reader.clone();
     let huge = vec![0; PIECE_BYTES_MAX + 1];
     for piece in [&[][..], &[0], &[2], &[9, 9, 0], &whole[0], &huge] {
-        assert!(Once::<Registers>::take_piece(&mut reader, piece).is_err());
+        assert!(Once::<Registers>::take_piece(&mut reader, piece, &mut |_| {}).is_err());
         assert_eq!(reader, before);
     }
     assert!(read(&whole[1..]).is_ok_and(|it| it != state), "without them it is another state");

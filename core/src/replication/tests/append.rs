@@ -26,7 +26,7 @@ fn a_member_that_does_not_answer_is_taken_out_and_its_absence_counts_only_once_t
     assert_eq!(trio.proposals, []);
     trio.pass(1);
     assert_eq!(trio.proposals, [(2, Change::Remove(id(2)))], "I10");
-    assert_eq!(trio.done(), [], "I4");
+    assert!(trio.done().is_empty(), "I4");
     trio.commit();
     assert_eq!(trio.done(), [7]);
 }

@@ -2,6 +2,8 @@
 
 use super::snapshot::small;
 use super::*;
+use crate::blob::ADDRESS_BYTES;
+use crate::replication::above::Reader;
 use alloc::sync::Arc;
 
 fn piece(at: Position, number: u32, is_last: bool, bytes: &[u8]) -> Event {
@@ -72,4 +74,40 @@ fn an_owner_does_not_believe_in_pieces_that_it_never_sent() {
         trio.tell(0, Event::Message { from: id(2), message });
         assert_eq!((&trio.replicas[0], trio.net.len()), (&before, 0));
     }
+}
+
+/// One register that refers to a blob.
+fn referring(register: u8, blob: u8) -> Vec<u8> {
+    [&[1, register, 7, 1, register][..], &[blob; ADDRESS_BYTES], &[1]].concat()
+}
+
+/// A table of one blob of a hundred bytes.
+fn table(blob: u8, references: u8) -> Vec<u8> {
+    [&[1][..], &[blob; ADDRESS_BYTES], &[100, references, 0, 0]].concat()
+}
+
+#[test]
+fn a_state_that_refers_to_other_blobs_than_its_table_says_is_refused() {
+    let read = |pieces: &[Vec<u8>]| {
+        let mut reader = Reader::<Registers>::default();
+        pieces.iter().try_for_each(|piece| reader.take_piece(piece))?;
+        reader.finish().map(drop)
+    };
+    assert_eq!(read(&[table(9, 1), referring(4, 9)]), Ok(()));
+    assert_eq!(read(&[table(9, 2), referring(4, 9), referring(5, 9)]), Ok(()));
+    for pieces in [
+        [table(9, 0), referring(4, 9)].to_vec(),
+        [table(9, 1), referring(4, 8)].to_vec(),
+        [table(9, 1), referring(4, 9), referring(5, 9)].to_vec(),
+        [table(9, 2), referring(4, 9)].to_vec(),
+        [table(9, 1), bytes(4)].to_vec(),
+        [referring(4, 9)].to_vec(),
+    ] {
+        assert_eq!(read(&pieces), Err(PieceError::References), "{pieces:?}");
+    }
+    // A command that lets such a reference go must not find it.
+    let mut trio = Trio::new(small());
+    trio.tell(2, piece(position(1, 9), 0, true, &referring(4, 9)));
+    assert_eq!(trio.rejected, ["a snapshot that does not fit together"]);
+    assert_eq!(trio.replicas[2].log().base(), Position::default());
 }

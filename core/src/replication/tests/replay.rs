@@ -32,7 +32,9 @@ impl Trio {
         let mut above = again.above.clone();
         for at in (again.applied.0 + 1..=live.applied.0).map(LogSequence) {
             match again.log().entry(at) {
-                Some(Entry::Command(command)) => drop(above.apply(command, at)),
+                Some(Entry::Command(command)) => {
+                    above.apply(command, Position { epoch: again.log().epoch_at(at).unwrap(), sequence: at });
+                }
                 Some(Entry::Brings { address, length }) => drop(above.blobs.bring(address, length, at)),
                 Some(Entry::Drops { address, idle_since }) => drop(above.blobs.drop_blob(address, idle_since)),
                 _ => {}

@@ -1,30 +1,19 @@
-//! Requests of this node's clients: passed on to whoever owns the shard, here or elsewhere, and again where that was refused.
-//!
-//! A question that was sent and is not answered may have taken effect: it is not sent again, but for reads, and for what takes
-//! effect once. Of that kind are also the submissions that this node keeps ([`resubmit`](super::resubmit)).
+//! Questions of this node's clients, and of the submissions that it keeps: which are under way, where each is, and when it is
+//! due. Bounded by their number and by their bytes.
 
-use super::machine::{Action, Host, Sees};
-use super::observation::{HostObservation, ShardsObservation};
 use super::once::Keyed;
-use super::tickets::Asker;
-use super::view::{Fate, Refusal, Reply, Request};
-use super::wire::{Answer, Message};
+use super::settings::Settings;
+use super::view::Request;
 use crate::identity::{NodeId, RequestId};
-use crate::machine::{Ctx, Sink};
+use crate::machine::Ctx;
 use crate::replication::once::SubmissionId;
-use crate::replication::{COMMAND_BYTES_MAX, Service};
 use crate::shards::ShardId;
 use crate::time::Time;
-use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 /// A process begins to count somewhere below this: two of one node do not come to the same numbers.
 const FIRST_NUMBER_BELOW: u64 = 1 << 62;
-/// Questions that one event asks again, gives up or parks.
-const DUE_AT_ONCE: usize = 256;
-/// A pause between two questions is doubled this often, where there is too much under way.
-const DOUBLINGS_MAX: u32 = 6;
 
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
@@ -44,6 +33,8 @@ pub(super) enum By {
     Client(RequestId),
     /// This node keeps it.
     Keeper(SubmissionId),
+    /// A machine of this node, by the number that it has there.
+    Sibling(u64),
 }
 
 /// What is asked.
@@ -72,8 +63,22 @@ pub(super) struct Asks {
     /// The number of the newest question.
     last: u64,
     asks: BTreeMap<u64, Ask>,
+    /// Bytes of what is asked.
+    bytes: usize,
     by_shard: BTreeSet<(ShardId, u64)>,
     due: BTreeSet<(Time, u64)>,
+    /// Shards whose record is another one, and the first of their questions that was not looked at since.
+    learned: BTreeMap<ShardId, u64>,
+}
+
+impl What {
+    /// Bytes that it has a client's node, and the owner, hold while it is under way.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Request(request) => request.bytes(),
+            Self::Once(keyed) => keyed.submission.command.0.len(),
+        }
+    }
 }
 
 impl Ask {
@@ -90,7 +95,7 @@ impl Ask {
         matches!(self.what, What::Request(Read { .. } | Outcome { .. } | Put { .. } | Get { .. }))
     }
 
-    fn may_be_asked_again(&self) -> bool {
+    pub(super) fn may_be_asked_again(&self) -> bool {
         self.is_read() || matches!(self.what, What::Once(_))
     }
 
@@ -110,11 +115,24 @@ impl Asks {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
+        if !self.learned.is_empty() {
+            return Some(Time::ZERO);
+        }
         self.due.first().map(|(at, _)| *at)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.asks.len()
+    /// Whether there is room for one more of so many bytes, beside so many others that clients wait for.
+    pub(super) fn has_room(&self, settings: &Settings, bytes: usize, (others, of_others): (usize, usize)) -> bool {
+        let held = self.bytes.saturating_add(of_others).saturating_add(bytes);
+        self.asks.len() + others < settings.asks_max && held <= settings.asks_bytes_max
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<&Ask> {
+        self.asks.get(&number)
+    }
+
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Ask> {
+        self.asks.get_mut(&number)
     }
 
     /// A number that nothing else of this process has.
@@ -127,6 +145,7 @@ impl Asks {
         self.next_number();
         self.by_shard.insert((ask.shard, self.last));
         self.due.insert((ask.due(), self.last));
+        self.bytes += ask.what.bytes();
         self.asks.insert(self.last, ask);
         self.last
     }
@@ -135,254 +154,74 @@ impl Asks {
         let ask = self.asks.remove(&number)?;
         self.by_shard.remove(&(ask.shard, number));
         self.due.remove(&(ask.due(), number));
+        self.bytes -= ask.what.bytes();
         Some(ask)
     }
 
-    fn put(&mut self, number: u64, state: Where) {
+    pub(super) fn put(&mut self, number: u64, state: Where) {
         let Some(ask) = self.asks.get_mut(&number) else { return };
         self.due.remove(&(ask.due(), number));
         ask.state = state;
         self.due.insert((ask.due(), number));
     }
+
+    /// The first ones that are due.
+    pub(super) fn due(&self, now: Time, at_once: usize) -> Vec<u64> {
+        let due = self.due.iter().take_while(|(at, _)| *at <= now).take(at_once);
+        due.map(|(_, number)| *number).collect()
+    }
+
+    /// The record of a shard is another one: its questions are to be looked at.
+    pub(super) fn learn(&mut self, shard: ShardId) {
+        if self.by_shard.range((shard, 0)..=(shard, u64::MAX)).next().is_some() {
+            self.learned.insert(shard, 0);
+        }
+    }
+
+    /// Some of the questions that are to be looked at, of one shard.
+    pub(super) fn next_learned(&mut self, at_once: usize) -> Option<(ShardId, Vec<u64>)> {
+        let (shard, from) = self.learned.pop_first()?;
+        let mut numbers = self.by_shard.range((shard, from)..=(shard, u64::MAX)).map(|(_, number)| *number);
+        let some: Vec<u64> = numbers.by_ref().take(at_once).collect();
+        let rest = numbers.next();
+        self.learned.extend(rest.map(|next| (shard, next)));
+        Some((shard, some))
+    }
 }
 
-impl<S: Service> Host<S> {
-    /// A client asks something of a shard.
-    pub(super) fn ask(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        sees: Sees<'_>,
-        id: RequestId,
-        request: Request,
-        out: &mut impl Sink<Action>,
-    ) {
-        let Some(shard) = request.shard() else { return };
-        let reply = match &request {
-            Request::Submit { command: bytes, .. } | Request::Read { query: bytes, .. } => {
-                self.refusal(sees, &shard, bytes.0.len(), COMMAND_BYTES_MAX).map(Reply::Refused)
-            }
-            Request::Outcome { key, .. } => self.refusal(sees, &shard, 0, 0).map(Reply::Refused).or_else(|| {
-                let is_taken = self.known_fate(&shard, &key.0);
-                is_taken.map(Reply::Outcome)
-            }),
-            Request::Put { bytes, .. } => {
-                self.refusal(sees, &shard, bytes.0.len(), COMMAND_BYTES_MAX).map(Reply::Refused)
-            }
-            _ => self.refusal(sees, &shard, 0, 0).map(Reply::Refused),
-        };
-        if let Some(reply) = reply {
-            return out.push(Action::Reply { id, reply, not_after: None });
-        }
-        let until = ctx.now.saturating_add(self.settings.ask_timeout);
-        self.begin_ask(ctx, sees, (By::Client(id), shard, What::Request(request)), until, out);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bytes::Blob;
+    use crate::control::state::Name;
+
+    fn ask(number: u32, bytes: usize) -> Ask {
+        let shard = ShardId { namespace: Name::new("n").unwrap(), number };
+        let what = What::Request(Request::Submit { shard, command: Blob(alloc::vec![7; bytes].into()) });
+        let (by, until) = (By::Client(RequestId(1)), Time::MAX);
+        Ask { by, shard, what, until, state: Where::Waits { again_at: Time::MAX }, busy: 0 }
     }
 
-    /// Why a client's question is not taken.
-    pub(super) fn refusal(&self, sees: Sees<'_>, shard: &ShardId, bytes: usize, limit: usize) -> Option<Refusal> {
-        match sees.state.and_then(|state| state.shard(shard)) {
-            None => Some(Refusal::NoShard),
-            Some(_) if bytes > limit => Some(Refusal::TooLarge { limit: limit as u64 }),
-            Some(_) if self.asks.len() + self.gathers.len() >= self.settings.asks_max => Some(Refusal::Busy),
-            Some(_) => None,
-        }
+    #[test]
+    fn there_is_room_for_so_many_and_for_so_many_bytes() {
+        let settings = Settings { asks_max: 3, asks_bytes_max: 100, ..Settings::default() };
+        let mut asks = Asks::default();
+        let first = asks.insert(ask(0, 60));
+        assert!(asks.has_room(&settings, 40, (0, 0)) && !asks.has_room(&settings, 41, (0, 0)));
+        assert!(!asks.has_room(&settings, 40, (1, 1)) && !asks.has_room(&settings, 0, (2, 0)));
+        asks.remove(first);
+        assert!(asks.has_room(&settings, 100, (0, 0)));
     }
 
-    pub(super) fn begin_ask(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        sees: Sees<'_>,
-        (by, shard, what): (By, ShardId, What),
-        until: Time,
-        out: &mut impl Sink<Action>,
-    ) {
-        let state = Where::Waits { again_at: ctx.now };
-        let number = self.asks.insert(Ask { by, shard, what, until, state, busy: 0 });
-        self.pass_on(ctx, sees, number, out);
-    }
-
-    /// Who is to be asked, as far as that is known: the owner, or who gathers what replicas kept.
-    fn whom(&self, sees: Sees<'_>, ask: &Ask) -> Option<NodeId> {
-        match ask.what {
-            What::Request(Request::Rebuild { shard }) => Self::gatherer(sees, &shard),
-            _ => sees
-                .state
-                .and_then(|state| state.shard(&ask.shard))
-                .and_then(|record| record.owner)
-                .map(|owner| owner.node),
-        }
-    }
-
-    /// To the owner, as far as one is known.
-    fn pass_on(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, number: u64, out: &mut impl Sink<Action>) {
-        let Some(ask) = self.asks.asks.get(&number) else { return };
-        let (what, own) = (ask.what.clone(), self.life.map(|life| life.node));
-        let (whom, is_in_doubt) = (self.whom(sees, ask), ask.is_in_doubt());
-        if let Some(What::Once(keyed)) = self.asks.asks.get_mut(&number).map(|ask| &mut ask.what) {
-            keyed.is_in_doubt = is_in_doubt;
-        }
-        match whom {
-            None => {
-                let again_at = ctx.now.saturating_add(self.settings.ask_retry);
-                self.asks.put(number, Where::Waits { again_at });
-            }
-            Some(owner) if Some(owner) == own => {
-                self.asks.put(number, Where::Here);
-                match what {
-                    What::Request(request) => self.take(ctx, sees, Asker::Here(number), request, out),
-                    What::Once(Keyed { submission, since, .. }) => {
-                        self.take_once(ctx, sees, Asker::Here(number), submission, since, out);
-                    }
-                }
-            }
-            Some(owner) => {
-                self.asks.put(number, Where::With(owner));
-                let message = match what {
-                    What::Request(request) => Message::Ask { number, request: Box::new(request) },
-                    What::Once(Keyed { submission, since, .. }) => {
-                        Message::Once { number, since, submission: Box::new(submission) }
-                    }
-                };
-                out.push(Action::Send { to: owner, message, not_after: None });
-            }
-        }
-    }
-
-    /// Another node answers.
-    pub(super) fn answered(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        sees: Sees<'_>,
-        from: NodeId,
-        number: u64,
-        answer: Answer,
-        out: &mut impl Sink<Action>,
-    ) {
-        let is_with = |ask: &Ask| ask.state == Where::With(from);
-        if self.asks.asks.get(&number).is_some_and(is_with) {
-            self.ask_answered(ctx.now, sees, number, answer, None, out);
-        }
-    }
-
-    /// Whoever was asked answers.
-    pub(super) fn ask_answered(
-        &mut self,
-        now: Time,
-        sees: Sees<'_>,
-        number: u64,
-        answer: Answer,
-        not_after: Option<Time>,
-        out: &mut impl Sink<Action>,
-    ) {
-        let Some(ask) = self.asks.asks.get_mut(&number) else { return };
-        let is_lost = answer == Answer::Unknown && ask.may_be_asked_again();
-        if let What::Once(keyed) = &mut ask.what {
-            keyed.is_in_doubt |= is_lost && keyed.since.is_some();
-        }
-        if Self::learns_since(ask, &answer) {
-            return self.asks.put(number, Where::Waits { again_at: now });
-        }
-        ask.busy = if answer == Answer::Refused(Refusal::Busy) { ask.busy.saturating_add(1) } else { 0 };
-        let (shard, busy) = (ask.shard, ask.busy);
-        let version = match answer {
-            Answer::Elsewhere { version } => version,
-            _ => 0,
-        };
-        let is_fate = matches!(ask.what, What::Request(Request::Outcome { .. }));
-        let is_doubtful = matches!((ask.by, &ask.what), (By::Client(_), What::Once(keyed)) if keyed.is_in_doubt);
-        let reply = match answer {
-            // It was submitted before, and whether it took effect then nobody knows any more (rule K6).
-            Answer::Expired { .. } if is_doubtful => Some(Reply::Unknown),
-            Answer::Taken(answer) if is_fate => Some(Reply::Outcome(Fate::Taken(answer))),
-            answer => Reply::of(answer).filter(|_| !is_lost),
-        };
-        match reply {
-            Some(reply) => {
-                if let Some(ask) = self.asks.remove(number) {
-                    self.end_ask(now, ask, reply, not_after, out);
-                }
-            }
-            None => {
-                // Whoever knows an older record than this node is not asked again before it may have learned more.
-                let is_behind = version <= self.version_of(sees, &shard);
-                let pause = self.settings.ask_retry.saturating_mul(1 << busy.min(DOUBLINGS_MAX));
-                let again_at = now.saturating_add(if is_behind { pause } else { pause.saturating_mul(2) });
-                self.asks.put(number, Where::Waits { again_at });
-            }
-        }
-    }
-
-    /// Whoever waits for it is told.
-    pub(super) fn end_ask(
-        &mut self,
-        now: Time,
-        ask: Ask,
-        reply: Reply,
-        not_after: Option<Time>,
-        out: &mut impl Sink<Action>,
-    ) {
-        match (ask.by, ask.what) {
-            (By::Keeper(id), _) => self.returned(now, ask.shard, id, &reply, out),
-            (By::Client(id), What::Request(Request::Outcome { shard, key })) => {
-                // Where no owner has told that it was taken, what this node keeps is the best there is to know.
-                let is_taken = matches!(reply, Reply::Outcome(Fate::Taken(_)));
-                let reply = self.kept_fate(&shard, &key.0).filter(|_| !is_taken).map_or(reply, Reply::Outcome);
-                out.push(Action::Reply { id, reply, not_after });
-            }
-            (By::Client(id), _) => out.push(Action::Reply { id, reply, not_after }),
-        }
-    }
-
-    /// The record of a shard is another one: what waits for an owner is asked at once, and so is what may be asked again and
-    /// whose owner is gone.
-    pub(super) fn asks_learn(
-        &mut self,
-        ctx: &mut Ctx<'_>,
-        sees: Sees<'_>,
-        shard: ShardId,
-        out: &mut impl Sink<Action>,
-    ) {
-        let owner = sees.state.and_then(|state| state.shard(&shard)).and_then(|record| record.owner);
-        let Some(owner) = owner.map(|owner| owner.node) else { return };
-        let numbers = self.asks.by_shard.range((shard, 0)..=(shard, u64::MAX)).map(|(_, number)| *number);
-        let is_to_be_asked = |number: &u64| match self.asks.asks.get(number) {
-            Some(Ask { state: Where::Waits { .. }, .. }) => true,
-            Some(ask @ Ask { state: Where::With(asked), .. }) => *asked != owner && ask.may_be_asked_again(),
-            _ => false,
-        };
-        let again: Vec<u64> = numbers.filter(is_to_be_asked).collect();
-        for number in again {
-            self.pass_on(ctx, sees, number, out);
-        }
-    }
-
-    /// What is due: asked again, or given up.
-    pub(super) fn wake_asks(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
-        let due = self.asks.due.iter().take_while(|(at, _)| *at <= ctx.now).take(DUE_AT_ONCE);
-        let due: Vec<u64> = due.map(|(_, number)| *number).collect();
-        for number in due {
-            let Some(ask) = self.asks.asks.get(&number) else { continue };
-            if ask.until > ctx.now {
-                self.pass_on(ctx, sees, number, out);
-                continue;
-            }
-            let owner = sees.state.and_then(|state| state.shard(&ask.shard)).and_then(|record| record.owner);
-            let is_unknown = ask.is_in_doubt();
-            if let (By::Client(_), What::Once(_)) = (ask.by, &ask.what) {
-                self.park(ctx, sees, number, out);
-                continue;
-            }
-            let reply = match is_unknown {
-                true => Reply::Unknown,
-                false if ask.busy > 0 => Reply::Refused(Refusal::Busy),
-                false => Reply::Refused(Refusal::NoOwner { owner }),
-            };
-            let Some(ask) = self.asks.remove(number) else { continue };
-            if let By::Client(_) = ask.by {
-                let waited = self.settings.ask_timeout.as_nanos();
-                let observation = HostObservation::GivenUp { waited, unknown: u64::from(is_unknown) };
-                out.push(Action::Observe(ShardsObservation::Host(observation)));
-            }
-            self.end_ask(ctx.now, ask, reply, None, out);
-        }
+    #[test]
+    fn questions_of_shards_whose_records_changed_are_looked_at_a_few_at_a_time() {
+        let mut asks = Asks::default();
+        let numbers: Vec<u64> = [0, 1, 0, 0].map(|number| asks.insert(ask(number, 1))).into();
+        (0..3).for_each(|number| asks.learn(ask(number, 1).shard));
+        assert_eq!(asks.next_deadline(), Some(Time::ZERO));
+        let mut next = || asks.next_learned(2).map(|(shard, numbers)| (shard.number, numbers));
+        assert_eq!(next(), Some((0, Vec::from([numbers[0], numbers[2]]))));
+        assert_eq!(next(), Some((0, Vec::from([numbers[3]]))));
+        assert_eq!((next(), next()), (Some((1, Vec::from([numbers[1]]))), None));
     }
 }

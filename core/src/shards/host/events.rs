@@ -44,6 +44,13 @@ pub enum Event {
     Checkpoint(Sequence),
     /// An operator or a client asks.
     Request(RequestId, Request),
+    /// A machine of this node asks something of a shard, as a client would.
+    Ask {
+        /// To be named in the answer.
+        ticket: u64,
+        /// What.
+        request: Request,
+    },
     /// The copy of the control state has changed by this.
     Changed(Change),
     /// All of it may be different.
@@ -103,6 +110,13 @@ pub enum Action {
         reply: Reply,
         /// The last instant at which it may leave.
         not_after: Option<Time>,
+    },
+    /// What a machine of this node asked has come to that.
+    Told {
+        /// Which question.
+        ticket: u64,
+        /// What.
+        reply: Reply,
     },
     /// Have a command of this process executed by the control group, and say what became of it.
     Command {

@@ -39,7 +39,7 @@ impl<S: Service> Host<S> {
             self.learn(ctx, sees, shard, out);
         }
         if self.to_learn.is_empty() && core::mem::take(&mut self.is_behind) {
-            self.wake_owned(ctx, sees, out);
+            self.to_wake.extend(self.slots.owned());
         }
     }
 
@@ -65,7 +65,7 @@ impl<S: Service> Host<S> {
             self.tell(ctx, sees, shard, replication::Event::Known(Box::new(record.clone())), out);
         }
         self.learn_void(ctx.now, shard, record.is_void);
-        self.asks_learn(ctx, sees, shard, out);
+        self.asks.learn(shard);
         self.parked.hurry(&shard, ctx.now);
     }
 

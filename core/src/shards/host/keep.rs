@@ -40,12 +40,15 @@ struct Gather {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gathers {
     under_way: BTreeMap<u64, Gather>,
+    /// Bytes of their commands.
+    bytes: usize,
     due: BTreeSet<(Time, u64)>,
 }
 
 impl Gathers {
-    pub(super) fn len(&self) -> usize {
-        self.under_way.len()
+    /// How many there are, and how many bytes they hold.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (self.under_way.len(), self.bytes)
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
@@ -54,12 +57,14 @@ impl Gathers {
 
     fn insert(&mut self, number: u64, gather: Gather) {
         self.due.insert((gather.until, number));
+        self.bytes += gather.submission.command.0.len();
         self.under_way.insert(number, gather);
     }
 
     fn remove(&mut self, number: u64) -> Option<Gather> {
         let gather = self.under_way.remove(&number)?;
         self.due.remove(&(gather.until, number));
+        self.bytes -= gather.submission.command.0.len();
         Some(gather)
     }
 }
@@ -76,7 +81,10 @@ impl<S: Service> Host<S> {
         let others = self.members(sees, &gather.submission.shard);
         match since {
             None if !others.is_empty() => self.ask_to_keep(ctx, gather, others, out),
-            since => self.keep_here(ctx, sees, gather, since.unwrap_or(0), out),
+            since => {
+                let since = since.unwrap_or_else(|| self.own_since(&gather.submission));
+                self.keep_here(ctx, sees, gather, since, out);
+            }
         }
     }
 
@@ -86,6 +94,23 @@ impl<S: Service> Host<S> {
         let own = self.life.map(|life| life.node);
         let members = record.into_iter().flat_map(|record| record.in_sync.iter());
         members.map(|member| member.node).filter(|node| Some(*node) != own).collect()
+    }
+
+    /// Since when something may take effect that has not been submitted with any *since*, where no member says: a replica that
+    /// is no member may lag, but what it has not found was not taken as far as it has come. Without one nobody knows; as long as
+    /// the shard has forgotten nothing, that is no matter.
+    fn own_since(&self, submission: &Submission) -> u64 {
+        let state = self.own_state(&submission.shard);
+        state
+            .filter(|state| state.known(&submission.id, state.count()) == Known::Nothing)
+            .map_or(0, |state| state.count())
+    }
+
+    /// Whether this node's replica is one of them, too.
+    pub(super) fn is_member(&self, sees: Sees<'_>, shard: &ShardId) -> bool {
+        let record = sees.state.and_then(|state| state.shard(shard));
+        let own = self.life.map(ReplicaId::from);
+        record.zip(own).is_some_and(|(record, own)| record.in_sync.contains(&own))
     }
 
     fn ask_to_keep(&mut self, ctx: &mut Ctx<'_>, gather: Gather, asked: BTreeSet<NodeId>, out: &mut impl Sink<Action>) {
@@ -187,8 +212,10 @@ impl<S: Service> Host<S> {
         let Some(gather) = self.gathers.remove(number) else { return };
         match gather.since {
             Some(_) => self.is_parked(gather, out),
-            // Nobody knows: as long as the shard has forgotten nothing, that is no matter.
-            None => self.keep_here(ctx, sees, gather, 0, out),
+            None => {
+                let since = self.own_since(&gather.submission);
+                self.keep_here(ctx, sees, gather, since, out);
+            }
         }
     }
 
@@ -210,11 +237,12 @@ impl<S: Service> Host<S> {
         since: Option<u64>,
         out: &mut impl Sink<Action>,
     ) {
-        let Some(own) = self.life.map(ReplicaId::from) else { return };
+        if self.life.is_none() {
+            return;
+        }
         let (shard, id) = (submission.shard, submission.id);
         self.learn_first(ctx, sees, shard, out);
-        let record = sees.state.and_then(|state| state.shard(&shard));
-        let is_member = record.is_some_and(|record| record.in_sync.contains(&own));
+        let is_member = self.is_member(sees, &shard);
         let state = self.own_state(&shard).filter(|_| is_member && submission.command.0.len() <= ONCE_BYTES_MAX);
         let known = state.map(|state| (state.known(&id, since.unwrap_or(u64::MAX)), state.count()));
         let keeping = match (known, since) {

@@ -1,6 +1,6 @@
 //! The one dispatcher, and what a replica asks for.
 
-use super::asks::Asks;
+use super::asks::{Asks, By};
 use super::checkpoint::Checkpoint;
 use super::commands::Commands;
 pub(super) use super::events::{Action, Event, Sees};
@@ -35,6 +35,8 @@ pub struct Host<S: Service> {
     pub(super) to_learn: BTreeSet<ShardId>,
     /// The state was replaced, and not all of its records were looked at.
     pub(super) is_behind: bool,
+    /// Shards of this node whose answers may leave, since the view of the session is valid again.
+    pub(super) to_wake: BTreeSet<ShardId>,
     pub(super) places: Places,
     pub(super) asks: Asks,
     pub(super) tickets: Tickets,
@@ -60,6 +62,7 @@ impl<S: Service> Host<S> {
             slots: Slots::default(),
             to_learn: BTreeSet::new(),
             is_behind: false,
+            to_wake: BTreeSet::new(),
             places: Places::default(),
             asks: Asks::default(),
             tickets: Tickets::default(),
@@ -88,6 +91,11 @@ impl<S: Service> Host<S> {
         self.slots.replica(shard)
     }
 
+    /// A shard of which a replica was told something since this was asked last.
+    pub fn next_touched(&mut self) -> Option<ShardId> {
+        self.slots.next_touched()
+    }
+
     /// Takes one event.
     pub fn handle(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, event: Event, out: &mut impl Sink<Action>) {
         // What is said of owners may be old while records are to be looked at that a new state has brought.
@@ -109,9 +117,10 @@ impl<S: Service> Host<S> {
             }
             Event::Checkpoint(cut) => self.checkpoint(ctx, sees, cut, out),
             Event::Request(id, request) => self.request(ctx, sees, id, request, out),
+            Event::Ask { ticket, request } => self.ask(ctx, sees, By::Sibling(ticket), request, out),
             Event::Changed(change) => self.changed(ctx.now, change),
             Event::Restated => self.learn_all(sees),
-            Event::Resumed => self.wake_owned(ctx, sees, out),
+            Event::Resumed => self.to_wake.extend(self.slots.owned()),
             Event::Executed { ticket, outcome } => self.executed(ctx, sees, ticket, outcome, out),
             Event::LateAnswer { to, number } => {
                 let message = Message::Answer { number, answer: Answer::Unknown };
@@ -126,7 +135,8 @@ impl<S: Service> Host<S> {
 
     /// When this machine has to be woken.
     pub fn next_deadline(&self) -> Option<Time> {
-        let has_work = !self.to_learn.is_empty() || self.places.has_work() || self.commands.has_work();
+        let has_records = !self.to_learn.is_empty() || !self.to_wake.is_empty();
+        let has_work = has_records || self.places.has_work() || self.commands.has_work();
         let work = has_work.then_some(Time::ZERO).filter(|_| self.life.is_some());
         let machines = [
             work,
@@ -143,9 +153,9 @@ impl<S: Service> Host<S> {
     }
 
     /// Answers wait for the view of the session, which may be valid now.
-    pub(super) fn wake_owned(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
-        let owned: Vec<ShardId> = self.slots.owned().collect();
-        for shard in owned {
+    fn wake_some(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
+        for _ in 0..self.settings.learned_at_once {
+            let Some(shard) = self.to_wake.pop_first() else { return };
             self.tell(ctx, sees, shard, replication::Event::Wake, out);
         }
     }
@@ -161,12 +171,14 @@ impl<S: Service> Host<S> {
         self.places.wake(ctx.now);
         self.commands.give_up_declaring(ctx.now, out);
         self.wake_asks(ctx, sees, out);
+        self.asks_learned(ctx, sees, out);
         self.wake_gathers(ctx, sees, out);
         self.wake_parked(ctx, sees, out);
         self.wake_rebuilding(ctx, sees, out);
         self.objects.wake(ctx.now, out);
         // In no other event: one event of the driver may bring many of those, and what follows from it is bounded.
         self.learn_some(ctx, sees, out);
+        self.wake_some(ctx, sees, out);
         self.place_some(ctx, sees, out);
         self.commands.give_some(self.settings.commands_at_once, out);
     }
@@ -196,7 +208,7 @@ impl<S: Service> Host<S> {
                 out.push(Action::Reply { id, reply, not_after: None });
             }
             Request::SubmitOnce { shard, key, command } => self.ask_once(ctx, sees, id, (shard, &key.0, command), out),
-            request => self.ask(ctx, sees, id, request, out),
+            request => self.ask(ctx, sees, By::Client(id), request, out),
         }
     }
 

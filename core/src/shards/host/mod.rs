@@ -17,7 +17,8 @@
 //! | `slots` | the replicas, with their deadlines and what of theirs is not durable |
 //! | `follow` | what the control group says of shards, a bounded number of them in one event |
 //! | `place` | who ought to have a copy: plain rendezvous hashing over those that are well |
-//! | `asks` | requests of this node's clients, to be taken by an owner |
+//! | `asks` | requests of this node's clients that are under way, within bounds |
+//! | `asking` | their way to an owner, and again where that was refused |
 //! | `tickets` | requests that a replica of this node has taken, and whose answer is awaited |
 //! | `once` | submissions with a key: since when they may take effect, and what an owner says of them |
 //! | `keep` | copies of what no owner takes, on this disk and those of others |
@@ -44,6 +45,7 @@
 //! Absent on purpose: what is written in a log ([`replication`](crate::replication)), and what it means
 //! ([`Service`](crate::replication::Service)).
 
+mod asking;
 mod asks;
 mod checkpoint;
 mod commands;

@@ -55,7 +55,8 @@ impl<S: Service> Host<S> {
             let reply = answer.map_or(Reply::Taken, Reply::Done);
             return out.push(Action::Reply { id: client, reply, not_after: None });
         }
-        let since = known.map(|(_, count)| count);
+        // A replica that has left its shard may lag without end: what it says of since when expires the sooner. Others are asked.
+        let since = known.filter(|_| self.is_member(sees, &shard)).map(|(_, count)| count);
         let submission = Submission { shard, id, command };
         let keyed = Keyed { submission, since, is_in_doubt: false };
         let until = ctx.now.saturating_add(self.settings.park_after);
@@ -73,12 +74,12 @@ impl<S: Service> Host<S> {
         since: Option<u64>,
         out: &mut impl Sink<Action>,
     ) {
-        let Submission { shard, id, command } = submission;
+        let Submission { shard, id, mut command } = submission;
         if command.0.len() > ONCE_BYTES_MAX {
             let answer = Answer::Refused(Refusal::TooLarge { limit: ONCE_BYTES_MAX as u64 });
             return self.tell_asker(ctx.now, sees, asker, answer, None, out);
         }
-        if !self.may_take(ctx, sees, asker, shard, out) {
+        if !self.may_take(ctx, sees, asker, (shard, command.0.len()), out) {
             return;
         }
         let Some(state) = self.own_state(&shard) else { return };
@@ -87,6 +88,7 @@ impl<S: Service> Host<S> {
             (Known::Taken(answer), _) => Answer::Taken(answer),
             (Known::Forgotten, _) | (Known::Nothing, None) => Answer::Expired { taken },
             (Known::Nothing, Some(since)) => {
+                S::stamp(&mut command.0, ctx.wall);
                 return self.submit(ctx, sees, asker, (shard, once(id, since, &command.0)), out);
             }
         };

@@ -33,8 +33,16 @@ pub struct Settings {
     pub parked_bytes_of_shard_max: usize,
     /// Requests of this node's clients that may be under way.
     pub asks_max: usize,
+    /// Bytes that they hold, of those that members are asked to keep, too. 64 MiB by default.
+    pub asks_bytes_max: usize,
     /// Requests that replicas of this node may have taken and not answered.
     pub tickets_max: usize,
+    /// Bytes that these came with. 64 MiB by default.
+    pub tickets_bytes_max: usize,
+    /// Requests of those that one other node may have passed on. A quarter by default: who asks without end leaves room.
+    pub tickets_of_peer_max: usize,
+    /// Bytes that these came with. 16 MiB by default.
+    pub tickets_bytes_of_peer_max: usize,
     /// Shards whose records one event may look at.
     pub learned_at_once: usize,
     /// Shards whose placement one event may work out.
@@ -53,6 +61,7 @@ impl Settings {
         let [park_after, keep_wait, park_retry] = parking.map(Duration::from_millis);
         let replica = replication::Settings {
             takeover_wait: takeover,
+            adoption_max: grace,
             patience,
             retry: takeover,
             ..replication::Settings::default()
@@ -71,7 +80,11 @@ impl Settings {
             parked_of_shard_max: 1_024,
             parked_bytes_of_shard_max: 4 << 20,
             asks_max: 65_536,
+            asks_bytes_max: 64 << 20,
             tickets_max: 65_536,
+            tickets_bytes_max: 64 << 20,
+            tickets_of_peer_max: 16_384,
+            tickets_bytes_of_peer_max: 16 << 20,
             learned_at_once: 64,
             placed_at_once: 16,
             commands_at_once: 16,

@@ -21,6 +21,8 @@ struct Slot<S: Service> {
     view: Option<Time>,
     /// It was the owner when it was looked at last.
     is_owner: bool,
+    /// It was told something since siblings looked at it last.
+    is_touched: bool,
 }
 
 /// The replicas of a node.
@@ -30,13 +32,21 @@ pub(super) struct Slots<S: Service> {
     due: BTreeSet<(Time, ShardId)>,
     /// The shards that this node owns.
     owned: BTreeSet<ShardId>,
+    /// Those that were told something since siblings looked at them last.
+    touched: Vec<ShardId>,
     /// Records that are not durable, in order.
     unsynced: VecDeque<(Sequence, ShardId)>,
 }
 
 impl<S: Service> Default for Slots<S> {
     fn default() -> Self {
-        Self { slots: BTreeMap::new(), due: BTreeSet::new(), owned: BTreeSet::new(), unsynced: VecDeque::new() }
+        Self {
+            slots: BTreeMap::new(),
+            due: BTreeSet::new(),
+            owned: BTreeSet::new(),
+            touched: Vec::new(),
+            unsynced: VecDeque::new(),
+        }
     }
 }
 
@@ -67,6 +77,7 @@ impl<S: Service> Slots<S> {
             due: None,
             view: None,
             is_owner: false,
+            is_touched: false,
         });
     }
 
@@ -111,6 +122,9 @@ impl<S: Service> Slots<S> {
         out: &mut Vec<replication::Action<Told<S::Answer>>>,
     ) {
         let Some(slot) = self.slots.get_mut(&shard) else { return };
+        if !core::mem::replace(&mut slot.is_touched, true) {
+            self.touched.push(shard);
+        }
         if core::mem::replace(&mut slot.view, view) != view {
             slot.replica.handle(ctx, replication::Event::View(view), out);
         }
@@ -123,6 +137,15 @@ impl<S: Service> Slots<S> {
             self.due.extend(due.map(|at| (at, shard)));
             slot.due = due;
         }
+    }
+
+    /// A shard whose replica was told something since this was asked last.
+    pub(super) fn next_touched(&mut self) -> Option<ShardId> {
+        let shard = self.touched.pop()?;
+        if let Some(slot) = self.slots.get_mut(&shard) {
+            slot.is_touched = false;
+        }
+        Some(shard)
     }
 
     /// Whether this node has come to own the shard since this was asked last.

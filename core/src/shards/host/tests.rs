@@ -19,6 +19,7 @@ use alloc::collections::{BTreeSet, VecDeque};
 use alloc::vec;
 use alloc::vec::Vec;
 
+mod bounds;
 mod parked;
 
 struct World {
@@ -102,7 +103,8 @@ impl World {
                 Action::Reply { id, reply, .. } => self.replies.push((id, reply)),
                 Action::Command { ticket, command } => self.commands.push_back((host, ticket, *command)),
                 Action::Observe(_) => {}
-                Action::Keep { .. } | Action::Fetch { .. } | Action::Discard { .. } | Action::ListObjects { .. } => {}
+                Action::Told { .. } | Action::Keep { .. } | Action::Fetch { .. } => {}
+                Action::Discard { .. } | Action::ListObjects { .. } => {}
             }
         }
         if has_written {

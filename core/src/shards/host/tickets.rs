@@ -1,6 +1,7 @@
 //! Requests that a replica of this node has taken, and whose answer is awaited: each is answered once.
 
 use super::machine::{Action, Host, Sees};
+use super::settings::Settings;
 use super::view::{Fate, Refusal, Reply, Request};
 use super::wire::{Answer, Message};
 use crate::bytes::Blob;
@@ -8,8 +9,8 @@ use crate::codec::encode_value;
 use crate::identity::NodeId;
 use crate::machine::{Ctx, Sink};
 use crate::replication::once::{SubmissionId, Told, fate, plain};
-use crate::replication::{self, Service, Ticket};
-use crate::shards::ShardId;
+use crate::replication::{self, Service, Standing, Ticket};
+use crate::shards::{ChangeRefused, ShardId};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -31,7 +32,75 @@ pub(super) enum Asker {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tickets {
     last: u64,
-    taken: BTreeMap<Ticket, (Asker, ShardId)>,
+    taken: BTreeMap<Ticket, Taken>,
+    all: Load,
+    /// Of each other node that has passed something on.
+    of_peers: BTreeMap<NodeId, Load>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Taken {
+    asker: Asker,
+    shard: ShardId,
+    /// With which it came.
+    bytes: usize,
+}
+
+/// How much was taken and is not answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Load {
+    requests: usize,
+    bytes: usize,
+}
+
+impl Load {
+    fn has_room(self, bytes: usize, (requests_max, bytes_max): (usize, usize)) -> bool {
+        self.requests < requests_max && self.bytes.saturating_add(bytes) <= bytes_max
+    }
+
+    fn add(&mut self, bytes: usize) {
+        *self = Self { requests: self.requests + 1, bytes: self.bytes + bytes };
+    }
+
+    fn remove(&mut self, bytes: usize) {
+        *self = Self { requests: self.requests - 1, bytes: self.bytes - bytes };
+    }
+}
+
+impl Tickets {
+    /// Whether one more of so many bytes may be taken from whoever asks.
+    fn has_room(&self, settings: &Settings, asker: Asker, bytes: usize) -> bool {
+        let of_peer = match asker {
+            Asker::Here(_) => Load::default(),
+            Asker::There(from, _) => self.of_peers.get(&from).copied().unwrap_or_default(),
+        };
+        self.all.has_room(bytes, (settings.tickets_max, settings.tickets_bytes_max))
+            && of_peer.has_room(bytes, (settings.tickets_of_peer_max, settings.tickets_bytes_of_peer_max))
+    }
+
+    fn add(&mut self, asker: Asker, shard: ShardId, bytes: usize) -> Ticket {
+        self.last += 1;
+        self.all.add(bytes);
+        if let Asker::There(from, _) = asker {
+            self.of_peers.entry(from).or_default().add(bytes);
+        }
+        self.taken.insert(Ticket(self.last), Taken { asker, shard, bytes });
+        Ticket(self.last)
+    }
+
+    fn remove(&mut self, ticket: Ticket) -> Option<Taken> {
+        let taken = self.taken.remove(&ticket)?;
+        self.all.remove(taken.bytes);
+        if let Asker::There(from, _) = taken.asker
+            && let Some(load) = self.of_peers.get_mut(&from)
+        {
+            load.remove(taken.bytes);
+            if load.requests == 0 {
+                self.of_peers.remove(&from);
+            }
+        }
+        Some(taken)
+    }
 }
 
 impl<S: Service> Host<S> {
@@ -51,12 +120,20 @@ impl<S: Service> Host<S> {
             let answer = self.consent(ctx.now, sees, shard);
             return self.tell_asker(ctx.now, sees, asker, answer, None, out);
         }
-        if !self.may_take(ctx, sees, asker, shard, out) {
+        let bytes = request.bytes();
+        if !self.may_take(ctx, sees, asker, (shard, bytes), out) {
             return;
+        }
+        if let Request::HandOver { to, .. } = request {
+            let answer = self.hands_over(ctx, sees, shard, to, out);
+            return self.tell_asker(ctx.now, sees, asker, answer, None, out);
         }
         let ticket = Ticket(self.tickets.last + 1);
         let event = match request {
-            Request::Submit { command, .. } => replication::Event::Submit { ticket, command: plain(command.0) },
+            Request::Submit { mut command, .. } => {
+                S::stamp(&mut command.0, ctx.wall);
+                replication::Event::Submit { ticket, command: plain(command.0) }
+            }
             Request::Read { query, .. } => replication::Event::Read { ticket, query: plain(query.0) },
             Request::Outcome { key, .. } => {
                 let query = fate(SubmissionId::of(&shard.namespace, &key.0));
@@ -64,23 +141,36 @@ impl<S: Service> Host<S> {
             }
             Request::Put { object, bytes, .. } => replication::Event::Put { ticket, object, bytes: bytes.0 },
             Request::Get { object, .. } => replication::Event::Get { ticket, object },
-            Request::HandOver { to, .. } => {
-                let answer = match self.slots.replica(&shard).map(|replica| replica.standing()) {
-                    Some(replication::Standing::Serving(_)) => Answer::HandingOver,
-                    _ => Answer::Elsewhere { version: self.version_of(sees, &shard) },
-                };
-                if answer == Answer::HandingOver {
-                    self.tell(ctx, sees, shard, replication::Event::HandOver { to }, out);
-                }
-                return self.tell_asker(ctx.now, sees, asker, answer, None, out);
-            }
-            Request::Declare { .. } | Request::List { .. } | Request::Rebuild { .. } | Request::SubmitOnce { .. } => {
-                return;
-            }
+            // These are no replica's.
+            Request::Declare { .. } | Request::List { .. } | Request::Rebuild { .. } => return,
+            Request::HandOver { .. } | Request::SubmitOnce { .. } => return,
         };
-        self.tickets.last = ticket.0;
-        self.tickets.taken.insert(ticket, (asker, shard));
+        self.tickets.add(asker, shard, bytes);
         self.tell(ctx, sees, shard, event, out);
+    }
+
+    /// An operator has the replica of this node let the shard go. Only another member can have it (rule U1): to go on asking
+    /// for somebody else would move the shard about for nothing.
+    fn hands_over(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sees: Sees<'_>,
+        shard: ShardId,
+        to: Option<NodeId>,
+        out: &mut impl Sink<Action>,
+    ) -> Answer {
+        let replica = self.slots.replica(&shard);
+        let is_serving = replica.is_some_and(|it| matches!(it.standing(), Standing::Serving(_)));
+        let Some(record) = replica.and_then(|it| it.record()).filter(|_| is_serving) else {
+            return Answer::Elsewhere { version: self.version_of(sees, &shard) };
+        };
+        let own = self.life.map(|life| life.node);
+        let is_other_member = |to: &NodeId| Some(*to) != own && record.in_sync.iter().any(|member| member.node == *to);
+        if !to.as_ref().is_none_or(is_other_member) {
+            return Answer::Refused(Refusal::Control(ChangeRefused::NoChange.into()));
+        }
+        self.tell(ctx, sees, shard, replication::Event::HandOver { to }, out);
+        Answer::HandingOver
     }
 
     /// Whether there is a replica here to ask; tells whoever asks if not.
@@ -89,12 +179,12 @@ impl<S: Service> Host<S> {
         ctx: &mut Ctx<'_>,
         sees: Sees<'_>,
         asker: Asker,
-        shard: ShardId,
+        (shard, bytes): (ShardId, usize),
         out: &mut impl Sink<Action>,
     ) -> bool {
         self.learn_first(ctx, sees, shard, out);
         let is_known = sees.state.is_some_and(|state| state.shard(&shard).is_some());
-        let is_full = self.tickets.taken.len() >= self.settings.tickets_max;
+        let is_full = !self.tickets.has_room(&self.settings, asker, bytes);
         let answer = match is_known && self.slots.has(&shard) {
             false => Answer::Elsewhere { version: self.version_of(sees, &shard) },
             true if is_full => Answer::Refused(Refusal::Busy),
@@ -113,9 +203,7 @@ impl<S: Service> Host<S> {
         (shard, command): (ShardId, Box<[u8]>),
         out: &mut impl Sink<Action>,
     ) {
-        self.tickets.last += 1;
-        let ticket = Ticket(self.tickets.last);
-        self.tickets.taken.insert(ticket, (asker, shard));
+        let ticket = self.tickets.add(asker, shard, command.len());
         self.tell(ctx, sees, shard, replication::Event::Submit { ticket, command }, out);
     }
 
@@ -129,7 +217,7 @@ impl<S: Service> Host<S> {
         not_after: Option<Time>,
         out: &mut impl Sink<Action>,
     ) {
-        let Some((asker, shard)) = self.tickets.taken.remove(&ticket) else { return };
+        let Some(Taken { asker, shard, .. }) = self.tickets.remove(ticket) else { return };
         let answer = match reply {
             replication::Reply::Done(Told::Answer(answer)) => {
                 let mut bytes = Vec::new();

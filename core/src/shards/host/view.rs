@@ -105,6 +105,18 @@ impl Request {
             Self::Declare { .. } | Self::List { .. } => None,
         }
     }
+
+    /// Bytes that a node holds for it while it is under way, its own fields aside.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Submit { command: bytes, .. } | Self::Read { query: bytes, .. } | Self::Put { bytes, .. } => {
+                bytes.0.len()
+            }
+            Self::SubmitOnce { command, key, .. } => command.0.len() + key.0.len(),
+            Self::Outcome { key, .. } => key.0.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// What is answered.
@@ -261,4 +273,7 @@ pub enum Refusal {
     /// The bytes are not what was named.
     #[error("that is no object of the blob: {0}; cut the blob again")]
     BadObject(BlobError),
+    /// Only nodes say that: a claim, a report, a word of another shard.
+    #[error("that is for nodes to say to one another; clients submit, cancel, decide and ask")]
+    OfNodes,
 }

@@ -50,7 +50,8 @@ impl Control {
                 self.versions.asked(client, request);
             }
             Request::Fence(_) => self.acceptors.asked(client, host),
-            Request::Membership(_) | Request::Shards(_) => {}
+            Request::Membership(_) | Request::Shards(_) | Request::Work(_) | Request::Desk(_) => {}
+            Request::Progress { .. } => {}
         }
     }
 }

@@ -86,6 +86,7 @@ use relaymesh_core::node::Outgoing;
 use relaymesh_core::object::ObjectId;
 use relaymesh_core::replication::Message as Replicates;
 use relaymesh_core::shards::host::Message as Shard;
+use relaymesh_core::task::wire::Message as Tasks;
 use relaymesh_core::time::Duration;
 
 /// Watches the mesh.
@@ -182,7 +183,14 @@ impl Checks<MeshNode> for MeshChecks {
             Message::Shards(Shard::Replica { message, .. }) => !matches!(message, Replicates::Append { .. }),
             Message::Shards(Shard::Ask { .. } | Shard::Once { .. } | Shard::Keep { .. }) => false,
             Message::Shards(Shard::Answer { .. } | Shard::Kept { .. } | Shard::Keeping { .. }) => true,
+            // Which claims live rests on the log; that a process lives, and that there is work, on nothing.
+            Message::Tasks(message) => matches!(message, Tasks::Beaten { .. }),
         }
+    }
+
+    /// Orders rest on what shards have acknowledged, and those to kill are not to wait for a disk.
+    fn reply_shows_state(&self, reply: &Reply) -> bool {
+        !matches!(reply, Reply::Work(_))
     }
 
     fn sent(&mut self, host: u32, to: u32, outgoing: &Outgoing<Message>, found: &mut Findings) {
@@ -214,7 +222,7 @@ impl Checks<MeshNode> for MeshChecks {
 
     fn asked(&mut self, client: u32, host: u32, request: &Request, found: &mut Findings) {
         self.control_asked((client, host), request, found);
-        self.shards_asked(client, request, found);
+        self.shards_asked((client, host), request, found);
         let Request::Membership(request) = request else { return };
         match request {
             membership::Request::Members => return,
@@ -284,6 +292,7 @@ impl Checks<MeshNode> for MeshChecks {
     }
 
     fn ended(&mut self, host: u32, now: TrueTime) {
+        self.shards.limits.died(host);
         self.count_all_wrong(host, -1);
         let was_member = self.truth.is_up(host);
         self.truth.ended(host, now);
@@ -304,6 +313,8 @@ impl Checks<MeshNode> for MeshChecks {
         self.packets.touched(now);
         self.record.began(fault, self.truth.members(), now);
         self.control.versions.fault(fault, true, now);
+        self.shards.limits.fault(fault, true);
+        self.shards.times.fault(fault);
         if fault.kind == FaultKind::KeyInstall {
             fault.nodes.iter().for_each(|host| self.keys.installed(*host, fault.value, now));
         }
@@ -313,6 +324,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.truth.fault(fault, false, now);
         self.packets.touched(now);
         self.control.versions.fault(fault, false, now);
+        self.shards.limits.fault(fault, false);
         if fault.kind == FaultKind::Partition {
             self.record.first_across = None;
         }
@@ -372,6 +384,8 @@ impl Checks<MeshNode> for MeshChecks {
         self.check_stories(found);
         self.check_replicas(found);
         self.check_keys(found);
+        self.check_tasks(found);
+        self.check_schedules(found);
         self.check_blobs(found);
     }
 

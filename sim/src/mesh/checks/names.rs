@@ -103,6 +103,20 @@ pub const PARK_1: &str = "PARK-1";
 /// What is submitted under one key takes effect once, or not at all; what is said to have has, and is acknowledged.
 pub const PARK_2: &str = "PARK-2";
 
+/// A step has at most one committed result, which is what follows from its input, and a task that has ended stays so.
+pub const TASK_2: &str = "TASK-2";
+/// A step starts only when all it depends on has succeeded, on what they gave, and never after its cancel was confirmed.
+pub const TASK_3: &str = "TASK-3";
+/// No more attempts run at once than the limits of their agent and their key allow.
+pub const TASK_4: &str = "TASK-4";
+
+/// Each due time of a schedule fires once, or is counted as missed; and what fired has its task.
+pub const TASK_5: &str = "TASK-5";
+/// A step is tried no more often than its policy says, and after no longer a pause.
+pub const TASK_6: &str = "TASK-6";
+/// A claim whose node lives is not ended before its time.
+pub const TASK_7: &str = "TASK-7";
+
 macro_rules! exercised {
     ($($field:ident = $name:ident),+ $(,)?) => {
         /// How often each invariant was put to the test.
@@ -126,4 +140,5 @@ exercised! {
     lease_1 = LEASE_1, lease_2 = LEASE_2, lease_3 = LEASE_3, epoc_1 = EPOC_1, ctrl_1 = CTRL_1,
     vers_1 = VERS_1, vers_2 = VERS_2, vers_3 = VERS_3, shrd_1 = SHRD_1, task_1 = TASK_1, pref_1 = PREF_1,
     ownr_1 = OWNR_1, fenc_1 = FENC_1, repl_2 = REPL_2, park_1 = PARK_1, park_2 = PARK_2, blob_1 = BLOB_1, blob_2 = BLOB_2,
+    task_2 = TASK_2, task_3 = TASK_3, task_4 = TASK_4, task_5 = TASK_5, task_6 = TASK_6, task_7 = TASK_7,
 }

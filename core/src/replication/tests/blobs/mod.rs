@@ -3,6 +3,7 @@
 mod dropping;
 mod putting;
 mod reading;
+mod waiting;
 
 use super::*;
 use crate::blob::{BlobAddress, BlobObject, Manifest, PIECE_BYTES, object};

@@ -4,14 +4,14 @@
 //! An object that rot has taken from a disk is not missed there in the end, since only a read makes it good: but a client
 //! that reads it gets it, as long as one member's disk has it.
 
-use super::super::super::clients::shards::content_of;
+use super::super::super::clients::shards::Contents;
 use super::super::{BLOB_1, BLOB_2, MeshChecks};
 use crate::check::Findings;
 use crate::disk::Bytes;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
-use relaymesh_core::blob::{BlobAddress, BlobObject, Manifest, PIECE_BYTES, object};
+use relaymesh_core::blob::{BlobAddress, BlobObject, PIECE_BYTES, object};
 use relaymesh_core::codec::decode_value;
 use relaymesh_core::object::{ObjectId, open};
 use relaymesh_core::replication::blobs::BlobTable;
@@ -45,6 +45,7 @@ pub(in super::super) struct Blobs {
     /// What stands on the disks of hosts, and whether it is whole.
     disks: BTreeMap<u32, BTreeMap<ObjectId, bool>>,
     found: BTreeMap<ShardId, Vec<Found>>,
+    contents: Contents,
     is_used: bool,
 }
 
@@ -133,8 +134,8 @@ impl MeshChecks {
                 let mut all = self.shards.blobs.held.iter();
                 let is_asked = |at: &ShardId, held: &Held| at == shard && held.address == asked.address;
                 let Some((_, held)) = all.find(|((at, _), held)| is_asked(at, held)) else { return };
-                let content = content_of(held.value);
-                let expected = Manifest::of(&content).and_then(|manifest| object(&manifest, &content, asked.number));
+                let (manifest, content) = self.shards.blobs.contents.of(held.value);
+                let expected = object(manifest, content, asked.number);
                 let copies = usize::from(self.shards.copies).min(2);
                 let wrong = match answer {
                     Reply::Done(bytes) if Some(&bytes.0[..]) == expected.as_deref() => None,
@@ -189,5 +190,174 @@ impl MeshChecks {
                 found.miss(BLOB_2, &[*host], format!("n{host} still has {id:?}, which nothing refers to"));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::clients::shards::Contents;
+    use crate::scenario::parse;
+    use relaymesh_core::blob::{BlobError, Manifest};
+    use relaymesh_core::bytes::Blob;
+    use relaymesh_core::control::state::Name;
+    use relaymesh_core::object::seal;
+
+    const VALUE: u64 = 3;
+    const REGISTER: u64 = 5;
+
+    /// Three members, the checkers that watch them, and what these have found.
+    struct Watch {
+        checks: MeshChecks,
+        found: Findings,
+    }
+
+    fn shard() -> ShardId {
+        ShardId { namespace: Name::new("checked").unwrap(), number: 0 }
+    }
+
+    fn content_of(value: u64) -> Vec<u8> {
+        Contents::default().of(value).1.clone()
+    }
+
+    fn manifest() -> Manifest {
+        Manifest::of(&content_of(VALUE)).unwrap()
+    }
+
+    fn id(number: u32) -> ObjectId {
+        object_id(&shard(), BlobObject { address: manifest().address(), number })
+    }
+
+    fn bytes_of(number: u32) -> Vec<u8> {
+        object(&manifest(), &content_of(VALUE), number).unwrap()
+    }
+
+    /// An object as it stands on a disk.
+    fn frame(number: u32) -> Bytes {
+        let mut frame = Vec::new();
+        seal(id(number), &bytes_of(number), &mut frame);
+        frame.into()
+    }
+
+    fn encoded(value: &impl serde::Serialize) -> Blob {
+        let mut bytes = Vec::new();
+        relaymesh_core::codec::encode_value(value, 64, &mut bytes).unwrap();
+        Blob(bytes.into())
+    }
+
+    impl Watch {
+        fn new() -> Self {
+            let text = "name = \"watch\"\nabout = \"Blobs.\"\nsubject = \"mesh\"\nnodes = 3\n\
+                 [phases]\nsafety = \"1h\"\nliveness = \"1h\"\n[control]\nvoters = 3\n[shards]\nshards = 1\n";
+            Self { checks: MeshChecks::new(&parse(text).unwrap()), found: Findings::default() }
+        }
+
+        fn does(mut self, request: &Request, answer: &Reply) -> Self {
+            self.checks.shards.blobs.asked(request);
+            self.checks.blob_answered((0, 0), request, answer, &mut self.found);
+            self
+        }
+
+        /// A client is told that the register refers to the blob.
+        fn refers(self) -> Self {
+            let (value, blob) = (VALUE, manifest().address());
+            let command = Command::Refer { register: REGISTER, value, blob }.to_bytes().into();
+            let told = encoded(&Told::Holds(Some(value)));
+            self.does(&Request::Submit { shard: shard(), command: Blob(command) }, &Reply::Done(told))
+        }
+
+        /// Another one writes the register, and has heard nothing yet.
+        fn writes(self) -> Self {
+            let command = Command::Write { register: REGISTER, value: 9 }.to_bytes().into();
+            self.does(&Request::Submit { shard: shard(), command: Blob(command) }, &Reply::Unknown)
+        }
+
+        fn reads(self, number: u32, answer: Reply) -> Self {
+            let object = BlobObject { address: manifest().address(), number };
+            self.does(&Request::Get { shard: shard(), object }, &answer)
+        }
+
+        fn loses(mut self, host: u32, number: u32) -> Self {
+            self.checks.shards.blobs.objects_lost(host, &[id(number)]);
+            self
+        }
+
+        /// What is found on a host in the end: its row of the blob, and its disk.
+        fn has(mut self, host: u32, is_referred_to: Option<bool>, disk: &[(u32, Bytes)]) -> Self {
+            let blobs = &mut self.checks.shards.blobs;
+            let rows = is_referred_to.map(|it| (manifest().address(), manifest().objects(), it)).into_iter().collect();
+            blobs.found.entry(shard()).or_default().push(Found { host, is_member: true, rows });
+            blobs.stored(host, disk.iter().map(|(number, frame)| (id(*number), frame)));
+            self
+        }
+
+        fn ends(mut self) -> Self {
+            let object = BlobObject { address: manifest().address(), number: 0 };
+            let put = Request::Put { shard: shard(), object, bytes: Blob(bytes_of(0).into()) };
+            self = self.does(&put, &Reply::Held);
+            self.checks.check_blobs(&mut self.found);
+            self
+        }
+
+        #[track_caller]
+        fn finds(&self, expected: &[&str]) {
+            let found: Vec<_> = self.found.violations.iter().map(|violation| violation.invariant).collect();
+            assert_eq!(found, expected, "{:?}", self.found.violations);
+        }
+    }
+
+    /// All objects of the blob.
+    fn all() -> Vec<(u32, Bytes)> {
+        (0..manifest().objects()).map(|number| (number, frame(number))).collect()
+    }
+
+    #[test]
+    fn blob_1_finds_a_client_that_is_told_something_else_than_was_put() {
+        let right = || Reply::Done(Blob(bytes_of(1).into()));
+        let watch = Watch::new().refers().reads(1, right());
+        watch.finds(&[]);
+        assert_eq!(watch.checks.exercised.blob_1, 1);
+        for wrong in [
+            Reply::Done(Blob(bytes_of(0).into())),
+            Reply::Done(Blob::default()),
+            Reply::Refused(Refusal::NoBlob),
+            Reply::Refused(Refusal::BadObject(BlobError::NoPiece)),
+            Reply::Refused(Refusal::BlobLost),
+        ] {
+            Watch::new().refers().reads(1, wrong.clone()).finds(&[BLOB_1]);
+            Watch::new().reads(1, wrong.clone()).finds(&[]);
+            Watch::new().refers().writes().reads(1, wrong).finds(&[]);
+        }
+        Watch::new().refers().reads(1, Reply::Unknown).finds(&[]);
+    }
+
+    #[test]
+    fn blob_1_lets_be_lost_what_disks_of_two_hosts_have_lost() {
+        let lost = || Reply::Refused(Refusal::BlobLost);
+        Watch::new().refers().loses(0, 1).reads(1, lost()).finds(&[BLOB_1]);
+        Watch::new().refers().loses(0, 1).loses(1, 1).reads(1, lost()).finds(&[]);
+        Watch::new().refers().loses(0, 1).loses(1, 1).reads(0, lost()).finds(&[BLOB_1]);
+    }
+
+    #[test]
+    fn blob_1_finds_a_member_whose_disk_has_not_all_of_what_is_referred_to() {
+        let watch = Watch::new().has(0, Some(true), &all()).ends();
+        watch.finds(&[]);
+        assert!(watch.checks.exercised.blob_1 > 0 && watch.checks.exercised.blob_2 > 0);
+        let without = &all()[1..];
+        Watch::new().has(0, Some(true), without).ends().finds(&[BLOB_1]);
+        Watch::new().has(0, Some(true), without).loses(0, 0).ends().finds(&[]);
+        Watch::new().has(0, Some(true), without).loses(1, 0).ends().finds(&[BLOB_1]);
+        let mut torn = all();
+        torn[0].1 = frame(0)[..9].to_vec().into();
+        Watch::new().has(0, Some(true), &torn).ends().finds(&[BLOB_1]);
+    }
+
+    #[test]
+    fn blob_2_finds_what_is_kept_and_nothing_refers_to() {
+        Watch::new().has(0, Some(false), &all()).ends().finds(&[BLOB_2]);
+        Watch::new().has(0, None, &all()[..1]).ends().finds(&[BLOB_2]);
+        Watch::new().has(0, Some(true), &all()).has(1, None, &all()).ends().finds(&[BLOB_2]);
+        Watch::new().has(0, None, &[]).ends().finds(&[]);
     }
 }

@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use relaymesh_core::mesh::MeshNode;
 use relaymesh_core::replication::blobs::BlobTable;
 use relaymesh_core::replication::once::Once;
-use relaymesh_core::replication::registers::Registers;
 use relaymesh_core::replication::{LogSequence, Position};
+use relaymesh_core::shards::state::ShardState;
 use relaymesh_core::shards::{ReplicaId, ShardId, ShardRecord};
 
 /// A replica as it was found.
@@ -24,7 +24,7 @@ struct Digest {
     /// Up to where it knows entries to be acknowledged.
     mark: LogSequence,
     /// What they amount to.
-    state: Once<Registers>,
+    state: Once<ShardState>,
     /// And which blobs there are.
     blobs: BlobTable,
 }
@@ -37,7 +37,7 @@ pub(in super::super) struct Digests {
 
 impl Digests {
     /// The state that is the newest of a shard's.
-    pub(super) fn newest(&self, shard: &ShardId) -> Option<&Once<Registers>> {
+    pub(super) fn newest(&self, shard: &ShardId) -> Option<&Once<ShardState>> {
         self.found.get(shard)?.iter().max_by_key(|it| (it.last.epoch, it.mark)).map(|it| &it.state)
     }
 
@@ -116,6 +116,7 @@ mod tests {
         for value in 1..=entries {
             let mut blobs = BlobTable::default();
             state.apply(
+                Position::default(),
                 &Command::Write { register: 0, value }.to_bytes(),
                 &mut References::new(&mut blobs, LogSequence(value)),
             );

@@ -6,6 +6,7 @@
 
 use super::super::{MeshChecks, PREF_1, TASK_1};
 use super::shown::{At, Contradiction, Entry, Shown};
+use super::tasks::command as task_command;
 use crate::check::Findings;
 use crate::scenario::Scenario;
 use alloc::collections::BTreeMap;
@@ -17,6 +18,7 @@ use relaymesh_core::epoch::Epoch;
 use relaymesh_core::replication::registers::Command;
 use relaymesh_core::replication::{Block, Entry as Content, LogSequence, Message, Position};
 use relaymesh_core::shards::ShardId;
+use relaymesh_core::task::command::Command as TaskCommand;
 
 /// All logs that were shown.
 #[derive(Debug)]
@@ -37,6 +39,12 @@ impl Logs {
     pub(super) fn store_lost(&mut self, host: u32) {
         self.is_excused[host as usize] = true;
     }
+
+    /// Whether that entry is known to be acknowledged.
+    pub(super) fn has_acknowledged(&self, shard: &ShardId, at: Position) -> bool {
+        let fixed = self.shards.get(shard).and_then(|shown| shown.fixed_at(at.sequence.0));
+        fixed.is_some_and(|fixed| fixed.entry == at.epoch)
+    }
 }
 
 /// Stands for an entry's content (FNV-1a).
@@ -53,6 +61,8 @@ struct Look<'a> {
     shard: ShardId,
     pref_1: u64,
     task_1: u64,
+    /// What is said of tasks by entries that are shown for the first time.
+    of_tasks: Vec<(Position, TaskCommand)>,
 }
 
 impl MeshChecks {
@@ -61,11 +71,12 @@ impl MeshChecks {
             return;
         }
         let shown = self.shards.logs.shards.entry(shard).or_default();
-        let mut look = Look { shown, found, host, shard, pref_1: 0, task_1: 0 };
+        let mut look = Look { shown, found: &mut *found, host, shard, pref_1: 0, task_1: 0, of_tasks: Vec::new() };
         with(&mut look);
-        let Look { pref_1, task_1, .. } = look;
+        let Look { pref_1, task_1, of_tasks, .. } = look;
         self.exercised.pref_1 += pref_1;
         self.exercised.task_1 += task_1;
+        self.entries_shown(host, shard, &of_tasks, found);
     }
 
     /// PREF-1 and TASK-1: a replica shows what is in its log.
@@ -134,6 +145,9 @@ impl Look<'_> {
             Some(Content::Command(bytes)) => {
                 let hash = hash(bytes);
                 self.shown.command(hash, at);
+                if !self.shown.has(at) {
+                    self.of_tasks.extend(task_command(bytes).map(|command| (at, command)));
+                }
                 hash
             }
             Some(Content::Brings { address, length }) => hash(&[&address.0[..], b"+", &length.to_le_bytes()].concat()),

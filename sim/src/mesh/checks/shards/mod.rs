@@ -8,31 +8,50 @@
 //! | `stories` | what clients write, add and read: SHRD-1 |
 //! | `parked` | what is submitted under keys: PARK-1, PARK-2 |
 //! | `blobs` | what clients read of blobs, and what disks have of them in the end: BLOB-1, BLOB-2 |
+//! | `tasks` | what clients and agents are told of tasks: TASK-2, TASK-3, and TASK-1 as they see it |
+//! | `expected` | what steps have to be given and to come to, for `tasks` |
+//! | `attempts` | whose result is a step's: TASK-2 |
+//! | `said` | what logs say of cancels and permits: TASK-3, TASK-4 |
+//! | `limits` | what runs at once: TASK-4 |
+//! | `schedules` | what was made of schedules in the end: TASK-5 |
+//! | `times` | how long claims live, and how soon attempts follow: TASK-6, TASK-7 |
 //! | `digests` | what replicas hold in the end: REPL-2 |
 //!
 //! True time, the wire and the clients are all that counts here, but at the end: REPL-2, BLOB-1, BLOB-2 and what keys came to
 //! look into the nodes and their disks.
 
+mod attempts;
 mod blobs;
 mod digests;
+mod expected;
+mod limits;
 mod logs;
 mod owners;
 mod parked;
+mod said;
+mod schedules;
 mod shown;
 mod stories;
+mod tasks;
+mod times;
 
 use self::blobs::Blobs;
 use self::digests::Digests;
+use self::limits::Limits;
 use self::logs::Logs;
 use self::owners::Owners;
 use self::parked::Keys;
+use self::said::Said;
+use self::schedules::Schedules;
 use self::stories::Stories;
+use self::tasks::Tasks;
+use self::times::Times;
 use super::MeshChecks;
 use crate::check::Findings;
 use crate::mesh::clients::shards::NAMESPACE;
 use crate::scenario::Scenario;
 use relaymesh_core::control::state::Name;
-use relaymesh_core::mesh::{Message as Said, Reply, Request};
+use relaymesh_core::mesh::{Message as Wire, Reply, Request};
 use relaymesh_core::shards::ShardId;
 use relaymesh_core::shards::host::{Message, Reply as Answer, Request as Question};
 
@@ -45,6 +64,11 @@ pub(super) struct Shards {
     pub(super) digests: Digests,
     pub(super) keys: Keys,
     pub(super) blobs: Blobs,
+    pub(super) tasks: Tasks,
+    pub(super) limits: Limits,
+    said: Said,
+    schedules: Schedules,
+    pub(super) times: Times,
     /// Replicas that each ought to have.
     pub(super) copies: u8,
     /// How many there are.
@@ -60,6 +84,11 @@ impl Shards {
             digests: Digests::default(),
             keys: Keys::new(scenario.control.recovery.is_none()),
             blobs: Blobs::default(),
+            tasks: Tasks::new(scenario.control.recovery.is_none()),
+            limits: Limits::new(scenario.tasks.limits),
+            said: Said::default(),
+            schedules: Schedules::new(scenario.tasks.schedules),
+            times: Times::new(scenario),
             copies: scenario.shards.copies,
             count: scenario.shards.shards,
         }
@@ -83,18 +112,19 @@ impl Shards {
 
 impl MeshChecks {
     /// A replica says something to another.
-    pub(super) fn shards_sent(&mut self, host: u32, to: u32, said: &Said, found: &mut Findings) {
-        if let Said::Shards(message) = said {
+    pub(super) fn shards_sent(&mut self, host: u32, to: u32, said: &Wire, found: &mut Findings) {
+        if let Wire::Shards(message) = said {
             self.shards.keys.said(host, to, message);
         }
-        if let Said::Shards(Message::Replica { shard, message, .. }) = said {
+        if let Wire::Shards(Message::Replica { shard, message, .. }) = said {
             self.owner_sent(host, *shard, message, found);
             self.log_shown(host, *shard, message, found);
         }
     }
 
     /// A client asks.
-    pub(super) fn shards_asked(&mut self, client: u32, request: &Request, found: &Findings) {
+    pub(super) fn shards_asked(&mut self, (client, host): (u32, u32), request: &Request, found: &Findings) {
+        self.tasks_asked((client, host), request, found);
         let Request::Shards(question) = request else { return };
         if self.record.is_kept && matches!(question, Question::HandOver { .. }) {
             self.record.hand_overs_of_shards.push(found.now);
@@ -112,6 +142,7 @@ impl MeshChecks {
         reply: &Reply,
         found: &mut Findings,
     ) {
+        self.tasks_answered((client, host), request, reply, found);
         let (Request::Shards(question), Reply::Shards(answer)) = (request, reply) else { return };
         self.operation_answered((client, host), answer, found);
         self.key_answered(host, question, answer, found);

@@ -120,7 +120,9 @@ impl MeshChecks {
     /// A client learns what became of a key.
     pub(super) fn key_answered(&mut self, host: u32, request: &Request, reply: &Reply, found: &mut Findings) {
         let (Request::SubmitOnce { shard, key, .. } | Request::Outcome { shard, key }) = request else { return };
-        let Some(key) = self.shards.keys.keys.get_mut(&Keys::name(*shard, &key.0)) else { return };
+        let known = self.shards.keys.keys.get_mut(&Keys::name(*shard, &key.0));
+        // What is submitted under other keys, others watch.
+        let Some(key) = known.filter(|key| key.register >= KEYED) else { return };
         let answer = match reply {
             Reply::Done(answer) | Reply::Outcome(Fate::Taken(Some(answer))) => Some(answer),
             Reply::Taken | Reply::Outcome(Fate::Taken(None)) => None,
@@ -159,7 +161,7 @@ impl MeshChecks {
         }
         for ((shard, _), key) in shards.keys.keys.iter().filter(|(_, key)| key.register >= KEYED) {
             let Some(state) = shards.digests.newest(shard) else { continue };
-            let held = state.service().value(key.register);
+            let held = state.service().registers().value(key.register);
             self.exercised.park_2 += 1;
             if let Some((invariant, what)) = Keys::problem(key, held) {
                 let detail = format!("{} of {shard} {what}: {key:?}", key.register - KEYED);

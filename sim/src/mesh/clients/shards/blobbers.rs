@@ -37,11 +37,23 @@ const TRIES_MAX: u32 = 12;
 /// sweeping, and some.
 const SETTLING: Duration = Duration::from_secs(16);
 
-/// What the blob of a value holds.
-pub(in crate::mesh) fn content_of(value: u64) -> Vec<u8> {
-    let which = value % BLOBS;
-    let length = LENGTHS[(which % LENGTHS.len() as u64) as usize];
-    (0..length as u64).map(|at| (at / 97).wrapping_add(which).to_le_bytes()[0] ^ at.to_le_bytes()[0]).collect()
+/// The different blobs, each made when it is first needed.
+#[derive(Debug, Default)]
+pub(in crate::mesh) struct Contents {
+    made: BTreeMap<u64, (Manifest, Vec<u8>)>,
+}
+
+impl Contents {
+    /// The blob of a value.
+    pub(in crate::mesh) fn of(&mut self, value: u64) -> &(Manifest, Vec<u8>) {
+        self.made.entry(value % BLOBS).or_insert_with_key(|which| {
+            let length = LENGTHS[(which % LENGTHS.len() as u64) as usize] as u64;
+            let byte = |at: u64| (at / 97).wrapping_add(*which).to_le_bytes()[0] ^ at.to_le_bytes()[0];
+            let content: Vec<u8> = (0..length).map(byte).collect();
+            let Some(manifest) = Manifest::of(&content) else { unreachable!("there is no empty blob here") };
+            (manifest, content)
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +72,7 @@ pub(super) struct Blobber {
     stream: Stream,
     rest_until: TrueTime,
     value: u64,
+    contents: Contents,
     shard: u32,
     step: Step,
     tries: u32,
@@ -77,6 +90,7 @@ impl Blobber {
             stream,
             rest_until: TrueTime(0),
             value: (1 << 62) + (u64::from(number) << 32),
+            contents: Contents::default(),
             shard: 0,
             step: Step::Nothing,
             tries: 0,
@@ -100,16 +114,15 @@ impl Blobber {
         };
     }
 
-    fn question(&self, shared: &Shared) -> Question {
+    fn question(&mut self, shared: &Shared) -> Question {
         let (shard, value) = (shared.shard(self.shard), self.value);
         let register = REGISTERS + u64::from(self.number);
         let submit = |command: Command| Blob(command.to_bytes().into_boxed_slice());
-        let content = content_of(value);
-        let Some(manifest) = Manifest::of(&content) else { unreachable!("there is no empty blob here") };
+        let (manifest, content) = self.contents.of(value);
         let address = manifest.address();
         match self.step {
             Step::Puts(number) => {
-                let bytes = Blob(object(&manifest, &content, number).unwrap_or_default().into_boxed_slice());
+                let bytes = Blob(object(manifest, content, number).unwrap_or_default().into_boxed_slice());
                 Question::Put { shard, object: BlobObject { address, number }, bytes }
             }
             Step::Refers => {
@@ -122,7 +135,7 @@ impl Blobber {
     }
 
     /// What follows from an answer.
-    fn next(&self, answer: &Answer) -> Step {
+    fn next(&mut self, answer: &Answer) -> Step {
         let told = match answer {
             Answer::Done(Blob(bytes)) => decode_value::<Told>(bytes).ok(),
             _ => None,
@@ -135,7 +148,7 @@ impl Blobber {
             (Step::Refers, Answer::Done(_)) => Step::Looks,
             (Step::Looks, Answer::Done(_)) => Step::Reads(0),
             (Step::Reads(number), Answer::Done(_)) => {
-                let objects = Manifest::of(&content_of(self.value)).map_or(0, |manifest| manifest.objects());
+                let objects = self.contents.of(self.value).0.objects();
                 if number + 1 < objects { Step::Reads(number + 1) } else { Step::Nothing }
             }
             (Step::Overwrites, Answer::Done(_)) => Step::Nothing,

@@ -6,6 +6,7 @@
 //! | `users` | read, write, compare-and-set and add, one operation at a time |
 //! | `keyed` | a share of what users submit: under keys, each to take effect once |
 //! | `blobbers` | put blobs, have registers refer to them, and read them back |
+//! | `tasks` | submit tasks and workflows, and run the agents of every node |
 //! | `handovers` | has shards handed over, at drawn times |
 //! | `stage` | has every shard handed to one node |
 //!
@@ -18,13 +19,15 @@ mod declarer;
 mod handovers;
 mod keyed;
 mod stage;
+mod tasks;
 mod users;
 
-pub(in crate::mesh) use blobbers::content_of;
+pub(in crate::mesh) use blobbers::Contents;
 pub(in crate::mesh) use keyed::KEYED;
+pub(in crate::mesh) use tasks::{APPROVED, MARK, limits, output_of, schedules};
 pub(in crate::mesh) use users::{COUNTERS, LANE_BITS};
 
-use crate::scenario::{Scenario, ShardLoad};
+use crate::scenario::{Scenario, ShardLoad, TaskLoad};
 use crate::streams::{Stream, Streams};
 use crate::subject::{Outcome, Turn};
 use crate::time::TrueTime;
@@ -53,9 +56,11 @@ const AGAIN: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 struct Shared {
     load: ShardLoad,
+    tasks: TaskLoad,
     namespace: Name,
     members: u32,
     is_declared: bool,
+    agents: tasks::Agents,
 }
 
 /// One of them.
@@ -115,7 +120,7 @@ impl ShardClients {
 }
 
 fn parts(shared: &Shared, scenario: &Scenario, streams: &mut Streams) -> Vec<Box<dyn Part>> {
-    let load = &shared.load;
+    let (load, tasks_load) = (&shared.load, &shared.tasks);
     let mut stream = |what: &str, number: u32| streams.open(format!("shard {what} {number}"));
     let mut parts: Vec<Box<dyn Part>> = Vec::new();
     parts.push(Box::new(declarer::Declarer::new(stream("declarer", 0))));
@@ -124,6 +129,20 @@ fn parts(shared: &Shared, scenario: &Scenario, streams: &mut Streams) -> Vec<Box
     }
     for number in 0..load.blob_clients {
         parts.push(Box::new(blobbers::Blobber::new(number, stream("blobber", number))));
+    }
+    for number in 0..tasks_load.clients {
+        let first = if tasks_load.twins { number / 2 } else { number };
+        parts.push(Box::new(tasks::Submitter::new(first, stream("submitter", number))));
+    }
+    if tasks_load.schedules {
+        parts.push(Box::new(tasks::Recurrer::new(stream("recurrer", 0))));
+    }
+    if tasks_load.people {
+        parts.push(Box::new(tasks::Pauser::new(stream("pauser", 0))));
+    }
+    for host in (0..shared.members).filter(|_| tasks_load.is_on()) {
+        parts.push(Box::new(tasks::Ears::new(host, stream("ears", host))));
+        parts.push(Box::new(tasks::Hands::new(host)));
     }
     if load.hand_overs > 0 {
         // Once the shards are there, or nothing would be handed over.
@@ -139,9 +158,10 @@ fn parts(shared: &Shared, scenario: &Scenario, streams: &mut Streams) -> Vec<Box
 
 impl Shared {
     fn new(scenario: &Scenario) -> Option<Self> {
-        let (load, members) = (*scenario.shards, scenario.mesh.members(scenario.nodes));
+        let (load, tasks, members) = (*scenario.shards, *scenario.tasks, scenario.mesh.members(scenario.nodes));
         let namespace = Name::new(NAMESPACE).ok().filter(|_| load.is_on())?;
-        Some(Self { load, namespace, members, is_declared: false })
+        let agents = tasks::Agents::new(tasks.takes);
+        Some(Self { load, tasks, namespace, members, is_declared: false, agents })
     }
 
     fn shard(&self, number: u32) -> ShardId {

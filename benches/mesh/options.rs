@@ -1,0 +1,90 @@
+//! What was asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub(crate) const USAGE: &str = "usage: cargo bench --bench mesh -- [--quick] [--json] [--clients N,N,...] [--seconds N] \
+                                [--idle N] [--tight] [--capacity N] [--shards N] [--copies 2|3] [--dir FOLDER]";
+
+/// How to measure.
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) json: bool,
+    /// Clients at once, one load after the other.
+    pub(crate) clients: Vec<usize>,
+    /// For how long each load submits.
+    pub(crate) load_time: Duration,
+    /// For how long each loop of the disk runs.
+    pub(crate) disk_time: Duration,
+    /// Tasks that are submitted one at a time.
+    pub(crate) idle_tasks: usize,
+    /// Whether a task is looked at without pauses until it has succeeded.
+    pub(crate) is_tight: bool,
+    /// Agents that each node runs at once.
+    pub(crate) capacity: u16,
+    pub(crate) shards: u32,
+    /// Disks that have a task before it is acknowledged.
+    pub(crate) copies: u8,
+    /// Where the folder of the nodes is made; the system's folder for temporary files unless given.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+impl Options {
+    /// Nothing where it cannot be understood.
+    pub(crate) fn of<'a>(arguments: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
+        let mut options = match arguments.clone().any(|argument| argument == "--quick") {
+            false => Self::whole(),
+            true => Self::quick(),
+        };
+        let mut arguments = arguments.filter(|argument| *argument != "--quick");
+        while let Some(argument) = arguments.next() {
+            match argument {
+                "--json" => options.json = true,
+                "--tight" => options.is_tight = true,
+                "--clients" => options.clients = list(arguments.next()?)?,
+                "--seconds" => options.load_time = Duration::from_secs(number(arguments.next()?, 1, 3_600)?),
+                "--idle" => options.idle_tasks = number(arguments.next()?, 1, 100_000)? as usize,
+                "--capacity" => options.capacity = number(arguments.next()?, 1, 256)? as u16,
+                "--shards" => options.shards = number(arguments.next()?, 1, 256)? as u32,
+                "--copies" => options.copies = number(arguments.next()?, 2, 3)? as u8,
+                "--dir" => options.folder = Some(arguments.next()?.into()),
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
+
+    /// What `relaymesh node` and `relaymesh dev` do by default: four agents at once on each node, four shards.
+    fn whole() -> Self {
+        Self {
+            json: false,
+            clients: vec![1, 8, 32, 128],
+            load_time: Duration::from_secs(10),
+            disk_time: Duration::from_secs(3),
+            idle_tasks: 300,
+            is_tight: false,
+            capacity: 4,
+            shards: 4,
+            copies: 3,
+            folder: None,
+        }
+    }
+
+    fn quick() -> Self {
+        Self {
+            clients: vec![1, 32],
+            load_time: Duration::from_secs(2),
+            disk_time: Duration::from_millis(500),
+            idle_tasks: 30,
+            ..Self::whole()
+        }
+    }
+}
+
+fn number(text: &str, min: u64, max: u64) -> Option<u64> {
+    text.parse().ok().filter(|number| (min..=max).contains(number))
+}
+
+fn list(text: &str) -> Option<Vec<usize>> {
+    text.split(',').map(|part| number(part, 1, 1_024).map(|number| number as usize)).collect()
+}
