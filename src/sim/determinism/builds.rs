@@ -1,5 +1,6 @@
 //! Other builds of the same source: how they are made, and how they are asked for hashes and traces.
 
+use crate::cli::Selection;
 use crate::error::Error;
 use crate::output::note;
 use crate::sim::execute::execute;
@@ -145,10 +146,11 @@ impl Build {
         }
     }
 
-    /// The trace hash of each scenario.
+    /// The trace hash of each scenario; `sources` are those that `selection` selects.
     pub(super) fn hashes(
         &self,
         library: &Library,
+        selection: &Selection,
         sources: &[Source],
         seed: u64,
     ) -> Result<BTreeMap<String, String>, Error> {
@@ -158,6 +160,8 @@ impl Build {
                 let mut command = Command::new(program);
                 command.args(["sim", "hashes", "--json", "--seed", &seed.to_string(), "--scenarios"]);
                 command.arg(library.folder()?);
+                command.args(selection.tag.iter().flat_map(|tag| ["--tag", tag]));
+                command.args(selection.scenario.iter().flat_map(|glob| ["--scenario", glob]));
                 command
             }
             Self::Wasm(module) => runner(module, seed, None, sources.iter()),

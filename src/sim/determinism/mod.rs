@@ -87,7 +87,7 @@ pub(crate) fn check(library: &Library, arguments: &CheckDeterminism, output: &Ou
     }
     let mut elsewhere: BTreeMap<&'static str, BTreeMap<String, String>> = BTreeMap::new();
     for (name, build) in &builds {
-        elsewhere.insert(name, build.hashes(library, &sources, seed)?);
+        elsewhere.insert(name, build.hashes(library, &arguments.selection, &sources, seed)?);
     }
     let rows: Vec<Row<'_>> = sources.iter().zip(&here).map(|(it, here)| Row::new(it, here, &elsewhere)).collect();
     let mut divergences = Vec::new();

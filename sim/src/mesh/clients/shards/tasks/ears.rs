@@ -60,7 +60,8 @@ impl Part for Ears {
                     }
                 }
             }
-            Outcome::Unreachable | Outcome::Reply(Reply::Work(Told::NotAttached)) => {
+            // Orders may have been lost with the answer, and a real runner lives and dies with its node: another one begins.
+            Outcome::TimedOut | Outcome::Unreachable | Outcome::Reply(Reply::Work(Told::NotAttached)) => {
                 shared.agents.die(self.host);
                 (self.is_attached, self.rest_until) = (false, now + AGAIN);
             }
