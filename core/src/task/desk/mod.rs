@@ -249,8 +249,10 @@ impl Desk {
         out.push(Action::Send { to: from.node, message, not_after: Some(view) });
         let shards: Vec<ShardId> = self.duties.keys().copied().collect();
         for shard in shards {
-            if let Some((tasks, _)) = sees.serving(&shard).filter(|_| self.wants.is_hungry(from)) {
-                self.wants.offer(shard, tasks, out);
+            let Some((tasks, _)) = sees.serving(&shard) else { continue };
+            match self.wants.is_hungry(from) {
+                true => self.wants.offer(shard, tasks, out),
+                false => self.wants.offer_later(from, shard, tasks, out),
             }
         }
     }

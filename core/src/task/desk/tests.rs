@@ -175,6 +175,7 @@ fn a_claim_that_was_taken_late_has_its_time_in_full() {
 #[test]
 fn of_claims_an_owner_speaks_only_while_it_knows_that_its_session_lives() {
     let mut owner = with_a_claim();
+    owner.claims(2);
     owner.view = Some(at(700));
     let kept = Message::Beaten { number: 1, kept: [shard()].into(), ended: Vec::new(), stop: Vec::new() };
     assert_eq!(owner.beats(at(500)), [Action::Send { to: worker().node, message: kept, not_after: Some(at(700)) }]);
@@ -333,6 +334,19 @@ fn a_schedule_is_asked_for_once_until_that_is_answered() {
 fn heard() -> Offered {
     let offer = Offer { agents: [agent()].into(), labels: Vec::new() };
     Offered { worker: worker(), offer, free: 0 }
+}
+
+/// Or else a shard would wait for as long as another keeps all workers busy.
+#[test]
+fn a_worker_that_is_full_hears_of_what_it_could_do_next() {
+    let (offer, mut owner) = (Message::Offer { shard: shard() }, with_a_claim());
+    let offers = |owner: &mut Owner, now| {
+        let sent = owner.beats(at(now));
+        sent.iter().filter(|action| matches!(action, Action::Send { message, .. } if *message == offer)).count()
+    };
+    assert_eq!((offers(&mut owner, 100), offers(&mut owner, 200)), (1, 1), "each time it speaks");
+    owner.claims(2);
+    assert_eq!(offers(&mut owner, 300), 0, "nothing is ready any more");
 }
 
 #[test]

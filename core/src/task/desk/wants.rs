@@ -1,6 +1,7 @@
 //! Workers that could do more, and are told when there is something for them.
 //!
 //! A worker that was told is not told again before it has spoken: it claims, and says when it got less than it asked for.
+//! One that is full takes from each shard in its turn, once it can: it hears, when it speaks, of each that has something.
 
 use super::{Action, Settings, Tasks, claim_of};
 use crate::identity::Incarnation;
@@ -97,6 +98,14 @@ impl Wants {
     pub(super) fn forget(&mut self, now: Time) {
         self.wants.retain(|_, want| want.until > now);
         self.hungry.retain(|worker| self.wants.contains_key(worker));
+    }
+
+    /// Tells a worker that is full; or else a shard would wait for as long as others keep it so.
+    pub(super) fn offer_later(&self, worker: Incarnation, shard: ShardId, tasks: &Tasks, out: &mut impl Sink<Action>) {
+        let want = self.wants.get(&worker).filter(|want| want.free == 0 && tasks.ready() > 0);
+        if want.is_some_and(|want| tasks.has_for(&claim_of(worker, &want.offer))) {
+            out.push(Action::Send { to: worker.node, message: Message::Offer { shard }, not_after: None });
+        }
     }
 
     /// Tells as many workers as there are steps that are ready. O(1) where there is no such step, or nobody to tell.

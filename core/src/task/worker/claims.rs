@@ -22,7 +22,7 @@ impl Worker {
     /// Asks for more, of shards that may have something.
     pub(super) fn claim(&mut self, now: Time, sees: Sees<'_>, out: &mut impl Sink<Action>) {
         while let (Some(worker), Some(shard)) = (self.life, self.posts.next(now)) {
-            let free = self.free(sees);
+            let free = self.free(now, sees);
             let Some(offer) = self.runner.as_ref().map(|runner| runner.offer.clone()) else { return };
             let post = self.posts.at(shard);
             let asked = match post.asked {

@@ -304,10 +304,11 @@ impl Worker {
         self.settings.ttl.saturating_sub(self.settings.kill)
     }
 
-    /// Steps that could be taken: as many as have no agent, though no more than that wait for their reports to be answered.
-    pub(super) fn free(&self, sees: Sees<'_>) -> u16 {
+    /// Steps that could be taken: as many as have no agent, though no more than that wait for their reports to be answered. A
+    /// claim that nobody has answered while it would have lived holds nothing up: what it gives is given back.
+    pub(super) fn free(&self, now: Time, sees: Sees<'_>) -> u16 {
         let Some(runner) = self.runner.as_ref().filter(|_| sees.view.is_some()) else { return 0 };
-        let (all, asked) = (self.jobs.len() as u64, u64::from(self.posts.asked()));
+        let (all, asked) = (self.jobs.len() as u64, u64::from(self.posts.asked(now, self.life())));
         let runs = self.jobs.values().filter(|doing| doing.phase.needs_claim()).count() as u64;
         let capacity = u64::from(runner.capacity);
         capacity.saturating_sub(runs + asked).min((2 * capacity).saturating_sub(all + asked)) as u16
@@ -317,7 +318,7 @@ impl Worker {
     fn beat(&mut self, now: Time, sees: Sees<'_>, out: &mut impl Sink<Action>) {
         self.beat_at = Some(now.saturating_add(self.settings.beat));
         let (Some(runner), Some(state)) = (&self.runner, sees.state) else { return };
-        let (offer, free) = (runner.offer.clone(), self.free(sees));
+        let (offer, free) = (runner.offer.clone(), self.free(now, sees));
         let mut holds: BTreeMap<NodeId, Vec<Held>> = BTreeMap::new();
         for (shard, record) in state.shards() {
             let Some(owner) = record.owner else { continue };

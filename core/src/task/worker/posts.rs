@@ -2,7 +2,7 @@
 
 use crate::control::state::SessionId;
 use crate::shards::ShardId;
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use alloc::collections::BTreeMap;
 
 /// A claim that is asked for.
@@ -57,9 +57,10 @@ impl Posts {
         self.posts.iter()
     }
 
-    /// Steps that are asked for, and may come.
-    pub(super) fn asked(&self) -> u32 {
-        self.posts.values().filter_map(|post| post.asked).map(|asked| u32::from(asked.count)).sum()
+    /// Steps that are asked for, and may come while they would live that long from when they were.
+    pub(super) fn asked(&self, now: Time, life: Duration) -> u32 {
+        let asked = self.posts.values().filter_map(|post| post.asked);
+        asked.filter(|asked| asked.since.saturating_add(life) > now).map(|asked| u32::from(asked.count)).sum()
     }
 
     /// The next shard to claim from: each in its turn.

@@ -2,6 +2,7 @@
 
 use super::held::{held, say_progress};
 use super::jobs::{Doing, Phase};
+use super::posts::Asked;
 use super::view::{Killed, Order, Reply, Request, RunKey};
 use super::{Action, Event, Sees, Worker};
 use crate::control::state::Name as Namespace;
@@ -144,6 +145,18 @@ fn as_much_of_a_text_is_told_as_may_be() {
     let progress = Progress::new(200, &"ä".repeat(200));
     assert_eq!((progress.percent, progress.text.len()), (100, PROGRESS_BYTES_MAX));
     assert!(progress.is_sound() && !Progress { percent: 101, ..progress }.is_sound());
+}
+
+/// Rule T2a: it is asked again, under its number, and meanwhile others have work.
+#[test]
+fn a_claim_that_nobody_answers_holds_no_room_once_what_it_gives_would_be_over() {
+    let mut worker = worker();
+    let asked = Asked { number: 1, count: 3, since: Time::ZERO, session: None, again_at: None };
+    worker.posts.at(shard(0)).asked = Some(asked);
+    let sees = Sees { state: None, view: Some(Time::MAX), session: None };
+    let over = Time::ZERO.saturating_add(worker.life());
+    assert_eq!(worker.free(over.saturating_sub(Duration::from_nanos(1)), sees), 1);
+    assert_eq!(worker.free(over, sees), 4);
 }
 
 /// An owner that is slow answers a beat when the next one has been sent; of what it says the time of that beat counts.
