@@ -132,6 +132,22 @@ impl<'a> Shards<'a> {
         }
     }
 
+    /// Asks for page after page, until `take` wants no more: it says where the next page begins.
+    pub(super) async fn pages<K>(
+        &self,
+        shard: ShardId,
+        query: impl Fn(Option<K>) -> Query,
+        mut take: impl FnMut(Answer) -> Result<Option<K>, Error>,
+    ) -> Result<(), Error> {
+        let mut next = None;
+        loop {
+            next = take(self.read(shard, &query(next)).await?)?;
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// How far the running steps of a task are, by their rows, as far as the node that is asked knows.
     pub(super) async fn progress(&self, shard: ShardId, view: &TaskView) -> Result<BTreeMap<u32, Progress>, Error> {
         let task = TaskNumber(LogSequence(view.number));

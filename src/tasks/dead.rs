@@ -2,7 +2,7 @@
 
 use super::arguments::operate::{DeadArguments, ExportArguments, ReplayArguments};
 use super::client::Shards;
-use super::everywhere::{Unreached, conclude, is_of_shard};
+use super::everywhere::{Unreached, conclude, is_of_shard, or_unreached};
 use super::show::{at, label, millis, whole};
 use super::submit::{now, span};
 use crate::error::{Error, Exit};
@@ -151,11 +151,8 @@ async fn find(shards: &Shards<'_>, wanted: &DeadArguments) -> Result<Found, Erro
     let mut found = Found { tasks: Vec::new(), has_more: false, unreached: Vec::new() };
     let now = now();
     for shard in shards.all() {
-        match find_in(shards, shard, (wanted, now), &mut found).await {
-            Ok(()) => {}
-            Err(problem) if is_of_shard(&problem) => found.unreached.push(Unreached::new(shard, &problem)),
-            Err(problem) => return Err(problem),
-        }
+        let asked = find_in(shards, shard, (wanted, now), &mut found).await;
+        or_unreached(shard, asked, &mut found.unreached)?;
     }
     Ok(found)
 }

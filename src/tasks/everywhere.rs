@@ -38,6 +38,19 @@ pub(super) fn is_of_shard(problem: &Error) -> bool {
     }
 }
 
+/// Remembers a shard that could not be reached; whatever else went wrong is for whoever asked.
+pub(super) fn or_unreached(
+    shard: ShardId,
+    asked: Result<(), Error>,
+    unreached: &mut Vec<Unreached>,
+) -> Result<(), Error> {
+    match asked {
+        Err(problem) if is_of_shard(&problem) => unreached.push(Unreached::new(shard, &problem)),
+        asked => return asked,
+    }
+    Ok(())
+}
+
 /// Shards that could not be reached, for people; and the exit code that follows.
 pub(super) fn conclude(unreached: &[Unreached]) -> Exit {
     for shard in unreached {

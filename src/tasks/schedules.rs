@@ -2,6 +2,7 @@
 
 use super::arguments::{Place, Urgency, label, name};
 use super::client::Shards;
+use super::everywhere::{conclude, or_unreached};
 use super::submit::{now, read, span};
 use crate::cli::duration;
 use crate::error::{Error, Exit};
@@ -9,7 +10,6 @@ use crate::output::{Output, Tone, cell, rendered};
 use crate::wall;
 use clap::Args;
 use relaymesh_core::replication::once::SubmissionId;
-use relaymesh_core::shards::ShardId;
 use relaymesh_core::task::answer::{Answer, Query};
 use relaymesh_core::task::command::{Command, Scheduled, Submit, What};
 use relaymesh_core::task::payload::Payload;
@@ -150,15 +150,22 @@ async fn tell(place: &Place, name: &Name, command: &Command) -> Result<Exit, Err
 
 pub(super) async fn list(arguments: &ListArguments, output: &Output) -> Result<Exit, Error> {
     let shards = Shards::of(&arguments.place).await?;
-    let mut found = Vec::new();
+    let (mut found, mut unreached): (Vec<ScheduleView>, _) = (Vec::new(), Vec::new());
     for shard in shards.all() {
-        found.extend(of_shard(&shards, shard).await?);
+        let take = |answer| {
+            let Answer::Schedules { schedules, has_more } = answer else { return Err(Error::OtherAnswer) };
+            let last = schedules.last().filter(|_| has_more).map(|view| view.name.clone());
+            found.extend(schedules);
+            Ok(last)
+        };
+        let asked = shards.pages(shard, |after| Query::Schedules { after }, take).await;
+        or_unreached(shard, asked, &mut unreached)?;
     }
     found.sort_by(|one, other| one.name.cmp(&other.name));
     let rows: Vec<Row> = found.iter().map(Row::from).collect();
     if output.is_json() {
         output.json(&rows)?;
-        return Ok(Exit::Held);
+        return Ok(conclude(&unreached));
     }
     let mut table = output.table(&["name", "due", "what", "state", "next", "last", ">fired", ">missed"]);
     for (row, view) in rows.iter().zip(&found) {
@@ -175,22 +182,7 @@ pub(super) async fn list(arguments: &ListArguments, output: &Output) -> Result<E
         ]);
     }
     output.print(&rendered(&table))?;
-    Ok(Exit::Held)
-}
-
-async fn of_shard(shards: &Shards<'_>, shard: ShardId) -> Result<Vec<ScheduleView>, Error> {
-    let mut found: Vec<ScheduleView> = Vec::new();
-    loop {
-        let after = found.last().map(|view| view.name.clone());
-        let Answer::Schedules { schedules, has_more } = shards.read(shard, &Query::Schedules { after }).await? else {
-            return Err(Error::OtherAnswer);
-        };
-        let is_over = !has_more || schedules.is_empty();
-        found.extend(schedules);
-        if is_over {
-            return Ok(found);
-        }
-    }
+    Ok(conclude(&unreached))
 }
 
 impl From<&ScheduleView> for Row {

@@ -2,6 +2,7 @@
 
 use super::arguments::{TaskArguments, TasksArguments};
 use super::client::Shards;
+use super::everywhere::{conclude, or_unreached};
 use super::stuck::explained;
 use crate::error::{Error, Exit};
 use crate::output::{Output, Tone, cell, note, rendered};
@@ -113,21 +114,17 @@ pub(crate) async fn whole(shards: &Shards<'_>, task: SubmissionId) -> Result<(Ta
 pub(super) async fn tasks(arguments: &TasksArguments, output: &Output) -> Result<Exit, Error> {
     let shards = Shards::of(&arguments.place).await?;
     let status = arguments.status.map(Status::from);
-    let mut found: Vec<TaskView> = Vec::new();
+    let (mut found, mut unreached): (Vec<TaskView>, _) = (Vec::new(), Vec::new());
     for shard in shards.all() {
-        let (mut before, mut of_shard) = (None, 0);
-        loop {
-            let query = Query::Tasks { status, before };
-            let Answer::Tasks { tasks, next } = shards.read(shard, &query).await? else {
-                return Err(Error::OtherAnswer);
-            };
+        let mut of_shard = 0;
+        let take = |answer| {
+            let Answer::Tasks { tasks, next } = answer else { return Err(Error::OtherAnswer) };
             of_shard += tasks.len();
             found.extend(tasks);
-            before = next;
-            if next.is_none() || of_shard > arguments.limit {
-                break;
-            }
-        }
+            Ok(next.filter(|_| of_shard <= arguments.limit))
+        };
+        let asked = shards.pages(shard, |before| Query::Tasks { status, before }, take).await;
+        or_unreached(shard, asked, &mut unreached)?;
     }
     found.sort_by_key(|task| std::cmp::Reverse(task.created));
     let hidden = found.len() > arguments.limit;
@@ -135,7 +132,7 @@ pub(super) async fn tasks(arguments: &TasksArguments, output: &Output) -> Result
     let rows: Vec<Task> = found.iter().map(Task::from).collect();
     if output.is_json() {
         output.json(&rows)?;
-        return Ok(Exit::Held);
+        return Ok(conclude(&unreached));
     }
     let mut table = output.table(&["id", "name", "status", "priority", "created"]);
     for (row, task) in rows.iter().zip(&found) {
@@ -151,7 +148,7 @@ pub(super) async fn tasks(arguments: &TasksArguments, output: &Output) -> Result
     if hidden {
         note("there are more; `--limit` shows them, `--status` narrows them");
     }
-    Ok(Exit::Held)
+    Ok(conclude(&unreached))
 }
 
 async fn print(shards: &Shards<'_>, shard: ShardId, view: &TaskView, output: &Output) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use super::arguments::Place;
 use super::client::Shards;
-use super::everywhere::{Unreached, conclude, is_of_shard};
+use super::everywhere::{Unreached, conclude, or_unreached};
 use crate::error::{Error, Exit};
 use crate::mesh::ask_any;
 use crate::mesh::members::members;
@@ -102,32 +102,20 @@ pub(super) async fn agents(place: &Place, output: &Output) -> Result<Exit, Error
     }
     let mut all_paused = false;
     for shard in shards.all() {
-        let mut after = None;
-        loop {
-            match shards.read(shard, &Query::Agents { after }).await {
-                Ok(Answer::Agents { is_paused, agents: rows, next }) => {
-                    all_paused |= is_paused;
-                    for row in rows {
-                        let agent = at(&mut agents, row.agent.as_str());
-                        agent.paused |= row.is_paused;
-                        agent.ready += row.ready;
-                        if let Some(policy) = &row.policy {
-                            agent.has(policy);
-                        }
-                    }
-                    after = next;
-                    if after.is_none() {
-                        break;
-                    }
+        let take = |answer| {
+            let Answer::Agents { is_paused, agents: rows, next } = answer else { return Err(Error::OtherAnswer) };
+            all_paused |= is_paused;
+            for row in rows {
+                let agent = at(&mut agents, row.agent.as_str());
+                agent.paused |= row.is_paused;
+                agent.ready += row.ready;
+                if let Some(policy) = &row.policy {
+                    agent.has(policy);
                 }
-                Ok(_) => return Err(Error::OtherAnswer),
-                Err(problem) if is_of_shard(&problem) => {
-                    known.unreached.push(Unreached::new(shard, &problem));
-                    break;
-                }
-                Err(problem) => return Err(problem),
             }
-        }
+            Ok(next)
+        };
+        or_unreached(shard, shards.pages(shard, |after| Query::Agents { after }, take).await, &mut known.unreached)?;
     }
     for (name, agent) in &mut agents {
         agent.agent.clone_from(name);
@@ -212,29 +200,18 @@ async fn known(place: &Place, shards: &Shards<'_>) -> Result<Known, Error> {
         }
     }
     for shard in shards.all() {
-        let mut after = None;
-        loop {
-            match shards.read(shard, &Query::Workers { after }).await {
-                Ok(Answer::Workers { workers, next }) => {
-                    for row in workers {
-                        let worker = known.worker(&names, row.worker);
-                        for (agent, count) in row.running {
-                            *worker.running.entry(agent.to_string()).or_default() += u64::from(count);
-                        }
-                    }
-                    after = next;
-                    if after.is_none() {
-                        break;
-                    }
+        let take = |answer| {
+            let Answer::Workers { workers, next } = answer else { return Err(Error::OtherAnswer) };
+            for row in workers {
+                let worker = known.worker(&names, row.worker);
+                for (agent, count) in row.running {
+                    *worker.running.entry(agent.to_string()).or_default() += u64::from(count);
                 }
-                Ok(_) => return Err(Error::OtherAnswer),
-                Err(problem) if is_of_shard(&problem) => {
-                    known.unreached.push(Unreached::new(shard, &problem));
-                    break;
-                }
-                Err(problem) => return Err(problem),
             }
-        }
+            Ok(next)
+        };
+        let asked = shards.pages(shard, |after| Query::Workers { after }, take).await;
+        or_unreached(shard, asked, &mut known.unreached)?;
     }
     // A claim of long ago, by one that was not heard of since, says nothing.
     known.workers.retain(|_, worker| worker.free.is_some() || !worker.running.is_empty());
