@@ -6,10 +6,11 @@
 //!
 //! The [`Host`](host::Host) is what a node has of them: its replicas, and the way of a request to an owner.
 //!
-//! Absent on purpose: moving a shard for the sake of balance.
+//! [`placement`] works out where shards ought to be. Absent on purpose, so far: moving one there for the sake of balance.
 
 pub mod host;
 mod id;
+pub mod placement;
 mod record;
 pub mod state;
 
