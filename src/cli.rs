@@ -2,7 +2,7 @@
 
 mod measure;
 
-pub(crate) use measure::{Clocks, Failover, Measure, Membership, Takeover};
+pub(crate) use measure::{Clocks, Failover, Measure, Membership, Shards, Takeover};
 
 use crate::output::Format;
 use clap::{Args, Parser, Subcommand};

@@ -16,6 +16,7 @@ pub mod disk;
 pub mod example;
 pub mod mesh;
 pub mod network;
+pub mod placement;
 pub mod queue;
 pub mod scenario;
 pub mod shrink;

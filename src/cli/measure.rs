@@ -1,8 +1,10 @@
 //! What can be typed behind `relaymesh sim measure`.
 
+use crate::sim::moves::strategy_name;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use relaymesh_core::membership::settings::Profile;
+use relaymesh_core::shards::placement::Strategy;
 use relaymesh_sim::mesh::measure::Experiment;
 
 #[derive(Debug, Subcommand)]
@@ -61,6 +63,50 @@ tokens must rise and nobody may accept an older one: `others` stays zero.
 Example:
   relaymesh sim measure clocks --seeds 20")]
     Clocks(Clocks),
+    /// What moves when a node joins or leaves, and how hot the hottest node is
+    #[command(after_help = "\
+Works tables of placements out, from every seed, with each strategy, with nodes of one weight and with nodes of several.
+Each table has a history of nodes that came and went. Nothing is simulated: it is the tables that are measured.
+
+Examples:
+  relaymesh sim measure shards
+  relaymesh sim measure shards --shards 4000 --nodes 200 --strategy locality --json")]
+    Shards(Shards),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Shards {
+    /// Shards of the namespace
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=16_384))]
+    pub(crate) shards: u32,
+    /// Nodes
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(2..=4_000))]
+    pub(crate) nodes: u32,
+    /// Copies of each shard
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=7))]
+    pub(crate) copies: u8,
+    /// Zones that the nodes are in
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) zones: u32,
+    /// Strategies [default: all]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = strategies())]
+    pub(crate) strategy: Vec<Strategy>,
+    /// Seeds
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// First seed
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) from_seed: u64,
+    /// Runs at once [default: number of cores]
+    #[arg(long, value_name = "J", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub(crate) jobs: Option<u16>,
+}
+
+/// Strategies by name.
+fn strategies() -> impl TypedValueParser<Value = Strategy> {
+    let all = [Strategy::Ring, Strategy::Rendezvous, Strategy::Locality];
+    PossibleValuesParser::new(all.map(strategy_name))
+        .try_map(move |name| all.into_iter().find(|it| strategy_name(*it) == name).ok_or("no such strategy"))
 }
 
 #[derive(Debug, Args)]

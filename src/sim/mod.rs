@@ -13,6 +13,7 @@ mod list;
 mod margin;
 mod matrix;
 mod measure;
+pub(crate) mod moves;
 mod pool;
 mod replay;
 mod run;
@@ -37,6 +38,7 @@ pub(crate) fn run(sim: &Sim, output: &Output) -> Result<Exit, Error> {
         SimCommand::Measure(Measure::Failover(arguments)) => measure::failover(arguments, output),
         SimCommand::Measure(Measure::Takeover(arguments)) => measure::takeover(arguments, output),
         SimCommand::Measure(Measure::Clocks(arguments)) => margin::run(arguments, output),
+        SimCommand::Measure(Measure::Shards(arguments)) => moves::run(arguments, output),
         SimCommand::Hashes(arguments) => determinism::hashes(&library, arguments, output),
     }
 }

@@ -7,14 +7,14 @@ use alloc::vec::Vec;
 
 impl Work {
     /// Of what the one owns, what the other ought to: what it has a copy of comes first, as nothing is to be copied then.
+    /// Where it has no room for one more copy it gives one away later.
     pub(super) fn best_owned(&self, giver: SiteIndex, taker: SiteIndex) -> Option<u32> {
-        let has_room = self.copies[taker.at()] < self.shares.copies[taker.at()].most;
         let owned = self.lists[giver.at()].iter().copied();
-        let could = owned.filter_map(|shard| {
-            let has_copy = self.row(shard).contains(&taker.0);
-            (has_copy || has_room).then(|| (!has_copy, self.scores.score(self.mark(shard), taker), shard))
-        });
-        could.min().map(|(.., shard)| shard)
+        let merit = |shard: &u32| {
+            let has_copy = self.row(*shard).contains(&taker.0);
+            (!has_copy, self.scores.score(self.mark(*shard), taker), *shard)
+        };
+        owned.min_by_key(merit)
     }
 
     /// The owner becomes another one. Who was it keeps a copy, unless that is the one too many.

@@ -12,6 +12,8 @@ use super::share::{OF_SITES, OF_ZONES, Share, Shares};
 use super::site::{SiteIndex, Sites};
 use super::table::{NONE, Table};
 use super::{Key, Rule, RuleRefused, Strategy};
+use crate::control::state::Name;
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -106,10 +108,8 @@ impl Work {
         let still =
             |(_, site): (SiteIndex, &super::Site)| self.sites.of_node(site.node).filter(|at| self.sites.keeps(*at));
         let still: Vec<Option<SiteIndex>> = before.sites().iter().map(still).collect();
-        let home = |(_, site): (SiteIndex, &super::Site)| {
-            let same = self.sites.iter().find(|(_, other)| other.zone == site.zone);
-            same.map(|(index, _)| self.sites.zone(index))
-        };
+        let zones: BTreeMap<Name, u16> = self.sites.iter().map(|(at, site)| (site.zone, self.sites.zone(at))).collect();
+        let home = |(_, site): (SiteIndex, &super::Site)| zones.get(&site.zone).copied();
         let homes: Vec<Option<u16>> = match self.rule.strategy {
             Strategy::Locality => before.sites().iter().map(home).collect(),
             Strategy::Ring | Strategy::Rendezvous => vec![None; before.sites().len()],
@@ -185,10 +185,7 @@ impl Work {
     fn rows_done(&mut self) -> i64 {
         self.list(|at| at == 0);
         match self.rule.strategy {
-            Strategy::Locality => {
-                let zone = |zone: u16| self.zone_member(zone);
-                self.phase = Phase::Zones(Even::new((0..self.sites.zones() as u16).map(zone).collect()));
-            }
+            Strategy::Locality => self.phase = Phase::Zones(Even::new(self.zone_members())),
             Strategy::Ring | Strategy::Rendezvous => self.begin_owners(0),
         }
         i64::from(self.rule.shards)
@@ -204,24 +201,27 @@ impl Work {
         }
     }
 
-    fn zone_member(&self, zone: u16) -> Member {
-        let weight = |at: SiteIndex| if self.sites.keeps(at) { u64::from(self.sites.site(at).weight) } else { 0 };
-        let (mut load, mut mine, mut all, mut takes) = (0, 0, 0, false);
-        for (at, _) in self.sites.iter() {
-            all += weight(at);
-            if self.sites.zone(at) == zone {
-                (load, mine, takes) = (load + self.owned[at.at()], mine + weight(at), takes || self.sites.is_open(at));
-            }
+    fn zone_members(&self) -> Vec<Member> {
+        let none = Member { load: 0, weight: 0, share: Share::default(), takes: false };
+        let (mut members, mut all) = (vec![none; self.sites.zones()], 0);
+        for (at, site) in self.sites.iter().filter(|(at, _)| self.sites.keeps(*at)) {
+            let member = &mut members[usize::from(self.sites.zone(at))];
+            member.load += self.owned[at.at()];
+            member.weight += u64::from(site.weight);
+            member.takes |= self.sites.is_open(at);
+            all += u64::from(site.weight);
         }
-        let share = Share::of(u64::from(self.rule.shards), mine, all, OF_ZONES);
-        Member { load, weight: mine, share, takes }
+        for member in &mut members {
+            member.share = Share::of(u64::from(self.rule.shards), member.weight, all, OF_ZONES);
+        }
+        members
     }
 
     /// One move from a zone to another; or else what comes next.
     fn even_zones(&mut self, mut even: Even) -> i64 {
         let Some((from, to)) = even.next().filter(|_| self.may_move()) else {
             self.begin_owners(0);
-            return 1;
+            return self.sites.len() as i64;
         };
         let sites = || self.sites.iter().map(|(at, _)| at);
         let is_in = |at: &SiteIndex, zone: usize| usize::from(self.sites.zone(*at)) == zone;
@@ -267,7 +267,7 @@ impl Work {
     fn even_owners(&mut self, group: usize, members: Vec<SiteIndex>, mut even: Even) -> i64 {
         let Some((from, to)) = even.next().filter(|_| self.may_move()) else {
             self.begin_owners(group + 1);
-            return 1;
+            return self.sites.len() as i64;
         };
         let (giver, taker) = (members[from], members[to]);
         let cost = self.lists[giver.at()].len() as i64;
