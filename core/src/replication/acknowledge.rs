@@ -42,6 +42,7 @@ impl<S: Service> Replica<S> {
         }
         let Some(peer) = tenure.peers.get_mut(&from) else { return };
         peer.holds(upto);
+        peer.has_answered();
         peer.is_streaming = true;
         peer.retry_at = (!peer.under_way.is_empty()).then(|| step.now.saturating_add(retry));
         self.acknowledge(step);
@@ -75,7 +76,7 @@ impl<S: Service> Replica<S> {
         while tenure.blocks.pop_front_if(|last| *last <= upto).is_some() {}
         tenure.impatient_at = None;
         for peer in tenure.peers.values_mut().filter(|peer| peer.is_streaming) {
-            peer.tell_at.get_or_insert(tell);
+            peer.tell(tell);
         }
         self.advance(upto);
         self.grow_impatient(step);

@@ -3,7 +3,7 @@
 use super::machine::Action;
 use super::position::{LogSequence, Position};
 use super::service::Service;
-use super::state::Replica;
+use super::state::{Phase, Replica};
 use super::step::Step;
 use super::transfer::Transfer;
 use super::wire::Message;
@@ -27,13 +27,17 @@ pub(super) struct Peer {
     pub(super) under_way: VecDeque<Sent>,
     /// Their bytes.
     pub(super) bytes: u64,
-    /// What it was told of the mark.
-    pub(super) told: LogSequence,
     pub(super) retry_at: Option<Time>,
+    /// It is told of the mark then, and again until it answers, though no more than [`TELLS_MAX`] times.
     pub(super) tell_at: Option<Time>,
+    /// How often it was, and has not answered.
+    pub(super) tells: u8,
     /// The snapshot that it is brought; no entries meanwhile.
     pub(super) transfer: Option<Transfer>,
 }
+
+/// Times that a peer is told of the mark. One that is gone is not told for ever; when it is back it is told anew.
+const TELLS_MAX: u8 = 16;
 
 /// A block under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +55,19 @@ impl Peer {
         self.transfer.take_if(|transfer| transfer.at.sequence <= upto);
         while let Some(sent) = self.under_way.pop_front_if(|sent| sent.last <= upto) {
             self.bytes -= sent.bytes;
+        }
+    }
+
+    /// It is to be told of the mark, at the latest then.
+    pub(super) fn tell(&mut self, at: Time) {
+        self.tells = 0;
+        self.tell_at = Some(self.tell_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// It has said something of what it holds, and so has heard what it was told.
+    pub(super) fn has_answered(&mut self) {
+        if self.tells > 0 {
+            (self.tells, self.tell_at) = (0, None);
         }
     }
 
@@ -93,21 +110,31 @@ impl<S: Service> Replica<S> {
             let (before, bytes) = (log.before(first), block.size() as u64 + 1);
             peer.under_way.push_back(Sent { first, last, bytes });
             peer.bytes += bytes;
-            (peer.next, peer.told, peer.tell_at) = (last.next(), mark, None);
+            (peer.next, peer.tell_at) = (last.next(), None);
             peer.retry_at.get_or_insert(step.now.saturating_add(settings.retry));
             step.send(to, Message::Append { epoch, before, mark, block: Some(block) });
+        }
+    }
+
+    /// A replica is run by another process than before: that has forgotten what is acknowledged, and may hear of it from nobody
+    /// while nothing is written.
+    pub(super) fn returned(&mut self, now: Time, replica: ReplicaId) {
+        let serving = self.tenure.as_mut().filter(|tenure| matches!(tenure.phase, Phase::Serving { .. }));
+        if let Some(peer) = serving.and_then(|tenure| tenure.peers.get_mut(&replica)) {
+            peer.tell(now);
         }
     }
 
     /// What was not answered is sent again; what is acknowledged and was not told is told.
     pub(super) fn wake_peers(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
         self.ask_again(step);
-        let (log, mark) = (&self.log, self.mark);
+        let (log, mark, retry) = (&self.log, self.mark, self.settings.retry);
         let Some(tenure) = &mut self.tenure else { return };
         let epoch = tenure.epoch;
         for (id, peer) in &mut tenure.peers {
             if peer.tell_at.take_if(|at| *at <= step.now).is_some() {
-                peer.told = mark;
+                peer.tells += 1;
+                peer.tell_at = (peer.tells < TELLS_MAX).then(|| step.now.saturating_add(retry));
                 let before = if log.epoch_at(peer.held).is_some() { log.before(peer.held.next()) } else { log.base() };
                 step.send(*id, Message::Append { epoch, before, mark, block: None });
             }

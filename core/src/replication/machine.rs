@@ -38,6 +38,8 @@ pub enum Event {
     Known(Box<ShardRecord>),
     /// These replicas ought to have a copy: whoever owns the shard brings them in, and others out.
     Placed(BTreeSet<ReplicaId>),
+    /// A replica is run by another process than before.
+    Returned(ReplicaId),
     /// The last instant of the node's view of its session; nothing while it is not valid.
     View(Option<Time>),
     /// A client submits a command.
@@ -213,6 +215,7 @@ impl<S: Service> Machine for Replica<S> {
         match event {
             Event::Known(record) => self.learn(step, record),
             Event::Placed(replicas) => self.place(step, replicas),
+            Event::Returned(replica) => self.returned(step.now, replica),
             Event::View(until) => self.view(step, until),
             Event::Submit { ticket, command } => self.take_commands(step, [(ticket, &*command)]),
             Event::Read { ticket, query } => self.read(step, ticket, &query),

@@ -31,6 +31,33 @@ fn a_member_that_does_not_answer_is_taken_out_and_its_absence_counts_only_once_t
     assert_eq!(trio.done(), [7]);
 }
 
+/// Or else it would not apply what it holds for as long as nothing is written.
+#[test]
+fn what_is_acknowledged_is_told_again_to_whoever_has_not_answered_and_to_whoever_begins_anew() {
+    let mut trio = trio();
+    let marks = |trio: &Trio| [0, 1, 2].map(|node| trio.replicas[node].mark().0);
+    trio.write(0, 7);
+    trio.run();
+    trio.cut.insert(2);
+    trio.pass(20);
+    assert_eq!(marks(&trio), [2, 2, 1]);
+    trio.cut.clear();
+    trio.pass(100);
+    assert_eq!((marks(&trio), trio.replicas[0].next_deadline()), ([2, 2, 2], None));
+
+    trio.restart(2, Sequence(1));
+    trio.cut.insert(2);
+    trio.tell(0, Event::Returned(id(2)));
+    (0..20).for_each(|_| trio.pass(100));
+    assert_eq!(trio.replicas[0].next_deadline(), None, "not for ever");
+    trio.cut.clear();
+    trio.pass(1_000);
+    assert_eq!(marks(&trio), [2, 2, 0]);
+    trio.tell(0, Event::Returned(id(2)));
+    trio.pass(0);
+    assert_eq!(marks(&trio), [2, 2, 2]);
+}
+
 #[test]
 fn the_set_does_not_shrink_below_the_minimum() {
     let mut trio = trio();

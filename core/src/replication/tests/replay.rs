@@ -43,7 +43,7 @@ impl Trio {
         assert_eq!(above, live.above);
     }
 
-    fn restart(&mut self, node: usize, cut: Sequence) {
+    pub(super) fn restart(&mut self, node: usize, cut: Sequence) {
         // What its store has not synced is gone.
         self.stores[node].unsynced.clear();
         self.stores[node].asked.clear();

@@ -12,12 +12,15 @@ use crate::replication::{self, Service};
 use crate::shards::{ReplicaId, ShardId, best};
 use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
 
 /// Placements of the shards that this node owns.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Places {
     /// Who is waited for, and until when; of whom that is over, nothing.
     gone: BTreeMap<ReplicaId, Option<Time>>,
+    /// Who has a new process, until all owned shards were worked out since.
+    back: BTreeSet<ReplicaId>,
     placed: BTreeMap<ShardId, BTreeSet<ReplicaId>>,
     /// Shards whose placement is to be worked out.
     work: BTreeSet<ShardId>,
@@ -48,6 +51,7 @@ impl Places {
     /// A session was opened.
     pub(super) fn is_back(&mut self, replica: ReplicaId) {
         self.gone.remove(&replica);
+        self.back.insert(replica);
         self.everything();
     }
 
@@ -86,7 +90,7 @@ impl<S: Service> Host<S> {
         let able: BTreeMap<NodeId, ReplicaId> =
             state.able_replicas().into_iter().map(|replica| (replica.node, replica)).collect();
         for _ in 0..self.settings.placed_at_once {
-            let Some(shard) = self.places.work.pop_first() else { return };
+            let Some(shard) = self.places.work.pop_first() else { break };
             let Some(record) = state.shard(&shard) else { continue };
             let mut candidates = able.clone();
             for member in &record.in_sync {
@@ -105,10 +109,17 @@ impl<S: Service> Host<S> {
                 candidates.entry(awaited.node).or_insert(*awaited);
             }
             let placed = best(&shard, candidates.into_values(), usize::from(record.copies));
+            let back: Vec<ReplicaId> = placed.intersection(&self.places.back).copied().collect();
             if self.places.placed.get(&shard) != Some(&placed) {
                 self.places.placed.insert(shard, placed.clone());
                 self.tell(ctx, sees, shard, replication::Event::Placed(placed), out);
             }
+            for replica in back {
+                self.tell(ctx, sees, shard, replication::Event::Returned(replica), out);
+            }
+        }
+        if self.places.work.is_empty() {
+            self.places.back.clear();
         }
     }
 }

@@ -306,6 +306,28 @@ fn a_restarted_node_has_its_replicas_as_they_were() {
     }
 }
 
+/// What is acknowledged is in no record; a replica that knew it from nobody would not apply what it holds.
+#[test]
+fn who_begins_anew_is_told_what_is_acknowledged_though_nobody_writes() {
+    let mut world = World::new(3, 4);
+    for number in 0..4 {
+        world.writes(0, number, 10 + u64::from(number));
+    }
+    let again = (world.owner(0) + 1) % 3;
+    let mut host: Host<Registers> = Host::new(Settings::default());
+    world.journals[again].iter().for_each(|record| host.replay(record.clone()));
+    world.dies(again);
+    world.cut.clear();
+    (world.hosts[again], world.lives[again]) = (host, world.log.opens(again as u8 + 1, 2));
+    world.does(again, Event::Start { life: world.lives[again].0 });
+    world.spreads();
+    world.runs_for(200);
+    for number in (0..4).filter(|number| world.owner(*number) != again) {
+        let mark = |host: usize| world.hosts[host].replica(&shard(number)).map(|replica| replica.mark());
+        assert_eq!(mark(again), mark(world.owner(number)), "{number}");
+    }
+}
+
 #[test]
 fn the_table_is_the_same_on_all_nodes_and_shown_in_parts() {
     let mut world = World::new(3, 300);
