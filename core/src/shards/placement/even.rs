@@ -13,8 +13,8 @@ pub(super) struct Member {
     pub(super) load: u32,
     pub(super) weight: u64,
     pub(super) share: Share,
-    /// Whether it may be given anything.
-    pub(super) takes: bool,
+    /// Whether it takes part: it may be given something, and gives.
+    pub(super) is_open: bool,
 }
 
 /// Members, by how much they carry for their weight.
@@ -41,8 +41,8 @@ impl Even {
         };
         Self {
             by_ratio: of(|_| true),
-            filling: of(|member| member.takes && member.load < member.share.least),
-            shedding: of(|member| member.load > member.share.most),
+            filling: of(|member| member.is_open && member.load < member.share.least),
+            shedding: of(|member| member.is_open && member.load > member.share.most),
             barred: BTreeSet::new(),
             members,
         }
@@ -69,7 +69,7 @@ impl Even {
     fn giver_for(&self, to: usize) -> Option<usize> {
         let can = |from: &usize| {
             let member = &self.members[*from];
-            *from != to && member.load > member.share.fill && !self.barred.contains(&(*from, to))
+            *from != to && member.is_open && member.load > member.share.fill && !self.barred.contains(&(*from, to))
         };
         self.by_ratio.iter().rev().map(|(_, from)| *from).find(can)
     }
@@ -78,7 +78,7 @@ impl Even {
     fn taker_of(&self, from: usize) -> Option<usize> {
         let can = |to: &usize| {
             let member = &self.members[*to];
-            let has_room = member.takes && member.load < member.share.most;
+            let has_room = member.is_open && member.load < member.share.most;
             *to != from && has_room && !self.barred.contains(&(from, *to))
         };
         self.by_ratio.iter().map(|(_, to)| *to).find(can)
@@ -116,7 +116,7 @@ mod tests {
         let (total, all) = (loads.iter().sum::<u32>(), weights.iter().sum());
         let member = |(load, weight): (&u32, &u64)| {
             let share = Share::of(u64::from(total), *weight, all, OF_SITES);
-            Member { load: *load, weight: *weight, share, takes: true }
+            Member { load: *load, weight: *weight, share, is_open: true }
         };
         let mut even = Even::new(loads.iter().zip(weights).map(member).collect());
         let mut moves = 0;
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn where_nothing_can_move_it_ends() {
         let share = Share { least: 5, fill: 5, most: 5 };
-        let member = |load| Member { load, weight: 1, share, takes: true };
+        let member = |load| Member { load, weight: 1, share, is_open: true };
         let mut even = Even::new([member(10), member(0)].into());
         assert_eq!(even.next(), Some((0, 1)));
         even.bar(0, 1);

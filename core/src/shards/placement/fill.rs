@@ -111,7 +111,8 @@ impl Work {
             let Some((0, taker)) = best else { return };
             let same_zone =
                 |at: &SiteIndex| row.iter().filter(|it| self.sites.zone(**it) == self.sites.zone(*at)).count();
-            let giver = row.iter().skip(1).filter(|at| same_zone(at) > 1).max_by_key(|at| self.copies_ratio(**at));
+            let may_give = |at: &&SiteIndex| self.sites.is_open(**at) && same_zone(at) > 1;
+            let giver = row.iter().skip(1).filter(may_give).max_by_key(|at| self.copies_ratio(**at));
             let Some(giver) = giver.copied() else { return };
             self.replace(shard, giver, taker);
         }

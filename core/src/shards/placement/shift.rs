@@ -42,12 +42,13 @@ impl Work {
         self.spend_move();
     }
 
-    /// Who has a copy no more when that site has one: whoever leaves the most zones, and then whoever has the most copies.
+    /// Who has a copy no more when that site has one: nobody that is cordoned, whoever leaves the most zones, and then whoever has
+    /// the most copies.
     fn leaver(&self, shard: u32, taker: SiteIndex) -> SiteIndex {
         let row: Vec<SiteIndex> = self.members(shard).collect();
         let merit = |leaver: &SiteIndex| {
             let rest: Vec<SiteIndex> = row.iter().filter(|at| *at != leaver).copied().chain([taker]).collect();
-            (self.zones_of(&rest), self.copies_ratio(*leaver))
+            (self.sites.is_open(*leaver), self.zones_of(&rest), self.copies_ratio(*leaver))
         };
         row.iter().copied().max_by_key(merit).unwrap_or(taker)
     }

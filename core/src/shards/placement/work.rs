@@ -202,13 +202,13 @@ impl Work {
     }
 
     fn zone_members(&self) -> Vec<Member> {
-        let none = Member { load: 0, weight: 0, share: Share::default(), takes: false };
+        let none = Member { load: 0, weight: 0, share: Share::default(), is_open: false };
         let (mut members, mut all) = (vec![none; self.sites.zones()], 0);
         for (at, site) in self.sites.iter().filter(|(at, _)| self.sites.keeps(*at)) {
             let member = &mut members[usize::from(self.sites.zone(at))];
             member.load += self.owned[at.at()];
             member.weight += u64::from(site.weight);
-            member.takes |= self.sites.is_open(at);
+            member.is_open |= self.sites.is_open(at);
             all += u64::from(site.weight);
         }
         for member in &mut members {
@@ -226,7 +226,9 @@ impl Work {
         let sites = || self.sites.iter().map(|(at, _)| at);
         let is_in = |at: &SiteIndex, zone: usize| usize::from(self.sites.zone(*at)) == zone;
         let ratio = |at: &SiteIndex| (u64::from(self.owned[at.at()]) << 24) / u64::from(self.sites.site(*at).weight);
-        let giver = sites().filter(|at| is_in(at, from) && self.owned[at.at()] > 0).max_by_key(ratio);
+        let giver = sites()
+            .filter(|at| is_in(at, from) && self.sites.is_open(*at) && self.owned[at.at()] > 0)
+            .max_by_key(ratio);
         let taker = sites().filter(|at| is_in(at, to) && self.sites.is_open(*at)).min_by_key(ratio);
         let found = giver.zip(taker).and_then(|(giver, taker)| Some((self.best_owned(giver, taker)?, giver, taker)));
         match found {
@@ -258,7 +260,7 @@ impl Work {
             // Nobody is hotter than of all sites it may be, unless its zone has more than its part.
             let most = self.shares.owned[at.at()].most.max(share.fill + 1);
             let share = Share { most, ..share };
-            Member { load: self.owned[at.at()], weight: weight(at), share, takes: self.sites.is_open(*at) }
+            Member { load: self.owned[at.at()], weight: weight(at), share, is_open: self.sites.is_open(*at) }
         };
         let even = Even::new(members.iter().map(member).collect());
         self.phase = Phase::Owners { group, members, even };
@@ -290,7 +292,7 @@ impl Work {
             load: self.copies[at.at()],
             weight: u64::from(self.sites.site(*at).weight),
             share: self.shares.copies[at.at()],
-            takes: self.sites.is_open(*at),
+            is_open: self.sites.is_open(*at),
         };
         let even = Even::new(members.iter().map(member).collect());
         self.phase = Phase::Copies { members, even };
