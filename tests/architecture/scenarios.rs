@@ -6,7 +6,11 @@ use relaymesh_sim::scenario::{FaultKind, Scenario, parse};
 use std::collections::BTreeSet;
 
 /// Tags, and what each set is for.
-const TAGS: &[(&str, &str)] = &[("quick", "run on each change"), ("large", "many nodes; minutes, not seconds")];
+const TAGS: &[(&str, &str)] = &[
+    ("quick", "run on each change"),
+    ("large", "many nodes; minutes, not seconds"),
+    ("long", "many tasks; minutes, and gigabytes"),
+];
 
 /// Fewer stories than this do not cover what can go wrong.
 const SCENARIOS_MIN: usize = 15;
