@@ -5,16 +5,17 @@
 #![allow(unsafe_code, reason = "memory can only be counted by standing in the allocator's place")]
 #![allow(clippy::disallowed_macros, reason = "the count belongs to the thread")]
 
+#[path = "load/counting.rs"]
+mod counting;
 #[path = "load/figures.rs"]
 mod figures;
 
+use counting::bytes_in_use;
 use criterion::{BenchmarkId, Criterion};
 use figures::{Spread, core_time, machine};
 use relaymesh_core::control::state::Name;
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::shards::placement::{Rule, Site, Sites, Standing, Strategy, Table, Work};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -24,36 +25,8 @@ const SIZES: [(u32, u16); 2] = [(1_000, 200), (10_000, 2_000)];
 const STRATEGIES: [(Strategy, &str); 3] =
     [(Strategy::Ring, "ring"), (Strategy::Rendezvous, "rendezvous"), (Strategy::Locality, "locality")];
 
-thread_local! {
-    static BYTES: Cell<i64> = const { Cell::new(0) };
-}
-
-/// Counts the bytes that are in use.
-struct Counting;
-
-fn count(bytes: i64) {
-    // A thread that ends frees after its cells are gone.
-    let _ = BYTES.try_with(|count| count.set(count.get() + bytes));
-}
-
-// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract; the counter is a plain
-// cell of the calling thread and allocates nothing itself.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as i64);
-        // SAFETY: the caller's contract is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as i64));
-        // SAFETY: the caller's contract is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static COUNTING: counting::Counting = counting::Counting;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -136,9 +109,9 @@ fn print_figures(rounds: usize) {
         let longest = Spread::of(row.longest.iter().copied()).max;
         println!("| {} | {min:.2} / {median:.2} / {max:.2} | {longest:.2} |", row.name);
     }
-    let began = BYTES.get();
+    let began = bytes_in_use();
     let table = worked_out(rule(10_000, Strategy::Rendezvous), sites(2_000), None).2;
-    println!("\nA table of 10,000 shards on 2,000 nodes: {} bytes", BYTES.get() - began);
+    println!("\nA table of 10,000 shards on 2,000 nodes: {} bytes", bytes_in_use() - began);
     let looks = 10_000_000u32;
     let look = |_| {
         let at = core_time();

@@ -8,9 +8,12 @@
 #![allow(unsafe_code, reason = "memory can only be counted by standing in the allocator's place")]
 #![allow(clippy::disallowed_macros, reason = "the count belongs to the thread")]
 
+#[path = "load/counting.rs"]
+mod counting;
 #[path = "load/figures.rs"]
 mod figures;
 
+use counting::bytes_in_use;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use figures::{Spread, core_time, machine};
 use relaymesh_core::codec::encode_value;
@@ -28,8 +31,6 @@ use relaymesh_core::task::tasks::{Tasks, TasksReader};
 use relaymesh_core::task::view::Counts;
 use relaymesh_core::task::workflow::Name;
 use relaymesh_core::time::WallTime;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -41,42 +42,8 @@ const PAYLOAD_BYTES: usize = 64;
 const TASKS: u64 = 65_536;
 const CLUSTER: ClusterEpoch = ClusterEpoch(1);
 
-thread_local! {
-    static BYTES: Cell<i64> = const { Cell::new(0) };
-}
-
-/// Counts the bytes that are in use.
-struct Counting;
-
-fn count(bytes: i64) {
-    // A thread that ends frees after its cells are gone.
-    let _ = BYTES.try_with(|count| count.set(count.get() + bytes));
-}
-
-// SAFETY: every call is passed on unchanged to the system's allocator, which keeps the contract; the counter is a plain
-// cell of the calling thread and allocates nothing itself.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as i64);
-        // SAFETY: the caller's promise about `layout` is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-(layout.size() as i64));
-        // SAFETY: `pointer` came from `alloc` above, with the same layout, and so from the system's allocator.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        count(bytes as i64 - layout.size() as i64);
-        // SAFETY: as in `dealloc`; the caller's promise about `bytes` is passed on.
-        unsafe { System.realloc(pointer, layout, bytes) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static COUNTING: counting::Counting = counting::Counting;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -208,9 +175,9 @@ fn claims(shard: &mut Shard, count: u16, claims: u32) -> Duration {
 
 /// Bytes for each of so many tasks that wait, beyond the input.
 fn bytes_of_a_task(queued: u64) -> f64 {
-    let before = BYTES.with(Cell::get);
+    let before = bytes_in_use();
     let shard = Shard::with_queue(queued);
-    let bytes = BYTES.with(Cell::get) - before;
+    let bytes = bytes_in_use() - before;
     drop(shard);
     bytes as f64 / queued as f64 - PAYLOAD_BYTES as f64
 }

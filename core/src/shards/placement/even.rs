@@ -5,6 +5,7 @@
 
 use super::share::Share;
 use alloc::collections::BTreeSet;
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// A site, or a zone, that carries something.
@@ -26,7 +27,12 @@ pub(super) struct Even {
     shedding: BTreeSet<(u64, usize)>,
     /// Pairs between which nothing can move.
     barred: BTreeSet<(usize, usize)>,
+    /// Of each, with how many others it was tried in vain.
+    tries: Vec<u8>,
 }
+
+/// With so many others in vain, a member stays as it is: to try every pair would grow with their number's square.
+const TRIES_MAX: u8 = 16;
 
 fn ratio(member: &Member) -> u64 {
     (u64::from(member.load) << 24) / member.weight.max(1)
@@ -44,6 +50,7 @@ impl Even {
             filling: of(|member| member.is_open && member.load < member.share.least),
             shedding: of(|member| member.is_open && member.load > member.share.most),
             barred: BTreeSet::new(),
+            tries: vec![0; members.len()],
             members,
         }
     }
@@ -51,13 +58,15 @@ impl Even {
     /// Who is to give something, and to whom; nothing once that is done.
     pub(super) fn next(&mut self) -> Option<(usize, usize)> {
         while let Some((key, to)) = self.filling.first().copied() {
-            match self.giver_for(to).filter(|_| self.members[to].load < self.members[to].share.fill) {
+            let is_short = self.members[to].load < self.members[to].share.fill && self.tries[to] < TRIES_MAX;
+            match self.giver_for(to).filter(|_| is_short) {
                 Some(from) => return Some((from, to)),
                 None => self.filling.remove(&(key, to)),
             };
         }
         while let Some((key, from)) = self.shedding.last().copied() {
-            match self.taker_of(from).filter(|_| self.members[from].load > self.members[from].share.most) {
+            let is_over = self.members[from].load > self.members[from].share.most && self.tries[from] < TRIES_MAX;
+            match self.taker_of(from).filter(|_| is_over) {
                 Some(to) => return Some((from, to)),
                 None => self.shedding.remove(&(key, from)),
             };
@@ -93,6 +102,9 @@ impl Even {
     /// There is nothing that the one could give to the other.
     pub(super) fn bar(&mut self, from: usize, to: usize) {
         self.barred.insert((from, to));
+        let is_filled = self.filling.contains(&(ratio(&self.members[to]), to));
+        let tried = if is_filled { to } else { from };
+        self.tries[tried] += 1;
     }
 
     fn loads(&mut self, at: usize, load: u32) {
