@@ -22,8 +22,6 @@ use std::time::Duration;
 /// Pairs of one step: what a node would do between two events.
 const PAIRS: u32 = 100_000;
 const SIZES: [(u32, u16); 2] = [(1_000, 200), (10_000, 2_000)];
-const STRATEGIES: [(Strategy, &str); 3] =
-    [(Strategy::Ring, "ring"), (Strategy::Rendezvous, "rendezvous"), (Strategy::Locality, "locality")];
 
 #[global_allocator]
 static COUNTING: counting::Counting = counting::Counting;
@@ -82,14 +80,14 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let row = |(shards, nodes): (u32, u16), (strategy, name), is_join: bool| {
+    let row = |(shards, nodes): (u32, u16), strategy: Strategy, is_join: bool| {
         let (rule, all) = (rule(shards, strategy), sites(nodes));
         let before = is_join.then(|| worked_out(rule, sites(nodes - 1), None).2);
         let how = if is_join { "one joins" } else { "from nothing" };
-        let name = format!("{name}, {shards} shards × {nodes} nodes, {how}");
+        let name = format!("{}, {shards} shards × {nodes} nodes, {how}", strategy.name());
         Row { name, before, rule, sites: all, times: Vec::new(), longest: Vec::new() }
     };
-    let of_size = |size| STRATEGIES.into_iter().flat_map(move |it| [row(size, it, false), row(size, it, true)]);
+    let of_size = |size| Strategy::ALL.into_iter().flat_map(move |it| [row(size, it, false), row(size, it, true)]);
     SIZES.into_iter().flat_map(of_size).collect()
 }
 

@@ -36,15 +36,13 @@ fn table(rule: Rule, sites: Vec<Site>, before: Option<&Table>) -> Table {
     Work::new(rule, Sites::new(sites).unwrap(), before, u32::MAX).unwrap().run(1).table
 }
 
-const STRATEGIES: [Strategy; 3] = [Strategy::Ring, Strategy::Rendezvous, Strategy::Locality];
-
 fn owners_moved(one: &Table, other: &Table) -> usize {
     one.diff(other).iter().filter(|moved| moved.is_owner()).count()
 }
 
 #[test]
 fn every_shard_has_an_owner_and_its_copies_each_in_a_zone_of_its_own() {
-    for strategy in STRATEGIES {
+    for strategy in Strategy::ALL {
         let table = table(rule(300, 3, strategy), alike(12), None);
         for shard in 0..300 {
             let nodes: Vec<NodeId> = table.copies(shard).collect();
@@ -61,7 +59,7 @@ fn every_shard_has_an_owner_and_its_copies_each_in_a_zone_of_its_own() {
 
 #[test]
 fn one_that_joins_takes_its_share_and_nothing_else_moves() {
-    for strategy in STRATEGIES {
+    for strategy in Strategy::ALL {
         let before = table(rule(1_000, 3, strategy), alike(49), None);
         let after = table(rule(1_000, 3, strategy), alike(50), Some(&before));
         let moved: Vec<Moved> = before.diff(&after).into_iter().filter(Moved::is_owner).collect();
@@ -72,7 +70,7 @@ fn one_that_joins_takes_its_share_and_nothing_else_moves() {
 
 #[test]
 fn of_one_that_leaves_a_copy_takes_over_wherever_there_is_one() {
-    for strategy in STRATEGIES {
+    for strategy in Strategy::ALL {
         let before = table(rule(1_000, 3, strategy), alike(50), None);
         let after = table(rule(1_000, 3, strategy), alike(49), Some(&before));
         let moved: Vec<Moved> = before.diff(&after).into_iter().filter(Moved::is_owner).collect();
@@ -86,7 +84,7 @@ fn of_one_that_leaves_a_copy_takes_over_wherever_there_is_one() {
 
 #[test]
 fn what_is_good_enough_stays_as_it_is() {
-    for strategy in STRATEGIES {
+    for strategy in Strategy::ALL {
         let before = table(rule(500, 3, strategy), alike(20), None);
         let again = table(rule(500, 3, strategy), alike(20), Some(&before));
         assert_eq!((before.diff(&again), before.checksum()), (Vec::new(), again.checksum()), "{strategy:?}");
@@ -95,7 +93,7 @@ fn what_is_good_enough_stays_as_it_is() {
 
 #[test]
 fn a_cordoned_site_keeps_what_it_has_and_a_drained_one_keeps_nothing() {
-    for strategy in STRATEGIES {
+    for strategy in Strategy::ALL {
         let before = table(rule(300, 3, strategy), alike(12), None);
         let with = |standing| {
             let mut sites = alike(13);

@@ -172,8 +172,7 @@ mod tests {
 
     #[test]
     fn a_seed_shows_the_same_again_and_moves_what_changes_hands() {
-        let strategies = [Strategy::Ring, Strategy::Rendezvous, Strategy::Locality];
-        for (strategy, is_weighted) in strategies.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        for (strategy, is_weighted) in Strategy::ALL.into_iter().flat_map(|it| [(it, false), (it, true)]) {
             let shape = Shape { shards: 200, nodes: 10, copies: 3, zones: 3, strategy, is_weighted };
             let shown = measure(shape, 5);
             assert_eq!(measure(shape, 5), shown);

@@ -1,6 +1,5 @@
 //! What can be typed behind `relaymesh sim measure`.
 
-use crate::sim::moves::strategy_name;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use relaymesh_core::membership::settings::Profile;
@@ -104,9 +103,8 @@ pub(crate) struct Shards {
 
 /// Strategies by name.
 fn strategies() -> impl TypedValueParser<Value = Strategy> {
-    let all = [Strategy::Ring, Strategy::Rendezvous, Strategy::Locality];
-    PossibleValuesParser::new(all.map(strategy_name))
-        .try_map(move |name| all.into_iter().find(|it| strategy_name(*it) == name).ok_or("no such strategy"))
+    PossibleValuesParser::new(Strategy::ALL.map(Strategy::name))
+        .try_map(|name| Strategy::ALL.into_iter().find(|it| it.name() == name).ok_or("no such strategy"))
 }
 
 #[derive(Debug, Args)]

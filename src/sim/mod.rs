@@ -13,7 +13,7 @@ mod list;
 mod margin;
 mod matrix;
 mod measure;
-pub(crate) mod moves;
+mod moves;
 mod pool;
 mod replay;
 mod run;

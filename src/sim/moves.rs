@@ -55,7 +55,7 @@ struct Measured {
 pub(crate) fn run(arguments: &Shards, output: &Output) -> Result<Exit, Error> {
     let Shards { shards, nodes, copies, zones, from_seed: first_seed, seeds, .. } = *arguments;
     let strategies = match arguments.strategy.as_slice() {
-        [] => &[Strategy::Ring, Strategy::Rendezvous, Strategy::Locality],
+        [] => &Strategy::ALL,
         chosen => chosen,
     };
     let shape = |strategy, is_weighted| Shape { shards, nodes, copies, zones, strategy, is_weighted };
@@ -114,17 +114,7 @@ impl Series {
             figures[7].ought("max", 5.0);
         }
         figures[8].ought("max", 125.0);
-        let strategy = strategy_name(shape.strategy);
-        Self { strategy, weighted: shape.is_weighted, figures }
-    }
-}
-
-/// A strategy by name.
-pub(crate) const fn strategy_name(strategy: Strategy) -> &'static str {
-    match strategy {
-        Strategy::Ring => "ring",
-        Strategy::Rendezvous => "rendezvous",
-        Strategy::Locality => "locality",
+        Self { strategy: shape.strategy.name(), weighted: shape.is_weighted, figures }
     }
 }
 

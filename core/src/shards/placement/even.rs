@@ -3,7 +3,7 @@
 //! Whoever carries less than the least it may is filled up to its share; whoever carries more than the most gives until it
 //! does not. Between the bounds nothing moves: a table that is good enough stays as it is.
 
-use super::share::Share;
+use super::share::{self, Share};
 use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -16,6 +16,12 @@ pub(super) struct Member {
     pub(super) share: Share,
     /// Whether it takes part: it may be given something, and gives.
     pub(super) is_open: bool,
+}
+
+impl Member {
+    fn ratio(&self) -> u64 {
+        share::ratio(self.load, self.weight)
+    }
 }
 
 /// Members, by how much they carry for their weight.
@@ -34,16 +40,12 @@ pub(super) struct Even {
 /// With so many others in vain, a member stays as it is: to try every pair would grow with their number's square.
 const TRIES_MAX: u8 = 16;
 
-fn ratio(member: &Member) -> u64 {
-    (u64::from(member.load) << 24) / member.weight.max(1)
-}
-
 impl Even {
     /// O(n log n).
     pub(super) fn new(members: Vec<Member>) -> Self {
         let of = |is: fn(&Member) -> bool| {
             let some = members.iter().enumerate().filter(|(_, member)| is(member));
-            some.map(|(at, member)| (ratio(member), at)).collect()
+            some.map(|(at, member)| (member.ratio(), at)).collect()
         };
         Self {
             by_ratio: of(|_| true),
@@ -102,15 +104,15 @@ impl Even {
     /// There is nothing that the one could give to the other.
     pub(super) fn bar(&mut self, from: usize, to: usize) {
         self.barred.insert((from, to));
-        let is_filled = self.filling.contains(&(ratio(&self.members[to]), to));
+        let is_filled = self.filling.contains(&(self.members[to].ratio(), to));
         let tried = if is_filled { to } else { from };
         self.tries[tried] += 1;
     }
 
     fn loads(&mut self, at: usize, load: u32) {
-        let before = (ratio(&self.members[at]), at);
+        let before = (self.members[at].ratio(), at);
         self.members[at].load = load;
-        let now = (ratio(&self.members[at]), at);
+        let now = (self.members[at].ratio(), at);
         for set in [&mut self.by_ratio, &mut self.filling, &mut self.shedding] {
             if set.remove(&before) {
                 set.insert(now);

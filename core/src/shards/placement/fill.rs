@@ -1,6 +1,7 @@
 //! What is missing of a shard's row is filled in.
 
 use super::score::Ranked;
+use super::share::ratio;
 use super::site::SiteIndex;
 use super::table::NONE;
 use super::work::Work;
@@ -31,9 +32,8 @@ impl Work {
         let have: Vec<SiteIndex> = self.members(shard).collect();
         let mark = self.mark(shard);
         let fitness = |at: &SiteIndex| {
-            let (owned, weight) = (self.owned[at.at()], u64::from(self.sites.site(*at).weight));
-            let is_full = owned >= self.shares.owned[at.at()].most;
-            (is_full, (u64::from(owned) << 24) / weight, self.scores.score(mark, *at))
+            let is_full = self.owned[at.at()] >= self.shares.owned[at.at()].most;
+            (is_full, self.owned_ratio(*at), self.scores.score(mark, *at))
         };
         let with_copy = have.iter().filter(|at| is_home(at)).min_by_key(|at| fitness(at)).copied();
         let has_room = |at: SiteIndex| {
@@ -126,9 +126,14 @@ impl Work {
         row.iter().enumerate().filter(is_first).count()
     }
 
+    /// How much a site owns, for its weight.
+    pub(super) fn owned_ratio(&self, at: SiteIndex) -> u64 {
+        ratio(self.owned[at.at()], u64::from(self.sites.site(at).weight))
+    }
+
     /// How much a site has copies of, for its weight; and which it is.
     pub(super) fn copies_ratio(&self, at: SiteIndex) -> (u64, SiteIndex) {
-        ((u64::from(self.copies[at.at()]) << 24) / u64::from(self.sites.site(at).weight), at)
+        (ratio(self.copies[at.at()], u64::from(self.sites.site(at).weight)), at)
     }
 
     /// One has the copy in the place of the other.

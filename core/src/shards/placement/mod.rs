@@ -46,6 +46,20 @@ pub enum Strategy {
     Locality,
 }
 
+impl Strategy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Ring, Self::Rendezvous, Self::Locality];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Rendezvous => "rendezvous",
+            Self::Locality => "locality",
+        }
+    }
+}
+
 /// What a namespace says of the placement of its shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Rule {

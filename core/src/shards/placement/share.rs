@@ -27,6 +27,11 @@ pub(super) const OF_SITES: Bounds = Bounds { least: 75, most: 125 };
 /// Of zones, so that within each there is room for its sites to differ.
 pub(super) const OF_ZONES: Bounds = Bounds { least: 90, most: 110 };
 
+/// How much is carried for a weight: who carries more of two is to give.
+pub(super) fn ratio(load: u32, weight: u64) -> u64 {
+    (u64::from(load) << 24) / weight.max(1)
+}
+
 impl Share {
     /// Of that much, as this weight is to all weights.
     pub(super) fn of(total: u64, weight: u64, weights: u64, bounds: Bounds) -> Self {

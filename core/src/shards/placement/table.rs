@@ -1,7 +1,7 @@
 //! What ought to be: an owner and copies for each shard.
 
+use super::Rule;
 use super::site::{SiteIndex, Sites};
-use super::{Rule, Strategy};
 use crate::identity::NodeId;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -113,7 +113,7 @@ impl Table {
         let Rule { namespace, shards, copies, strategy, seed } = self.rule;
         let mut hasher = blake3::Hasher::new_derive_key("relaymesh 2026 checksum of a table of placements");
         hasher.update(&[namespace.as_str().len() as u8]).update(namespace.as_str().as_bytes());
-        hasher.update(&shards.to_le_bytes()).update(&[copies, strategy.number()]).update(&seed.to_le_bytes());
+        hasher.update(&shards.to_le_bytes()).update(&[copies, strategy as u8]).update(&seed.to_le_bytes());
         hasher.update(&(self.sites.len() as u64).to_le_bytes());
         for (_, site) in self.sites.iter() {
             hasher.update(site.node.as_bytes()).update(&site.weight.to_le_bytes()).update(&[site.standing as u8]);
@@ -125,15 +125,5 @@ impl Table {
         let mut sum = [0; 8];
         sum.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
         u64::from_le_bytes(sum)
-    }
-}
-
-impl Strategy {
-    const fn number(self) -> u8 {
-        match self {
-            Self::Ring => 0,
-            Self::Rendezvous => 1,
-            Self::Locality => 2,
-        }
     }
 }

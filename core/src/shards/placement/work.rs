@@ -22,7 +22,8 @@ use alloc::vec::Vec;
 pub struct Work {
     pub(super) rule: Rule,
     pub(super) sites: Sites,
-    key: Key,
+    /// Of each shard what stands for it in a pair.
+    marks: Vec<ShardMark>,
     pub(super) scores: Scores,
     pub(super) shares: Shares,
     /// Of each shard the owner, or nothing, and then the other copies.
@@ -93,9 +94,9 @@ impl Work {
             moves_left: moves_max,
             is_cut_short: false,
             phase: Phase::Sites,
+            marks: (0..rule.shards).map(|shard| Scores::shard(&key, shard)).collect(),
             rule,
             sites,
-            key,
         };
         if let Some(before) = before {
             work.keep(before);
@@ -225,7 +226,7 @@ impl Work {
         };
         let sites = || self.sites.iter().map(|(at, _)| at);
         let is_in = |at: &SiteIndex, zone: usize| usize::from(self.sites.zone(*at)) == zone;
-        let ratio = |at: &SiteIndex| (u64::from(self.owned[at.at()]) << 24) / u64::from(self.sites.site(*at).weight);
+        let ratio = |at: &SiteIndex| self.owned_ratio(*at);
         let giver = sites()
             .filter(|at| is_in(at, from) && self.sites.is_open(*at) && self.owned[at.at()] > 0)
             .max_by_key(ratio);
@@ -327,7 +328,7 @@ impl Work {
     }
 
     pub(super) fn mark(&self, shard: u32) -> ShardMark {
-        Scores::shard(&self.key, shard)
+        self.marks[shard as usize]
     }
 
     pub(super) fn row(&self, shard: u32) -> &[u16] {
