@@ -232,7 +232,8 @@ impl MeshNode {
     }
 
     pub(super) fn tell_shards(&mut self, ctx: &mut Ctx<'_>, event: shards::Event, out: &mut impl Sink<Output<Self>>) {
-        let sees = Sees { state: self.control.state(), view: self.control.client().not_after(ctx.now) };
+        let view = self.control.client().not_after(ctx.now);
+        let sees = Sees { state: self.control.state(), view, members: Some(&self.membership) };
         self.shards.handle(ctx, sees, event, &mut ShardsSink { out, errands: &mut self.errands });
     }
 

@@ -6,7 +6,8 @@
 //!
 //! The [`Host`](host::Host) is what a node has of them: its replicas, and the way of a request to an owner.
 //!
-//! [`placement`] works out where shards ought to be. Absent on purpose, so far: moving one there for the sake of balance.
+//! [`placement`] works out where shards ought to be. The cluster agrees on that, and on the plan by which it becomes something
+//! else, in the control group's [`state`](crate::control::state); the host brings it about.
 
 pub mod host;
 mod id;

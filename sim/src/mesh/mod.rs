@@ -25,6 +25,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
+use relaymesh_core::control::state::{Name, Seat};
 use relaymesh_core::membership::{self, Identity, Profile};
 use relaymesh_core::mesh::{MeshNode, Settings};
 use relaymesh_core::time::Duration;
@@ -39,7 +40,7 @@ impl Subject for Mesh {
     type Checks = MeshChecks;
 
     const STREAMS: bool = true;
-    const SECTIONS: &'static [&'static str] = &["mesh", "control", "shards", "tasks"];
+    const SECTIONS: &'static [&'static str] = &["mesh", "control", "shards", "placement", "tasks"];
 
     fn application(around: &Surroundings<'_>) -> MeshNode {
         let identity = Identity {
@@ -49,7 +50,9 @@ impl Subject for Mesh {
             name: format!("n{}", around.host).into(),
             profile: Arc::new(metadata(around.scenario.mesh.metadata_bytes, "")),
         };
-        MeshNode::new(around.seat, settings(around.scenario), identity)
+        let mut settings = settings(around.scenario);
+        settings.shards.plans.seat = place(around.scenario, around.host);
+        MeshNode::new(around.seat, settings, identity)
     }
 
     fn clients(scenario: &Scenario, plan: &Plan, streams: &mut Streams) -> clients::MeshClients {
@@ -74,7 +77,25 @@ pub fn settings(scenario: &Scenario) -> Settings {
         (shards.replica.blob_grace, shards.replica.blob_wait) = (seconds(3), seconds(3));
         (shards.sweep_every, shards.sweep_pause) = (seconds(2), Duration::from_millis(200));
     }
+    if scenario.placement.is_given() {
+        let (plans, load) = (&mut settings.shards.plans, &scenario.placement);
+        (plans.every, plans.settle) = (Duration::from_millis(300), Duration::from_secs(2));
+        (plans.cool_down, plans.wave_max) = (Duration::from_secs(3), Duration::from_secs(20));
+        (plans.gone_after, plans.parallel, plans.is_automatic) = (load.gone_after.0, load.parallel, load.automatic);
+    }
     settings
+}
+
+/// What a host is as a place for shards.
+fn place(scenario: &Scenario, host: u32) -> Seat {
+    let load = &scenario.placement;
+    let seat = Seat::default();
+    let zone = match load.zones {
+        0 => seat.zone,
+        zones => Name::new(&format!("zone-{}", host % zones)).unwrap_or(seat.zone),
+    };
+    let weight = if load.weights && host.is_multiple_of(3) { 2 * seat.weight } else { seat.weight };
+    Seat { weight, zone }
 }
 
 /// That many bytes of metadata, as a mesh would have them: a few words, the rest labels.

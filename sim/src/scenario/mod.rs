@@ -9,6 +9,7 @@ pub mod kind;
 mod mesh;
 mod objects;
 mod parse;
+mod placement;
 mod plan;
 mod schema;
 mod section;
@@ -27,6 +28,7 @@ pub use schema::{
     Clocks, Direction, DiskSettings, EchoLoad, Expect, Fault, JournalLoad, NetworkSettings, Nodes, Phases, Scenario,
 };
 pub use section::Section;
+pub use placement::PlacementLoad;
 pub use shards::ShardLoad;
 pub use tasks::TaskLoad;
 pub use validate::Invalid;

@@ -4,6 +4,7 @@ use super::control::ControlLoad;
 use super::kind::FaultKind;
 use super::mesh::MeshLoad;
 use super::objects::ObjectLoad;
+use super::placement::PlacementLoad;
 use super::section::Section;
 use super::shards::ShardLoad;
 use super::tasks::TaskLoad;
@@ -66,6 +67,9 @@ pub struct Scenario {
     /// What is asked of the mesh's replicated logs.
     #[serde(default, skip_serializing_if = "Section::is_absent")]
     pub shards: Section<ShardLoad>,
+    /// Where they ought to be, and what operators ask about that.
+    #[serde(default, skip_serializing_if = "Section::is_absent")]
+    pub placement: Section<PlacementLoad>,
     /// Which tasks are submitted to them.
     #[serde(default, skip_serializing_if = "Section::is_absent")]
     pub tasks: Section<TaskLoad>,
@@ -90,6 +94,8 @@ impl Scenario {
                 "mesh" => self.mesh.spell_out(),
                 "control" => self.control.spell_out(),
                 "shards" => self.shards.spell_out(),
+                // Absent it changes nothing, and older builds do not know it.
+                "placement" => {}
                 "tasks" => self.tasks.spell_out(),
                 unknown => panic!("a scenario has no section `{unknown}`"),
             }
@@ -97,7 +103,7 @@ impl Scenario {
     }
 
     /// The sections that belong to a subject, each with whether it is given.
-    pub(super) fn sections(&self) -> [(&'static str, bool); 7] {
+    pub(super) fn sections(&self) -> [(&'static str, bool); 8] {
         [
             ("echo", self.echo.is_given()),
             ("journal", self.journal.is_given()),
@@ -105,6 +111,7 @@ impl Scenario {
             ("mesh", self.mesh.is_given()),
             ("control", self.control.is_given()),
             ("shards", self.shards.is_given()),
+            ("placement", self.placement.is_given()),
             ("tasks", self.tasks.is_given()),
         ]
     }

@@ -63,6 +63,10 @@ pub(crate) fn validate(scenario: &Scenario) -> Result<(), Invalid> {
     if let Some((field, problem)) = scenario.shards.problem(scenario.mesh.members(scenario.nodes), has_group) {
         return Err(Invalid { field: format!("shards.{field}"), problem: problem.to_string() });
     }
+    let members = scenario.mesh.members(scenario.nodes);
+    if let Some((field, problem)) = scenario.placement.problem(scenario.shards.is_on(), members) {
+        return Err(Invalid { field: format!("placement.{field}"), problem: problem.to_string() });
+    }
     if let Some((field, problem)) = scenario.tasks.problem(scenario.shards.is_on()) {
         return Err(Invalid { field: format!("tasks.{field}"), problem: problem.to_string() });
     }

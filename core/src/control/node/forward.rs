@@ -70,6 +70,8 @@ fn is_for_the_leader(request: &Request) -> bool {
         | Request::Recover(_)
         | Request::Write { .. }
         | Request::Retire(_)
+        | Request::Cordon { .. }
+        | Request::Cordons
         | Request::CompareAndSet { .. } => false,
     }
 }

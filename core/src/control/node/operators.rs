@@ -79,7 +79,7 @@ impl Control {
                 self.await_epoch(who, epoch, out);
             }
             Request::Read(register) => self.ask_group(Purpose::Read(who, register), group::Request::Confirm),
-            Request::Write { .. } | Request::CompareAndSet { .. } if self.state().is_none() => {
+            Request::Write { .. } | Request::CompareAndSet { .. } | Request::Cordon { .. } if self.state().is_none() => {
                 return Err(Refusal::NotMember);
             }
             Request::Write { register, value } => {
@@ -87,6 +87,12 @@ impl Control {
             }
             Request::CompareAndSet { register, expected, value } => {
                 self.submit(Asker::Operator(who), Command::CompareAndSet { register, expected, value });
+            }
+            Request::Cordon { node, cordon } => self.submit(Asker::Operator(who), Command::Cordon { node, cordon }),
+            Request::Cordons => {
+                let state = self.state().ok_or(Refusal::NotMember)?;
+                let cordons = state.cordons().take(SCOPES_SHOWN_MAX).collect();
+                self.reply(who, Reply::Cordons(cordons, state.cordons().count() as u64), out);
             }
             Request::ChangeVoters { add, remove } => {
                 self.may_join(&add)?;

@@ -2,7 +2,7 @@
 
 use crate::control::group::wire::Blob;
 use crate::control::group::{self, GroupId, Voter};
-use crate::control::state::{Lease, Lineage, Name, Outcome, RecoveryId, Scope, Text};
+use crate::control::state::{Cordon, Lease, Lineage, Name, Outcome, RecoveryId, Scope, Text};
 use crate::epoch::ClusterEpoch;
 use crate::identity::NodeId;
 use crate::time::Duration;
@@ -127,6 +127,15 @@ pub enum Request {
     Recover(Recovery),
     /// Take a named scope out of the state that nobody holds or waits for. Needs commands of version 2.
     Retire(Scope),
+    /// Keep a node from being given anything new, have it give away what it has, or neither any more.
+    Cordon {
+        /// Which.
+        node: NodeId,
+        /// How.
+        cordon: Cordon,
+    },
+    /// Which nodes are kept from being given anything new?
+    Cordons,
 }
 
 /// What is answered.
@@ -171,6 +180,8 @@ pub enum Reply {
         /// Whose epochs were asked for, and are older.
         answered: Vec<NodeId>,
     },
+    /// The nodes that are kept from being given anything new: some of them, in order, and how many there are.
+    Cordons(Vec<(NodeId, Cordon)>, u64),
 }
 
 /// Why not. Unless said otherwise nothing changed, and asking again is harmless.

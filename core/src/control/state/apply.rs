@@ -159,6 +159,7 @@ impl State {
                 self.shared.compare_and_set(register, expected, value)
             }
             Command::Shard(command) => self.shard_command(token, client, command, out),
+            Command::Placement(command) => self.placement_command(at.index, client, command, out),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::scopes::Lease;
 use super::table::State;
-use super::{Lineage, Scope, SessionId};
+use super::{Lineage, Name, Scope, SessionId};
 use crate::identity::{Incarnation, NodeId};
 use crate::machine::Sink;
 use crate::shards::ShardId;
@@ -71,6 +71,16 @@ pub enum Change {
     Shard {
         /// Which shard.
         shard: ShardId,
+    },
+    /// A shard ought to be elsewhere.
+    Placed {
+        /// Which shard.
+        shard: ShardId,
+    },
+    /// The plan of a namespace has begun, is another one, has come further, or is over.
+    Plan {
+        /// Which namespace.
+        namespace: Name,
     },
     /// A node may be given new things, or may not any more.
     Cordon {

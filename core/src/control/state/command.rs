@@ -3,7 +3,7 @@
 use super::limits::{ENTRY_BYTES, VOTERS_MAX};
 use super::names::{Name, Scope, Text, Value};
 use super::shared::Cordon;
-use super::{Registration, SessionId, ShardCommand};
+use super::{PlacementCommand, Registration, SessionId, ShardCommand};
 use crate::codec::{BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
 use crate::epoch::{ClusterEpoch, FenceToken};
 use crate::identity::{Incarnation, NodeId, StoreIncarnation};
@@ -164,13 +164,15 @@ pub enum Command {
     },
     /// Something about a shard. Of version 2.
     Shard(ShardCommand),
+    /// Something about where shards ought to be. Of version 2.
+    Placement(PlacementCommand),
 }
 
 impl Command {
     /// The version of entries that it needs: builds that understand less must not meet it.
     pub const fn version(&self) -> BodyVersion {
         match self {
-            Self::Retire { .. } | Self::Shard(_) => BodyVersion(2),
+            Self::Retire { .. } | Self::Shard(_) | Self::Placement(_) => BodyVersion(2),
             _ => OLDEST,
         }
     }

@@ -25,6 +25,12 @@ pub const SETTINGS_MAX: usize = 1_024;
 pub const REGISTERS_MAX: usize = 1_024;
 /// Shards of all namespaces.
 pub const SHARDS_MAX: usize = 16_384;
+/// Nodes that have said what they are as places for shards.
+pub const SEATS_MAX: usize = 4_096;
+/// Plans of a namespace that are remembered.
+pub const PAST_MAX: usize = 16;
+/// Moves of theirs that are.
+pub const PAST_MOVES_MAX: usize = 4_096;
 /// Voters; Raft needs an odd number of few.
 pub const VOTERS_MAX: usize = 14;
 /// Bytes of a name.

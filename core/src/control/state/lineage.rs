@@ -115,6 +115,7 @@ impl State {
         for record in self.shards.values_mut() {
             record.void(self.applied, epoch);
         }
+        self.drop_plans();
         self.chain = self.chain.branch(self.lineage);
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! entries give equal states and equal outcomes on every machine, and an entry that makes no sense is refused, the same
 //! everywhere. What follows for others comes out as [`Change`]s.
 //!
-//! What belongs here: cluster epoch, voters, sessions, scopes with their leases, records of shards, commands of clients, and what the cluster
+//! What belongs here: cluster epoch, voters, sessions, scopes with their leases, records of shards and where these ought to be, commands of clients, and what the cluster
 //! shares (cordons, flags, settings, registers). Absent on purpose: time (a lease is a duration here; who measures it is
 //! [`lease`](crate::lease)), Raft, who may ask for what, and everything that is not agreed on by all.
 //!
@@ -23,6 +23,8 @@ pub mod limits;
 mod lineage;
 mod names;
 mod outcome;
+mod placement;
+mod plans;
 mod scopes;
 mod sessions;
 mod shards;
@@ -38,6 +40,8 @@ pub use follow::{Delta, DeltaRefused, Freshness, LoggedEntry};
 pub use lineage::{Bump, Conflict, Lineage, RecoverRefused, RecoveryId};
 pub use names::{Name, NameError, Scope, Text, Value};
 pub use outcome::{Answer, Outcome, Refusal, Table};
+pub use placement::{Cause, Past, Placement, Plan, Run, Seat};
+pub use plans::{DOUBTFUL_MAX, PARALLEL_MAX, PlacementCommand, ROWS_AT_ONCE};
 pub use scopes::{Lease, Tenure};
 pub use sessions::{Session, SessionId};
 pub use shards::{DECLARED_AT_ONCE, ShardCommand};

@@ -159,6 +159,32 @@ pub enum Refusal {
     /// The shard's record does not allow that.
     #[error(transparent)]
     Shard(#[from] ChangeRefused),
+    /// There is no such plan, it is not that far, or it is farther.
+    #[error("no such plan, or not one of which that can be asked now; `relaymesh mesh shards plan` shows how it stands")]
+    NoPlan,
+    /// The plan does not lead to that table.
+    #[error("expected a table with the checksum {expected:016x}, the plan leads to {found:016x}; look at the plan again")]
+    OtherPlan {
+        /// What was expected.
+        expected: u64,
+        /// What it is.
+        found: u64,
+    },
+    /// Such a plan there cannot be.
+    #[error("a plan that there cannot be: rows of sites that take nothing, or too much of something")]
+    BadPlan,
+    /// A node that the plan gives something has gone, or takes nothing new any more.
+    #[error("node {node} can take nothing any more; make another plan")]
+    Lost {
+        /// Which node.
+        node: NodeId,
+    },
+    /// A shard moves still.
+    #[error("shard {shard} is not where it is to be yet")]
+    Moving {
+        /// Which shard.
+        shard: u32,
+    },
 }
 
 /// A table with a bound.
@@ -184,6 +210,8 @@ pub enum Table {
     Registers,
     /// Shards.
     Shards,
+    /// What nodes say of themselves as places for shards.
+    Seats,
 }
 
 impl core::fmt::Display for Table {
@@ -199,6 +227,7 @@ impl core::fmt::Display for Table {
             Self::Settings => "settings",
             Self::Registers => "registers",
             Self::Shards => "shards",
+            Self::Seats => "nodes that shards can be placed on",
         })
     }
 }

@@ -135,6 +135,7 @@ impl State {
             self.give(shard, token.log_index(), None, None);
             out.push(Change::Shard { shard });
         }
+        self.complete_table(token.log_index(), namespace)?;
         Ok(Answer::Set)
     }
 

@@ -6,15 +6,17 @@
 
 use super::clients::Client;
 use super::limits::{
-    CLIENTS_MAX, CORDONS_MAX, FEATURES_MAX, FLAGS_MAX, PIECE_BYTES, REGISTERS_MAX, SCOPES_MAX, SESSIONS_MAX,
+    CLIENTS_MAX, CORDONS_MAX, FEATURES_MAX, FLAGS_MAX, PIECE_BYTES, REGISTERS_MAX, SCOPES_MAX, SEATS_MAX, SESSIONS_MAX,
     SETTINGS_MAX, SHARDS_MAX, VOTERS_MAX, WAITING_MAX, WINDOW,
 };
 use super::lineage::{Bump, Lineage};
+use super::placement::{Placement, Seat};
 use super::scopes::Tenure;
 use super::sessions::{Session, SessionId};
 use super::shared::{Cordon, Setting, Voters};
 use super::table::{Chain, Genesis, State};
 use super::{Name, Scope};
+use crate::bytes::Blob;
 use crate::codec::{BodyVersion, DecodeError, EncodeError, decode_value, encode_value};
 use crate::identity::{Incarnation, NodeId};
 use crate::shards::{ShardId, ShardRecord};
@@ -30,6 +32,10 @@ const VERSION: u8 = 1;
 const ROWS_BYTES: usize = PIECE_BYTES / 2;
 /// Bytes that come with the rows of a piece, at most.
 const FRAME_BYTES: usize = 64;
+/// Bytes of what is said of a namespace in one row.
+const PART_BYTES: usize = ROWS_BYTES / 2;
+/// Bytes of all of it: its table, its plan and what plans have done, each with a bound.
+const PLACEMENT_BYTES_MAX: usize = 16 << 20;
 
 /// One row of any table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +60,9 @@ enum Row {
     Setting(Name, Setting),
     Register(Name, u64),
     Shard(ShardId, ShardRecord),
+    Seat(NodeId, Seat),
+    /// A part of what is said of a namespace; the last one is short, or empty.
+    Placement(Name, Blob),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +111,10 @@ enum Cursor {
     Settings(Option<Name>),
     Registers(Option<Name>),
     Shards(Option<ShardId>),
+    Seats(Option<NodeId>),
+    Placements(Option<Name>),
+    /// So many bytes of it are written.
+    Placement(Name, usize),
     End,
 }
 
@@ -112,12 +125,14 @@ pub struct SnapshotWriter {
     cursor: Cursor,
     number: u32,
     checksum: [u8; 16],
+    /// What is said of the namespace that is being written.
+    placement: Vec<u8>,
 }
 
 impl SnapshotWriter {
     /// A writer of `state`, which stays as it is meanwhile.
     pub fn new(state: State) -> Self {
-        Self { state, cursor: Cursor::Head, number: 0, checksum: [0; 16] }
+        Self { state, cursor: Cursor::Head, number: 0, checksum: [0; 16], placement: vec![] }
     }
 
     /// The next piece, at most [`PIECE_BYTES`] long; nothing after the last one.
@@ -172,7 +187,26 @@ impl SnapshotWriter {
             Cursor::Features(after) => row!(state.shared.features, after, Settings, Feature, Features),
             Cursor::Settings(after) => row!(state.shared.settings, after, Registers, Setting, Settings),
             Cursor::Registers(after) => row!(state.shared.registers, after, Shards, Register, Registers),
-            Cursor::Shards(after) => row!(state.shards, after, End, Shard, Shards),
+            Cursor::Shards(after) => row!(state.shards, after, Seats, Shard, Shards),
+            Cursor::Seats(after) => row!(state.seats, after, Placements, Seat, Seats),
+            Cursor::Placements(after) => {
+                match state.placements.range((after.map_or(Unbounded, Excluded), Unbounded)).next() {
+                    Some((namespace, placement)) => {
+                        self.placement.clear();
+                        encode(placement, PLACEMENT_BYTES_MAX, &mut self.placement);
+                        (Cursor::Placement(*namespace, 0), None)
+                    }
+                    None => (Cursor::End, None),
+                }
+            }
+            Cursor::Placement(namespace, from) => {
+                let part = &self.placement[from..self.placement.len().min(from + PART_BYTES)];
+                let row = Some(Row::Placement(namespace, Blob(part.into())));
+                match part.len() < PART_BYTES {
+                    true => (Cursor::Placements(Some(namespace)), row),
+                    false => (Cursor::Placement(namespace, from + PART_BYTES), row),
+                }
+            }
             Cursor::End => (Cursor::End, None),
         };
         self.cursor = cursor;
@@ -214,6 +248,8 @@ pub struct SnapshotReader {
     number: u32,
     checksum: [u8; 16],
     is_done: bool,
+    /// What was read of the namespace that is not whole yet.
+    placement: Option<(Name, Vec<u8>)>,
 }
 
 impl SnapshotReader {
@@ -251,6 +287,7 @@ impl SnapshotReader {
         if !body.is_last {
             return Ok(None);
         }
+        bounded(self.placement.is_none(), "placements")?;
         let mut state = self.state.take().ok_or(SnapshotError::Inconsistent("tables"))?;
         state.link()?;
         Ok(Some(state))
@@ -308,6 +345,22 @@ impl SnapshotReader {
             Row::Shard(shard, record) => {
                 bounded(state.shards.len() < SHARDS_MAX && record.check().is_ok(), "shards")?;
                 (state.shards.insert(shard, record).is_none(), "shards")
+            }
+            Row::Seat(node, seat) => {
+                bounded(state.seats.len() < SEATS_MAX && seat.is_possible(), "seats")?;
+                (state.seats.insert(node, seat).is_none(), "seats")
+            }
+            Row::Placement(namespace, Blob(part)) => {
+                let (of, mut bytes) = self.placement.take().unwrap_or((namespace, vec![]));
+                bounded(of == namespace && bytes.len() + part.len() <= PLACEMENT_BYTES_MAX, "placements")?;
+                bytes.extend_from_slice(&part);
+                if part.len() == PART_BYTES {
+                    self.placement = Some((of, bytes));
+                    return Ok(());
+                }
+                let placement: Placement = decode_value(&bytes)?;
+                bounded(placement.is_possible(), "placements")?;
+                (state.placements.insert(namespace, placement).is_none(), "placements")
             }
         };
         bounded(is_new, what)

@@ -3,6 +3,7 @@
 use super::At;
 use super::clients::Client;
 use super::lineage::{Bump, Lineage};
+use super::placement::{Placement, Seat};
 use super::scopes::Tenure;
 use super::sessions::{Session, SessionId};
 use super::shared::{Shared, Voters};
@@ -71,6 +72,10 @@ pub struct State {
     pub(super) clients: BTreeMap<Incarnation, Client>,
     pub(super) shared: Shared,
     pub(super) shards: BTreeMap<ShardId, ShardRecord>,
+    /// What nodes are as places for shards.
+    pub(super) seats: BTreeMap<NodeId, Seat>,
+    /// Where shards ought to be, by namespace.
+    pub(super) placements: BTreeMap<Name, Placement>,
 }
 
 impl State {
@@ -92,6 +97,8 @@ impl State {
             clients: BTreeMap::new(),
             shared: Shared::default(),
             shards: BTreeMap::new(),
+            seats: BTreeMap::new(),
+            placements: BTreeMap::new(),
         }
     }
 

@@ -241,7 +241,9 @@ impl Keeper {
             | Change::Reissued { .. }
             | Change::Freed { .. }
             | Change::Cordon { .. }
-            | Change::Shard { .. } => {}
+            | Change::Shard { .. }
+            | Change::Placed { .. }
+            | Change::Plan { .. } => {}
         }
     }
 

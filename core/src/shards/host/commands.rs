@@ -4,8 +4,9 @@
 
 use super::machine::{Action, Host, Sees};
 use super::observation::{HostObservation, ShardsObservation};
+use super::plans::Step;
 use super::view::{Refusal, Reply};
-use crate::control::state::{self, Command, DECLARED_AT_ONCE, Name, Outcome, ShardCommand};
+use crate::control::state::{self, Command, DECLARED_AT_ONCE, Name, Outcome, PlacementCommand, ShardCommand};
 use crate::epoch::Epoch;
 use crate::identity::{NodeId, RequestId};
 use crate::machine::{Ctx, Sink};
@@ -19,12 +20,14 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 const DECLARING_MAX: usize = 64;
 
 /// What a command is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Purpose {
     Change(ShardId, u64),
     HandOver(ShardId, Epoch),
     Rebuild(ShardId, u64),
     Declare(Declaring),
+    /// Of a plan: what was asked, and of which step it is. What this node says of itself is of none.
+    Place(Option<(Name, Step)>, PlacementCommand),
 }
 
 /// A namespace that is being declared.
@@ -49,12 +52,12 @@ impl Declaring {
 
 impl Purpose {
     /// What is not asked twice at once.
-    const fn key(self) -> Option<(ShardId, Key)> {
+    const fn key(&self) -> Option<(ShardId, Key)> {
         match self {
-            Self::Change(shard, version) => Some((shard, Key::Change(version))),
-            Self::HandOver(shard, epoch) => Some((shard, Key::HandOver(epoch))),
-            Self::Rebuild(shard, version) => Some((shard, Key::Rebuild(version))),
-            Self::Declare(_) => None,
+            Self::Change(shard, version) => Some((*shard, Key::Change(*version))),
+            Self::HandOver(shard, epoch) => Some((*shard, Key::HandOver(*epoch))),
+            Self::Rebuild(shard, version) => Some((*shard, Key::Rebuild(*version))),
+            Self::Declare(_) | Self::Place(..) => None,
         }
     }
 }
@@ -83,6 +86,10 @@ impl Commands {
     }
 
     fn add(&mut self, purpose: Purpose, command: ShardCommand) {
+        self.add_any(purpose, Command::Shard(command));
+    }
+
+    fn add_any(&mut self, purpose: Purpose, command: Command) {
         let is_new = purpose.key().is_none_or(|key| self.keys.insert(key));
         if is_new {
             self.last += 1;
@@ -90,7 +97,7 @@ impl Commands {
                 self.declaring.insert((declaring.until, self.last));
             }
             self.purposes.insert(self.last, purpose);
-            self.to_give.push_back((self.last, Command::Shard(command)));
+            self.to_give.push_back((self.last, command));
         }
     }
 
@@ -116,6 +123,15 @@ impl Commands {
     pub(super) fn rebuild(&mut self, shard: ShardId, version: u64, record: ShardRecord) {
         let record = Box::new(record);
         self.add(Purpose::Rebuild(shard, version), ShardCommand::Rebuild { shard, version, record });
+    }
+
+    /// Something about where shards ought to be. What whoever looks after plans asks is not asked twice at once.
+    pub(super) fn place(&mut self, step: Option<(Name, Step)>, command: PlacementCommand) {
+        let purpose = Purpose::Place(step, command.clone());
+        let is_repeated = !matches!(step, Some((_, Step::Asked(_)))) && self.purposes.values().any(|asked| *asked == purpose);
+        if !is_repeated {
+            self.add_any(purpose, Command::Placement(command));
+        }
     }
 
     /// An operator declares a namespace.
@@ -180,7 +196,7 @@ impl<S: Service> Host<S> {
         if let (
             Purpose::Change(shard, _) | Purpose::HandOver(shard, _) | Purpose::Rebuild(shard, _),
             Some(Outcome::Refused(_)),
-        ) = (purpose, &outcome)
+        ) = (&purpose, &outcome)
         {
             let observation = HostObservation::CommandRefused { shard: shard.number.into() };
             out.push(Action::Observe(ShardsObservation::Host(observation)));
@@ -194,6 +210,10 @@ impl<S: Service> Host<S> {
             // The record tells, or the replica asks again.
             (Purpose::Change(..) | Purpose::HandOver(..) | Purpose::Rebuild(..), _) => {}
             (Purpose::Declare(declaring), outcome) => self.declared(declaring, outcome, out),
+            (Purpose::Place(None, _), _) => {}
+            (Purpose::Place(Some(step), command), outcome) => {
+                self.placed(ctx.now, step, &command, outcome, sees.state, out);
+            }
         }
     }
 

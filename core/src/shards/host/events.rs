@@ -3,8 +3,9 @@
 use super::observation::ShardsObservation;
 use super::view::{Reply, Request};
 use super::wire::{Message, Record};
-use crate::control::state::{Change, Command, Outcome, State};
+use crate::control::state::{Change, Command, DOUBTFUL_MAX, Outcome, State};
 use crate::identity::{Incarnation, NodeId, RequestId};
+use crate::membership::Membership;
 use crate::object::ObjectId;
 use crate::record::Sequence;
 use crate::time::Time;
@@ -18,6 +19,21 @@ pub struct Sees<'a> {
     pub state: Option<&'a State>,
     /// The last instant of the node's view of its session; nothing while it is not valid.
     pub view: Option<Time>,
+    /// Who is there.
+    pub members: Option<&'a Membership>,
+}
+
+impl Sees<'_> {
+    /// Nodes that have a session and are not counted on, in order: the first of them, as many as a plan may leave aside.
+    pub(super) fn doubtful(&self) -> Vec<NodeId> {
+        let Some((state, members)) = self.state.zip(self.members) else { return Vec::new() };
+        let mut doubtful: Vec<NodeId> = state.sessions().map(|(_, session)| session.owner.node).collect();
+        doubtful.sort_unstable();
+        doubtful.dedup();
+        doubtful.retain(|node| !members.counts(*node));
+        doubtful.truncate(DOUBTFUL_MAX);
+        doubtful
+    }
 }
 
 /// What can happen.
@@ -84,7 +100,15 @@ pub enum Event {
 impl Event {
     /// Whether shards have to know of that change.
     pub const fn concerns(change: &Change) -> bool {
-        matches!(change, Change::Shard { .. } | Change::Opened { .. } | Change::Ended { .. } | Change::Cordon { .. })
+        matches!(
+            change,
+            Change::Shard { .. }
+                | Change::Placed { .. }
+                | Change::Plan { .. }
+                | Change::Opened { .. }
+                | Change::Ended { .. }
+                | Change::Cordon { .. }
+        )
     }
 }
 

@@ -14,19 +14,31 @@ impl<S: Service> Host<S> {
     pub(super) fn changed(&mut self, now: Time, change: Change) {
         match change {
             Change::Shard { shard } => drop(self.to_learn.insert(shard)),
-            Change::Ended { owner, .. } => self.places.is_gone(owner.into(), now.saturating_add(self.settings.grace)),
-            Change::Opened { owner, .. } => self.places.is_back(owner.into()),
-            Change::Cordon { .. } => self.places.everything(),
+            Change::Ended { owner, .. } => {
+                self.places.is_gone(owner.into(), now.saturating_add(self.settings.grace));
+                self.plans.has_gone(now);
+            }
+            Change::Opened { owner, .. } => {
+                self.places.is_back(owner.into());
+                self.plans.has_come(now);
+            }
+            Change::Cordon { .. } => {
+                self.places.everything();
+                self.plans.everything(now);
+            }
+            Change::Placed { shard } => self.places.look_at(shard),
+            Change::Plan { namespace } => self.plans.look_at(namespace),
             _ => {}
         }
     }
 
     /// Every record may be another one, or gone.
-    pub(super) fn learn_all(&mut self, sees: Sees<'_>) {
+    pub(super) fn learn_all(&mut self, now: Time, sees: Sees<'_>) {
         self.to_learn.extend(sees.state.into_iter().flat_map(|state| state.shards()).map(|(shard, _)| *shard));
         self.to_learn.extend(self.slots.shards());
         self.is_behind = sees.state.is_some() && !self.to_learn.is_empty();
         self.places.everything();
+        self.plans.has_come(now);
     }
 
     /// Looks at some of the records that have changed.
@@ -65,6 +77,9 @@ impl<S: Service> Host<S> {
             self.tell(ctx, sees, shard, replication::Event::Known(Box::new(record.clone())), out);
         }
         self.learn_void(ctx.now, shard, record.is_void);
+        if self.places.is_moving(&shard) {
+            self.places.look_at(shard);
+        }
         self.asks.learn(shard);
         self.parked.hurry(&shard, ctx.now);
     }

@@ -9,6 +9,7 @@ use super::objects::Objects;
 use super::observation::{HostObservation, ShardsObservation};
 use super::parked::Parked;
 use super::place::Places;
+use super::plans::Plans;
 use super::rebuild::Rebuilding;
 use super::settings::Settings;
 use super::slots::Slots;
@@ -38,6 +39,7 @@ pub struct Host<S: Service> {
     /// Shards of this node whose answers may leave, since the view of the session is valid again.
     pub(super) to_wake: BTreeSet<ShardId>,
     pub(super) places: Places,
+    pub(super) plans: Plans,
     pub(super) asks: Asks,
     pub(super) tickets: Tickets,
     pub(super) commands: Commands,
@@ -64,6 +66,7 @@ impl<S: Service> Host<S> {
             is_behind: false,
             to_wake: BTreeSet::new(),
             places: Places::default(),
+            plans: Plans::default(),
             asks: Asks::default(),
             tickets: Tickets::default(),
             commands: Commands::default(),
@@ -106,7 +109,7 @@ impl<S: Service> Host<S> {
                 self.asks.begin(ctx);
                 self.slots.begin(life);
                 self.objects.begin(ctx.now, self.slots.shards());
-                self.learn_all(sees);
+                self.learn_all(ctx.now, sees);
             }
             Event::Wake => self.wake(ctx, sees, out),
             Event::Message { from, message } => self.hear(ctx, sees, from, message, out),
@@ -119,7 +122,7 @@ impl<S: Service> Host<S> {
             Event::Request(id, request) => self.request(ctx, sees, id, request, out),
             Event::Ask { ticket, request } => self.ask(ctx, sees, By::Sibling(ticket), request, out),
             Event::Changed(change) => self.changed(ctx.now, change),
-            Event::Restated => self.learn_all(sees),
+            Event::Restated => self.learn_all(ctx.now, sees),
             Event::Resumed => self.to_wake.extend(self.slots.owned()),
             Event::Executed { ticket, outcome } => self.executed(ctx, sees, ticket, outcome, out),
             Event::LateAnswer { to, number } => {
@@ -136,13 +139,15 @@ impl<S: Service> Host<S> {
     /// When this machine has to be woken.
     pub fn next_deadline(&self) -> Option<Time> {
         let has_records = !self.to_learn.is_empty() || !self.to_wake.is_empty();
-        let has_work = has_records || self.places.has_work() || self.commands.has_work();
+        let has_work =
+            has_records || self.places.has_work() || self.plans.has_work() || self.commands.has_work();
         let work = has_work.then_some(Time::ZERO).filter(|_| self.life.is_some());
         let machines = [
             work,
             self.slots.next_deadline(),
             self.asks.next_deadline(),
             self.places.next_deadline(),
+            self.plans.next_deadline(),
             self.rebuilding.next_deadline(),
             self.commands.next_deadline(),
             self.gathers.next_deadline(),
@@ -180,6 +185,7 @@ impl<S: Service> Host<S> {
         self.learn_some(ctx, sees, out);
         self.wake_some(ctx, sees, out);
         self.place_some(ctx, sees, out);
+        self.plan_some(ctx, sees, out);
         self.commands.give_some(self.settings.commands_at_once, out);
     }
 
@@ -206,6 +212,11 @@ impl<S: Service> Host<S> {
             Request::List { after } => {
                 let reply = Reply::Shards(self.table(state, after));
                 out.push(Action::Reply { id, reply, not_after: None });
+            }
+            Request::Placement { namespace, asked } => {
+                if let Err(why) = self.ask_placement(ctx.now, sees, id, (namespace, asked), out) {
+                    out.push(refused(why));
+                }
             }
             Request::SubmitOnce { shard, key, command } => self.ask_once(ctx, sees, id, (shard, &key.0, command), out),
             request => self.ask(ctx, sees, By::Client(id), request, out),

@@ -16,7 +16,8 @@
 //! | `machine` | the one dispatcher, and what a replica asks for |
 //! | `slots` | the replicas, with their deadlines and what of theirs is not durable |
 //! | `follow` | what the control group says of shards, a bounded number of them in one event |
-//! | `place` | who ought to have a copy: plain rendezvous hashing over those that are well |
+//! | `place` | who ought to have a copy: the row of the agreed table, and others in the place of those that are not well |
+//! | `plans` | how the table becomes another one: worked out, approved, and carried out a wave at a time |
 //! | `asks` | requests of this node's clients that are under way, within bounds |
 //! | `asking` | their way to an owner, and again where that was refused |
 //! | `tickets` | requests that a replica of this node has taken, and whose answer is awaited |
@@ -58,6 +59,7 @@ mod observation;
 mod once;
 mod parked;
 mod place;
+mod plans;
 mod rebuild;
 mod resubmit;
 mod settings;
@@ -70,7 +72,7 @@ pub use events::{Action, Event, Sees};
 pub use machine::Host;
 pub use objects::object_id;
 pub use observation::ShardsObservation;
-pub use settings::Settings;
+pub use settings::{PlanSettings, Settings};
 pub use view::{Fate, OwnReplica, Refusal, Reply, Request, Row, Table};
 pub use wire::{Answer, Keeping, Message, Record, Submission};
 

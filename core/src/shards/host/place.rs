@@ -1,8 +1,11 @@
-//! Who ought to have a copy of a shard: the replicas that suit it best of those that are well (rendezvous hashing). Worked
-//! out by whoever owns the shard, a bounded number of shards in one event.
+//! Who ought to have a copy of a shard: the nodes of its row in the agreed table, and in the place of those that are not well
+//! the replicas that suit it best of those that are (rendezvous hashing). Worked out by whoever owns the shard, a bounded number
+//! of shards in one event.
 //!
 //! Well is who has a session and is not cordoned. Who had one is waited for: it may be restarting, and to fill another
 //! replica costs more than to wait.
+//!
+//! An owner whose shard a plan moves hands it over to the first of the row, once that one is in the set (rule P3 of placement).
 
 use super::machine::{Action, Host, Sees};
 use crate::control::state::Cordon;
@@ -24,6 +27,8 @@ pub(super) struct Places {
     placed: BTreeMap<ShardId, BTreeSet<ReplicaId>>,
     /// Shards whose placement is to be worked out.
     work: BTreeSet<ShardId>,
+    /// Shards of this node that a plan moves, and when they are looked at again.
+    moving: BTreeMap<ShardId, Time>,
     /// All of this node's are.
     is_everything: bool,
 }
@@ -36,6 +41,16 @@ impl Places {
     pub(super) fn work_out(&mut self, shard: ShardId) {
         self.placed.remove(&shard);
         self.work.insert(shard);
+    }
+
+    /// A shard ought to be elsewhere, or its record is another one.
+    pub(super) fn look_at(&mut self, shard: ShardId) {
+        self.work.insert(shard);
+    }
+
+    /// Whether this node moves that shard.
+    pub(super) fn is_moving(&self, shard: &ShardId) -> bool {
+        self.moving.contains_key(shard)
     }
 
     pub(super) fn everything(&mut self) {
@@ -60,7 +75,7 @@ impl Places {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.gone.values().flatten().min().copied()
+        self.gone.values().flatten().chain(self.moving.values()).min().copied()
     }
 
     /// Who was waited for long enough is waited for no more.
@@ -70,6 +85,7 @@ impl Places {
                 self.is_everything = true;
             }
         }
+        self.work.extend(self.moving.iter().filter(|(_, at)| **at <= now).map(|(shard, _)| *shard));
     }
 }
 
@@ -78,7 +94,10 @@ impl<S: Service> Host<S> {
     pub(super) fn place_some(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
         // Whoever has no copy of the state begins with everything when there is one.
         let is_everything = core::mem::take(&mut self.places.is_everything);
-        let Some(state) = sees.state else { return self.places.work.clear() };
+        let Some(state) = sees.state else {
+            self.places.moving.clear();
+            return self.places.work.clear();
+        };
         if is_everything {
             self.places.work.extend(self.slots.owned());
             let owned: BTreeSet<ShardId> = self.slots.owned().collect();
@@ -91,7 +110,8 @@ impl<S: Service> Host<S> {
             state.able_replicas().into_iter().map(|replica| (replica.node, replica)).collect();
         for _ in 0..self.settings.placed_at_once {
             let Some(shard) = self.places.work.pop_first() else { break };
-            let Some(record) = state.shard(&shard) else { continue };
+            self.places.moving.remove(&shard);
+            let Some(record) = state.shard(&shard).filter(|_| self.slots.owns(&shard)) else { continue };
             let mut candidates = able.clone();
             for member in &record.in_sync {
                 // Who is cordoned keeps what it has.
@@ -108,7 +128,11 @@ impl<S: Service> Host<S> {
             for (awaited, _) in self.places.gone.iter().filter(|(_, until)| until.is_some()) {
                 candidates.entry(awaited.node).or_insert(*awaited);
             }
-            let placed = best(&shard, candidates.into_values(), usize::from(record.copies));
+            let placement = state.placement(&shard.namespace);
+            let row = placement.into_iter().flat_map(|placement| placement.table().copies(shard.number));
+            let copies = usize::from(record.copies);
+            let mut placed: BTreeSet<ReplicaId> = row.take(copies).filter_map(|node| candidates.remove(&node)).collect();
+            placed.extend(best(&shard, candidates.into_values(), copies - placed.len()));
             let back: Vec<ReplicaId> = placed.intersection(&self.places.back).copied().collect();
             if self.places.placed.get(&shard) != Some(&placed) {
                 self.places.placed.insert(shard, placed.clone());
@@ -117,9 +141,26 @@ impl<S: Service> Host<S> {
             for replica in back {
                 self.tell(ctx, sees, shard, replication::Event::Returned(replica), out);
             }
+            self.move_on(ctx, sees, shard, out);
         }
         if self.places.work.is_empty() {
             self.places.back.clear();
+        }
+    }
+
+    /// A shard that a plan moves goes to the first of its row, once that one is in the set and can take it. What comes of it the
+    /// record tells; where that is nothing, it is tried again.
+    fn move_on(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, shard: ShardId, out: &mut impl Sink<Action>) {
+        let (Some(state), Some(life)) = (sees.state, self.life) else { return };
+        let placement = state.placement(&shard.namespace).filter(|placement| placement.is_moving(shard.number));
+        let record = state.shard(&shard).filter(|record| record.is_owned_by(life));
+        let Some((placement, record)) = placement.zip(record) else { return };
+        self.places.moving.insert(shard, ctx.now.saturating_add(self.settings.move_pause));
+        let Some(to) = placement.table().owner(shard.number).filter(|to| *to != life.node) else { return };
+        let takes = |member: &&ReplicaId| member.node == to && state.has_process(**member);
+        let is_able = record.in_sync.iter().any(|member| takes(&member)) && state.cordon(to) == Cordon::None;
+        if is_able && sees.view.is_some() {
+            self.tell(ctx, sees, shard, replication::Event::HandOver { to: Some(to) }, out);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Spans and bounds of the shards of one node, each with its unit.
 
+use crate::control::state::Seat;
 use crate::membership::settings::Profile;
 use crate::replication;
 use crate::time::Duration;
@@ -15,6 +16,10 @@ pub struct Settings {
     pub ask_retry: Duration,
     /// How long a replica whose node is gone is waited for before another takes its place.
     pub grace: Duration,
+    /// The pause after which an owner looks again at a shard that is to move.
+    pub move_pause: Duration,
+    /// Of plans for the placement of shards.
+    pub plans: PlanSettings,
     /// How often replicas of a shard whose record is void tell what they have kept.
     pub gather: Duration,
     /// How long an owner's answer to a submission with a key is awaited before it is parked. Less than `ask_timeout`.
@@ -55,6 +60,48 @@ pub struct Settings {
     pub sweep_pause: Duration,
 }
 
+/// Spans and bounds of plans: what is moved without being asked for, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PlanSettings {
+    /// What this node is as a place for shards. One that says nothing else is not told to the cluster.
+    pub seat: Seat,
+    /// How often namespaces are looked at.
+    pub every: Duration,
+    /// For how long nodes must not have come or gone before a plan is made of what they have left or brought.
+    pub settle: Duration,
+    /// How long a node has to be gone before what it had is placed elsewhere for good. Until then others stand in for it.
+    pub gone_after: Duration,
+    /// How long after a plan nothing is moved that nothing forces.
+    pub cool_down: Duration,
+    /// How long shards may take to move before the plan is given up.
+    pub wave_max: Duration,
+    /// Shards that move at once.
+    pub parallel: u16,
+    /// Owners that a plan moves although nothing forces it, in hundredths of all shards.
+    pub moves_percent: u32,
+    /// Whether plans that nothing forces are carried out without an operator's approval.
+    pub is_automatic: bool,
+    /// Pairs of a shard and a site that one event may look at.
+    pub pairs: u32,
+}
+
+impl PlanSettings {
+    fn of(grace: Duration) -> Self {
+        Self {
+            seat: Seat::default(),
+            every: Duration::from_nanos(grace.as_nanos() / 10),
+            settle: grace,
+            gone_after: grace.saturating_mul(30),
+            cool_down: grace.saturating_mul(3),
+            wave_max: grace.saturating_mul(12),
+            parallel: 8,
+            moves_percent: 10,
+            is_automatic: false,
+            pairs: 20_000,
+        }
+    }
+}
+
 impl Settings {
     fn of(spans: [u64; 5], parking: [u64; 3]) -> Self {
         let [takeover, patience, ask_timeout, ask_retry, grace] = spans.map(Duration::from_millis);
@@ -71,6 +118,8 @@ impl Settings {
             ask_timeout,
             ask_retry,
             grace,
+            move_pause: patience,
+            plans: PlanSettings::of(grace),
             gather: patience.saturating_mul(2),
             park_after,
             keep_wait,

@@ -104,6 +104,10 @@ impl<S: Service> Slots<S> {
         self.owned.iter().copied()
     }
 
+    pub(super) fn owns(&self, shard: &ShardId) -> bool {
+        self.owned.contains(shard)
+    }
+
     /// What this node has of a shard, for people.
     pub(super) fn own(&self, shard: &ShardId, places: &Places) -> Option<OwnReplica> {
         let replica = self.replica(shard)?;

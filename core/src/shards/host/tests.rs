@@ -86,7 +86,7 @@ impl World {
         ctx.next_record = Sequence(self.journals[host].len() as u64 + 1);
         let view =
             self.log.state.own_session(self.lives[host].0).map(|_| self.now.saturating_add(Duration::from_secs(1)));
-        let sees = Sees { state: Some(&self.log.state), view };
+        let sees = Sees { state: Some(&self.log.state), view, members: None };
         let mut actions = vec![];
         self.hosts[host].handle(&mut ctx, sees, event, &mut actions);
         let mut has_written = false;
@@ -429,5 +429,5 @@ fn what_was_told_before_another_recovery_counts_no_more() {
 }
 
 fn sees(world: &World) -> Sees<'_> {
-    Sees { state: Some(&world.log.state), view: None }
+    Sees { state: Some(&world.log.state), view: None, members: None }
 }

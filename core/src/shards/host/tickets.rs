@@ -142,7 +142,8 @@ impl<S: Service> Host<S> {
             Request::Put { object, bytes, .. } => replication::Event::Put { ticket, object, bytes: bytes.0 },
             Request::Get { object, .. } => replication::Event::Get { ticket, object },
             // These are no replica's.
-            Request::Declare { .. } | Request::List { .. } | Request::Rebuild { .. } => return,
+            Request::Declare { .. } | Request::List { .. } | Request::Placement { .. } => return,
+            Request::Rebuild { .. } => return,
             Request::HandOver { .. } | Request::SubmitOnce { .. } => return,
         };
         self.tickets.add(asker, shard, bytes);

@@ -15,7 +15,8 @@
 //! | `even.rs` | who gives to whom, so that no site carries too much or too little |
 //! | `table.rs` | the table: lookup, checksum, differences |
 //!
-//! Absent on purpose: who holds what now, which is [`ShardRecord`](super::ShardRecord)'s, and how to get from there to here.
+//! Absent on purpose: who holds what now, which is [`ShardRecord`](super::ShardRecord)'s, and how one table becomes the next,
+//! which is the control state's and the [`Host`](super::host::Host)'s.
 
 mod even;
 mod fill;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 /// In which order sites suit a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Strategy {
     /// As they follow on a ring of points (consistent hashing, Karger et al. 1997).
     Ring,

@@ -60,18 +60,38 @@ pub enum SitesRefused {
 pub struct SiteIndex(pub(super) u16);
 
 impl SiteIndex {
+    /// As a number, for a row that is told to others.
+    pub(crate) const fn number(self) -> u16 {
+        self.0
+    }
+
     pub(super) const fn at(self) -> usize {
         self.0 as usize
     }
 }
 
 /// All sites, in the order of their nodes, and their zones.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Site>", into = "Vec<Site>")]
 pub struct Sites {
     sites: Vec<Site>,
     /// Of each site the place of its zone among the zones, which stand in the order of their names.
     zones: Vec<u16>,
     zones_count: u16,
+}
+
+impl TryFrom<Vec<Site>> for Sites {
+    type Error = SitesRefused;
+
+    fn try_from(sites: Vec<Site>) -> Result<Self, SitesRefused> {
+        Self::new(sites)
+    }
+}
+
+impl From<Sites> for Vec<Site> {
+    fn from(sites: Sites) -> Self {
+        sites.sites
+    }
 }
 
 impl Sites {
@@ -123,6 +143,16 @@ impl Sites {
     /// When it is the index of other sites.
     pub fn site(&self, index: SiteIndex) -> &Site {
         &self.sites[index.at()]
+    }
+
+    /// Whether that node is a site which is given what suits it. O(log n).
+    pub(crate) fn takes(&self, node: NodeId) -> bool {
+        self.of_node(node).is_some_and(|site| self.is_open(site))
+    }
+
+    /// The site at that place, if there is one.
+    pub(crate) fn get(&self, place: u16) -> Option<&Site> {
+        self.sites.get(usize::from(place))
     }
 
     pub(super) fn zone(&self, index: SiteIndex) -> u16 {

@@ -1,16 +1,20 @@
 //! What ought to be: an owner and copies for each shard.
 
-use super::Rule;
-use super::site::{SiteIndex, Sites};
+use super::site::{SiteIndex, Sites, SitesRefused, Standing};
+use super::{Rule, Site};
 use crate::identity::NodeId;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec;
 use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
 
 /// No site: there are fewer than copies.
 pub(super) const NONE: u16 = u16::MAX;
 
 /// Where the shards of a namespace ought to be. Two bytes for each copy, and the sites.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct Table {
     version: u64,
     rule: Rule,
@@ -20,8 +24,37 @@ pub struct Table {
     checksum: u64,
 }
 
+/// A table as it is stored: what its checksum is of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stored {
+    version: u64,
+    rule: Rule,
+    sites: Sites,
+    rows: Vec<u16>,
+}
+
+impl From<Table> for Stored {
+    fn from(table: Table) -> Self {
+        Self { version: table.version, rule: table.rule, sites: table.sites, rows: table.rows.into() }
+    }
+}
+
+impl TryFrom<Stored> for Table {
+    type Error = &'static str;
+
+    fn try_from(Stored { version, rule, sites, rows }: Stored) -> Result<Self, Self::Error> {
+        rule.check().map_err(|_| "a table with a rule that there cannot be")?;
+        let is_whole = rows.len() == rule.shards as usize * usize::from(rule.copies);
+        let is_site = |site: &u16| *site == NONE || usize::from(*site) < sites.len();
+        match is_whole && rows.iter().all(is_site) {
+            true => Ok(Self::new(version, rule, sites, rows)),
+            false => Err("a table whose rows make no sense"),
+        }
+    }
+}
+
 /// A shard whose place is another one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Moved {
     /// Which.
     pub shard: u32,
@@ -48,6 +81,45 @@ impl Table {
         let mut table = Self { version, rule, sites, rows: rows.into(), checksum: 0 };
         table.checksum = table.sum();
         table
+    }
+
+    /// The table whose rows name these nodes, of each shard the owner first; with nothing where one of them is no site. O(copies
+    /// of all · log n).
+    pub(crate) fn of(version: u64, rule: Rule, sites: Sites, row: impl Fn(u32) -> Vec<NodeId>) -> Option<Self> {
+        let copies = usize::from(rule.copies);
+        let mut rows = vec![NONE; rule.shards as usize * copies];
+        for (shard, places) in (0..).zip(rows.chunks_exact_mut(copies)) {
+            for (place, node) in places.iter_mut().zip(row(shard)) {
+                *place = sites.of_node(node)?.0;
+            }
+        }
+        Some(Self::new(version, rule, sites, rows))
+    }
+
+    /// The same places, with these sites; and as sites that are to be left those of before that have places still. O(copies of all
+    /// · log n).
+    ///
+    /// # Errors
+    /// [`SitesRefused`] where they are too many together.
+    pub(crate) fn rebased(&self, version: u64, rule: Rule, sites: &Sites) -> Result<Self, SitesRefused> {
+        let used: BTreeSet<u16> = self.rows.iter().copied().filter(|site| *site != NONE).collect();
+        let used = used.into_iter().map(|site| *self.sites.site(SiteIndex(site)));
+        let left = used.filter(|site| sites.of_node(site.node).is_none());
+        let left = left.map(|site| Site { standing: Standing::Draining, ..site });
+        let all = Sites::new(sites.iter().map(|(_, site)| *site).chain(left).collect())?;
+        let table = Self::of(version, rule, all, |shard| self.copies(shard).collect());
+        Ok(table.unwrap_or_else(|| self.clone()))
+    }
+
+    /// With other places of some shards; nodes that are no sites get none. O(copies of all).
+    pub(crate) fn with<'a>(&self, version: u64, moves: impl Iterator<Item = (u32, &'a [NodeId])>) -> Self {
+        let (mut rows, copies) = (self.rows.clone(), usize::from(self.rule.copies));
+        for (shard, nodes) in moves {
+            let Some(row) = rows.get_mut(shard as usize * copies..).and_then(|rows| rows.get_mut(..copies)) else { continue };
+            let mut sites = nodes.iter().filter_map(|node| self.sites.of_node(*node));
+            row.fill_with(|| sites.next().map_or(NONE, |site| site.0));
+        }
+        Self::new(version, self.rule, self.sites.clone(), rows.into())
     }
 
     /// What a change of it names.

@@ -370,6 +370,7 @@ impl Checks<MeshNode> for MeshChecks {
 
     fn over(&mut self, host: u32, node: &MeshNode) {
         self.look_at_replicas(host, node);
+        self.look_at_placement(host, node);
     }
 
     fn finish(&mut self, found: &mut Findings) {
@@ -383,6 +384,7 @@ impl Checks<MeshNode> for MeshChecks {
         self.check_registers(found);
         self.check_stories(found);
         self.check_replicas(found);
+        self.check_placement(found);
         self.check_keys(found);
         self.check_tasks(found);
         self.check_schedules(found);

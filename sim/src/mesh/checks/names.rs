@@ -117,6 +117,15 @@ pub const TASK_6: &str = "TASK-6";
 /// A claim whose node lives is not ended before its time.
 pub const TASK_7: &str = "TASK-7";
 
+/// A table of placements is the same to everybody in one version.
+pub const PLAC_1: &str = "PLAC-1";
+/// A plan is carried out once, and as it was approved.
+pub const PLAC_2: &str = "PLAC-2";
+/// No more shards move at once than their plan allows.
+pub const PLAC_3: &str = "PLAC-3";
+/// In the end copies are where the table says.
+pub const PLAC_4: &str = "PLAC-4";
+
 macro_rules! exercised {
     ($($field:ident = $name:ident),+ $(,)?) => {
         /// How often each invariant was put to the test.
@@ -141,4 +150,5 @@ exercised! {
     vers_1 = VERS_1, vers_2 = VERS_2, vers_3 = VERS_3, shrd_1 = SHRD_1, task_1 = TASK_1, pref_1 = PREF_1,
     ownr_1 = OWNR_1, fenc_1 = FENC_1, repl_2 = REPL_2, park_1 = PARK_1, park_2 = PARK_2, blob_1 = BLOB_1, blob_2 = BLOB_2,
     task_2 = TASK_2, task_3 = TASK_3, task_4 = TASK_4, task_5 = TASK_5, task_6 = TASK_6, task_7 = TASK_7,
+    plac_1 = PLAC_1, plac_2 = PLAC_2, plac_3 = PLAC_3, plac_4 = PLAC_4,
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::codec::BodyVersion;
 use crate::epoch::Epoch;
+use crate::shards::placement::Strategy;
 use crate::shards::{self, ShardId, ShardRecord};
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -61,11 +62,26 @@ fn shard_commands() -> [ShardCommand; 4] {
     ]
 }
 
+fn placement_commands() -> [PlacementCommand; 6] {
+    let (namespace, node) = (Name::new("n").unwrap(), life(1, 2).node);
+    let (plan, strategy, cause) = (300, Strategy::Locality, Cause::Balance);
+    [
+        PlacementCommand::Seat(Seat { weight: 300, zone: namespace }),
+        PlacementCommand::Draft { namespace, on: 7, strategy, seed: 5, cause, doubtful: vec![node], parallel: 8 },
+        PlacementCommand::Rows { namespace, plan, rows: vec![(3, vec![1, 300])] },
+        PlacementCommand::Seal { namespace, plan, checksum: 77 },
+        PlacementCommand::Approve { namespace, plan, version: 7, checksum: 77 },
+        PlacementCommand::Advance { namespace, plan, last: Some(3) },
+    ]
+}
+
 /// One entry of each kind that version 2 has added.
 fn samples_of_version_2() -> Vec<Entry> {
     let (client, registered) = (life(1, 2), Registration(token(1, 9)));
     let retire = Command::Retire { scope: named("s") };
-    let commands = [retire].into_iter().chain(shard_commands().map(Command::Shard));
+    let cancel = PlacementCommand::Cancel { namespace: Name::new("n").unwrap(), plan: 300 };
+    let placements = placement_commands().into_iter().chain([cancel]).map(Command::Placement);
+    let commands = [retire].into_iter().chain(shard_commands().map(Command::Shard)).chain(placements);
     let entry =
         |command: Command| Entry::Client { client, registered, sequence: 3, unanswered: 2, command: command.into() };
     commands.map(entry).collect()

@@ -4,6 +4,7 @@ mod clients;
 mod entries;
 mod golden;
 mod lineage;
+mod plans;
 mod scopes;
 mod sessions;
 mod shards;

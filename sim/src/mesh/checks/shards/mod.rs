@@ -6,6 +6,7 @@
 //! | `shown` | one log's entries, as they were shown |
 //! | `owners` | who acts as owner, and who has promised what: OWNR-1, FENC-1 |
 //! | `stories` | what clients write, add and read: SHRD-1 |
+//! | `placement` | where shards ought to be, and are in the end: PLAC-1 to PLAC-4 |
 //! | `parked` | what is submitted under keys: PARK-1, PARK-2 |
 //! | `blobs` | what clients read of blobs, and what disks have of them in the end: BLOB-1, BLOB-2 |
 //! | `tasks` | what clients and agents are told of tasks: TASK-2, TASK-3, and TASK-1 as they see it |
@@ -28,6 +29,7 @@ mod limits;
 mod logs;
 mod owners;
 mod parked;
+mod placement;
 mod said;
 mod schedules;
 mod shown;
@@ -41,6 +43,7 @@ use self::limits::Limits;
 use self::logs::Logs;
 use self::owners::Owners;
 use self::parked::Keys;
+use self::placement::Placements;
 use self::said::Said;
 use self::schedules::Schedules;
 use self::stories::Stories;
@@ -64,6 +67,7 @@ pub(super) struct Shards {
     pub(super) digests: Digests,
     pub(super) keys: Keys,
     pub(super) blobs: Blobs,
+    pub(super) placements: Placements,
     pub(super) tasks: Tasks,
     pub(super) limits: Limits,
     said: Said,
@@ -84,6 +88,7 @@ impl Shards {
             digests: Digests::default(),
             keys: Keys::new(scenario.control.recovery.is_none()),
             blobs: Blobs::default(),
+            placements: Placements::default(),
             tasks: Tasks::new(scenario.control.recovery.is_none()),
             limits: Limits::new(scenario.tasks.limits),
             said: Said::default(),
@@ -94,11 +99,15 @@ impl Shards {
         }
     }
 
+    /// The namespace that there is, if there is to be one.
+    pub(super) fn namespace(&self) -> Option<Name> {
+        Name::new(NAMESPACE).ok().filter(|_| self.count > 0)
+    }
+
     /// All shards that there are to be.
     pub(super) fn all(&self) -> impl Iterator<Item = ShardId> + use<> {
-        let namespace = Name::new(NAMESPACE).ok();
         let shards = 0..self.count;
-        namespace.into_iter().flat_map(move |namespace| shards.clone().map(move |number| ShardId { namespace, number }))
+        self.namespace().into_iter().flat_map(move |namespace| shards.clone().map(move |number| ShardId { namespace, number }))
     }
 
     /// What stood in a store is gone, or not to be relied on.
@@ -147,6 +156,7 @@ impl MeshChecks {
         self.operation_answered((client, host), answer, found);
         self.key_answered(host, question, answer, found);
         self.blob_answered((client, host), question, answer, found);
+        self.placement_answered(host, question, answer, found);
         if let (Question::Submit { shard, command }, Answer::Done(_)) = (question, answer) {
             if self.record.is_kept {
                 self.record.acknowledged.push(found.now);

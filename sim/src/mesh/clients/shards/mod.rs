@@ -9,6 +9,8 @@
 //! | `tasks` | submit tasks and workflows, and run the agents of every node |
 //! | `handovers` | has shards handed over, at drawn times |
 //! | `stage` | has every shard handed to one node |
+//! | `drainer` | drains members until nothing is left on them, and takes them back |
+//! | `planners` | ask for plans, and have them carried out: some twice, some on what is out of date |
 //!
 //! They ask any member: whoever it is passes on to the owner what is for the owner.
 //!
@@ -16,8 +18,10 @@
 
 mod blobbers;
 mod declarer;
+mod drainer;
 mod handovers;
 mod keyed;
+mod planners;
 mod stage;
 mod tasks;
 mod users;
@@ -27,7 +31,7 @@ pub(in crate::mesh) use keyed::KEYED;
 pub(in crate::mesh) use tasks::{APPROVED, MARK, limits, output_of, schedules};
 pub(in crate::mesh) use users::{COUNTERS, LANE_BITS};
 
-use crate::scenario::{Scenario, ShardLoad, TaskLoad};
+use crate::scenario::{PlacementLoad, Scenario, ShardLoad, TaskLoad};
 use crate::streams::{Stream, Streams};
 use crate::subject::{Outcome, Turn};
 use crate::time::TrueTime;
@@ -57,6 +61,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 struct Shared {
     load: ShardLoad,
     tasks: TaskLoad,
+    placement: PlacementLoad,
     namespace: Name,
     members: u32,
     is_declared: bool,
@@ -150,6 +155,15 @@ fn parts(shared: &Shared, scenario: &Scenario, streams: &mut Streams) -> Vec<Box
         let span = (load.arrange_at.map_or(first, |at| at.0 + SETTLING), scenario.phases.safety.0);
         parts.push(Box::new(handovers::HandOvers::new(load.hand_overs, span, stream("handovers", 0))));
     }
+    let placement = &shared.placement;
+    let span = (scenario.control.found_at.0 + SETTLING + SETTLING, scenario.phases.safety.0);
+    if placement.drains > 0 {
+        parts.push(Box::new(drainer::Drainer::new(placement.drains, span, stream("drainer", 0))));
+    }
+    for number in 0..placement.plans.min(2) {
+        let count = (placement.plans + 1 - number) / 2;
+        parts.push(Box::new(planners::Planner::new(number, count, span, stream("planner", number))));
+    }
     if let Some(at) = load.arrange_at {
         parts.push(Box::new(stage::Stage::new(TrueTime(0) + at.0)));
     }
@@ -161,7 +175,8 @@ impl Shared {
         let (load, tasks, members) = (*scenario.shards, *scenario.tasks, scenario.mesh.members(scenario.nodes));
         let namespace = Name::new(NAMESPACE).ok().filter(|_| load.is_on())?;
         let agents = tasks::Agents::new(tasks.takes);
-        Some(Self { load, tasks, namespace, members, is_declared: false, agents })
+        let placement = *scenario.placement;
+        Some(Self { load, tasks, placement, namespace, members, is_declared: false, agents })
     }
 
     fn shard(&self, number: u32) -> ShardId {

@@ -1,0 +1,102 @@
+//! Drains members: one at a time, until no shard is owned or kept there, and then takes it back. In the end all are back.
+
+use super::{AGAIN, PATIENCE, Part, Shared, answer, ask};
+use crate::streams::Stream;
+use crate::subject::{Outcome, Turn};
+use crate::time::TrueTime;
+use crate::world::node_id;
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use relaymesh_core::control::node::{Reply as ControlAnswer, Request as ControlQuestion};
+use relaymesh_core::control::state::Cordon;
+use relaymesh_core::mesh::{Reply, Request};
+use relaymesh_core::shards::host::{Reply as Answer, Request as Question, Row};
+use relaymesh_core::time::Duration;
+
+/// What it does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Rest,
+    /// To have it drained.
+    Drain(u32),
+    /// To see whether anything is left on it.
+    Look(u32),
+    /// To take it back.
+    TakeBack(u32),
+}
+
+#[derive(Debug)]
+pub(super) struct Drainer {
+    stream: Stream,
+    times: VecDeque<TrueTime>,
+    rest_until: TrueTime,
+    step: Step,
+    left: Vec<u32>,
+}
+
+impl Drainer {
+    /// So many drains, between two instants.
+    pub(super) fn new(count: u32, (from, to): (Duration, Duration), mut stream: Stream) -> Self {
+        let drawn = |_| TrueTime(0) + stream.span(from.min(to), to);
+        let mut times: Vec<TrueTime> = (0..count).map(drawn).collect();
+        times.sort_unstable();
+        Self { stream, times: times.into(), rest_until: TrueTime(0), step: Step::Rest, left: Vec::new() }
+    }
+
+    fn cordon(&mut self, shared: &Shared, host: u32, cordon: Cordon) -> Turn<Request> {
+        let request = Request::Control(ControlQuestion::Cordon { node: node_id(host), cordon });
+        Turn::Ask { host: shared.some_member(&mut self.stream), request, timeout: PATIENCE }
+    }
+}
+
+impl Part for Drainer {
+    fn turn(&mut self, shared: &Shared, now: TrueTime, offering: bool) -> Turn<Request> {
+        if self.rest_until > now {
+            return Turn::Rest(self.rest_until);
+        }
+        if self.step == Step::Rest {
+            match self.times.front() {
+                Some(at) if offering && *at > now => return Turn::Rest(*at),
+                Some(_) if offering => drop(self.times.pop_front()),
+                _ => return Turn::Done,
+            }
+            self.step = Step::Drain(shared.some_member(&mut self.stream));
+        }
+        match self.step {
+            Step::Drain(host) => self.cordon(shared, host, Cordon::Draining),
+            Step::TakeBack(host) => self.cordon(shared, host, Cordon::None),
+            _ => ask(shared.some_member(&mut self.stream), Question::List { after: None }, PATIENCE),
+        }
+    }
+
+    fn outcome(&mut self, shared: &mut Shared, now: TrueTime, outcome: Outcome<Reply>) {
+        let is_done = matches!(outcome, Outcome::Reply(Reply::Control(ControlAnswer::Executed(_))));
+        let next = match self.step {
+            Step::Drain(host) if is_done => Step::Look(host),
+            Step::TakeBack(_) if is_done => Step::Rest,
+            Step::Look(host) => match answer(outcome) {
+                Some(Answer::Shards(table)) if table.rows.len() >= shared.load.shards as usize => {
+                    let node = node_id(host);
+                    let has = |row: &&Row| {
+                        row.record.owner.is_some_and(|owner| owner.node == node)
+                            || row.record.in_sync.iter().any(|member| member.node == node)
+                    };
+                    self.left = table.rows.iter().filter(has).map(|row| row.shard.number).collect();
+                    if self.left.is_empty() { Step::TakeBack(host) } else { Step::Look(host) }
+                }
+                _ => Step::Look(host),
+            },
+            step => step,
+        };
+        if next == self.step {
+            self.rest_until = now + AGAIN;
+        }
+        self.step = next;
+    }
+
+    fn unanswered(&self, _: &Shared) -> Option<String> {
+        (self.step != Step::Rest).then(|| format!("a drain: {:?}, left {:?}", self.step, self.left))
+    }
+}
