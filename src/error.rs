@@ -130,6 +130,28 @@ pub(crate) enum Error {
         "whether it took effect is not known: its owner did not answer in time\n  look with `relaymesh task` or `tasks` before it is done again"
     )]
     OutcomeUnknown,
+    /// Nobody knows whether a plan was made, approved or given up.
+    #[error(
+        "whether that was done is not known: the cluster did not agree in time\n  `relaymesh mesh shards plan` shows how it stands"
+    )]
+    PlanUnknown,
+    /// There is no such plan to approve.
+    #[error("there is no plan {plan} that waits for approval\n  `relaymesh mesh shards plan` shows which there is")]
+    NoPlan {
+        /// Its number.
+        plan: u64,
+    },
+    /// A plan was given up before its end.
+    #[error(
+        "plan {plan} was given up before all had moved: a node that it gives something was lost, or took too long\n  `relaymesh mesh shards rebalance` makes another"
+    )]
+    PlanGivenUp {
+        /// Its number.
+        plan: u64,
+    },
+    /// What was to be simulated there cannot be.
+    #[error("cannot be simulated: {0}")]
+    Simulate(String),
     /// Nobody knows whether a submission was taken.
     #[error(
         "whether task {id} was taken is not known: its owner did not answer in time\n  \
@@ -324,9 +346,13 @@ impl Error {
             | Self::TaskTooLarge
             | Self::InputTooLarge { .. }
             | Self::BadKey { .. }
-            | Self::BadSchedule(_) => Exit::Usage,
+            | Self::BadSchedule(_)
+            | Self::Simulate(_) => Exit::Usage,
             Self::Dev(problem) => problem.exit(),
-            Self::Runtime(_)
+            Self::PlanUnknown
+            | Self::NoPlan { .. }
+            | Self::PlanGivenUp { .. }
+            | Self::Runtime(_)
             | Self::Entropy(_)
             | Self::Key(_)
             | Self::KeyFile { .. }

@@ -1,5 +1,6 @@
 //! What can be typed for the mesh.
 
+use super::placement::arguments::{PeersCommand, ShardsCommand, weight, zone};
 use crate::cli::{duration, setting};
 use clap::{Args, Subcommand};
 use relaymesh_core::control::state::{Name, Scope};
@@ -118,6 +119,12 @@ pub(crate) enum MeshTopic {
     /// Who leads what: at most one node each scope at a time
     #[command(subcommand)]
     Leaders(LeadersCommand),
+    /// Where shards are and ought to be, what would move, and plans that move it
+    #[command(subcommand)]
+    Shards(ShardsCommand),
+    /// Nodes as places for shards: keep them from being given anything, or have them give all away
+    #[command(subcommand)]
+    Peers(PeersCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -299,9 +306,12 @@ pub(crate) struct NodeArguments {
     /// Its region
     #[arg(long, value_name = "REGION")]
     pub(crate) region: Option<String>,
-    /// Its zone
-    #[arg(long, value_name = "ZONE")]
-    pub(crate) zone: Option<String>,
+    /// Its zone: what fails together; copies of a shard are put into different ones
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    pub(crate) zone: Option<Name>,
+    /// What it can carry of shards, against the others: 1 to 1024
+    #[arg(long, value_name = "N", default_value = "100", value_parser = weight)]
+    pub(crate) weight: u16,
     /// A label; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(crate) label: Vec<(String, String)>,

@@ -8,6 +8,7 @@ mod leaders;
 pub(crate) mod members;
 pub(crate) mod names;
 pub(crate) mod node;
+pub(crate) mod placement;
 mod recovery;
 
 use crate::error::{Error, Exit};
@@ -37,6 +38,8 @@ pub(crate) fn run(command: &MeshCommand, output: &Output) -> Result<Exit, Error>
         MeshCommand::LeaseConflicts(arguments) => conflicts::list(arguments, output),
         MeshCommand::LeaseAccept(arguments) => conflicts::accept(arguments),
         MeshCommand::Mesh(MeshTopic::Leaders(command)) => leaders::run(command, output),
+        MeshCommand::Mesh(MeshTopic::Shards(command)) => placement::shards(command, output),
+        MeshCommand::Mesh(MeshTopic::Peers(command)) => placement::peers(command, output),
     }
 }
 

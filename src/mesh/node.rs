@@ -4,6 +4,7 @@ use super::arguments::NodeArguments;
 use super::block_on;
 use crate::error::{Error, Exit};
 use crate::output::note;
+use relaymesh_core::control::state::Seat;
 use relaymesh_core::envelope::ClusterKey;
 use relaymesh_core::identity::ClusterId;
 use relaymesh_core::membership::{self, Identity, Profile};
@@ -91,8 +92,12 @@ async fn serve(arguments: &NodeArguments) -> Result<Exit, Error> {
     identity(folder.identity().node(), probe).check().map_err(Error::Description)?;
     // Signals are listened to before anyone can know that the node runs.
     let (mut ends, mut interrupts) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let compose =
-        |seat: &relaymesh_core::node::Seat, endpoint| MeshNode::new(seat, timing.into(), identity(seat.node, endpoint));
+    let mut machines = relaymesh_core::mesh::Settings::from(timing);
+    let place = &mut machines.shards.plans.seat;
+    *place = Seat { weight: arguments.weight, zone: arguments.zone.unwrap_or(place.zone) };
+    let compose = |seat: &relaymesh_core::node::Seat, endpoint| {
+        MeshNode::new(seat, machines.clone(), identity(seat.node, endpoint))
+    };
     let bench = bench(arguments)?;
     let handle = start(folder, settings, compose).await.map_err(|problem| Error::Start(Box::new(problem)))?;
     let working = bench.map(|(runner, offer)| tokio::spawn(attend(handle.clone(), runner, offer, arguments.capacity)));
@@ -203,7 +208,7 @@ fn describe(arguments: &NodeArguments) -> Profile {
     Profile {
         role: text(&arguments.role),
         region: text(&arguments.region),
-        zone: text(&arguments.zone),
+        zone: arguments.zone.map(|zone| zone.to_string()).unwrap_or_default().into(),
         software: env!("CARGO_PKG_VERSION").into(),
         posture: if arguments.allow_plaintext_network { "plaintext" } else { "loopback" }.into(),
         labels: arguments.label.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect(),

@@ -77,9 +77,16 @@ Examples:
 pub(crate) struct Place {
     #[command(flatten)]
     pub(crate) folder: FolderArguments,
-    /// Namespace of the task
+    /// Its namespace
     #[arg(long, value_name = "NAME", value_parser = namespace, default_value = "default")]
     pub(crate) namespace: Namespace,
+}
+
+impl Place {
+    /// A namespace, as the node in a folder knows it.
+    pub(crate) fn of(folder: &std::path::Path, namespace: Namespace) -> Self {
+        Self { folder: FolderArguments { dir: folder.to_owned() }, namespace }
+    }
 }
 
 #[derive(Debug, Args)]

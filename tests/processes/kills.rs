@@ -106,7 +106,7 @@ async fn kills(rounds: u64, seed: u64, least: u64) {
 }
 
 /// Waits until nothing is left to do, for as long as it becomes less: clients may be faster than agents.
-async fn all_end(folder: &Path) {
+pub(crate) async fn all_end(folder: &Path) {
     let (mut least, mut since) = (u64::MAX, Instant::now());
     while least > 0 {
         let mut left = 0;
@@ -131,7 +131,7 @@ async fn all_end(folder: &Path) {
 }
 
 /// Keeps what clients say was acknowledged; counts it once it is on the disk.
-fn journal(file: &Path, told: &Receiver<String>, acknowledged: &AtomicU64) {
+pub(crate) fn journal(file: &Path, told: &Receiver<String>, acknowledged: &AtomicU64) {
     let mut file = File::create(file).unwrap();
     while let Ok(first) = told.recv() {
         let keys: Vec<String> = std::iter::once(first).chain(told.try_iter()).collect();
@@ -142,7 +142,7 @@ fn journal(file: &Path, told: &Receiver<String>, acknowledged: &AtomicU64) {
 }
 
 /// Submits one task after the other, each to the next node, and again under its key until it is acknowledged.
-fn client(number: u64, folders: &[PathBuf], stop: &AtomicBool, tell: &Sender<String>) {
+pub(crate) fn client(number: u64, folders: &[PathBuf], stop: &AtomicBool, tell: &Sender<String>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         for task in 0.. {
@@ -195,7 +195,7 @@ async fn ask(folder: &Path, question: Question) -> Option<Told> {
 }
 
 /// Waits until an acknowledged task has succeeded, with its own output and once; how often it was tried.
-async fn check(folders: &[PathBuf], key: &str) -> u64 {
+pub(crate) async fn check(folders: &[PathBuf], key: &str) -> u64 {
     let id = SubmissionId::of(&namespace(), key.as_bytes());
     let shard = ShardId::of_submission(namespace(), SHARDS, &id);
     let last = RefCell::new(String::new());

@@ -9,4 +9,5 @@ mod keys;
 mod kills;
 mod membership;
 mod rounds;
+mod shards;
 mod stage;

@@ -23,12 +23,12 @@ pub use kind::FaultKind;
 pub use mesh::{MeshLoad, Profile};
 pub use objects::ObjectLoad;
 pub use parse::{ScenarioError, parse, parse_with, to_toml};
+pub use placement::PlacementLoad;
 pub use plan::{Plan, PlannedFault};
 pub use schema::{
     Clocks, Direction, DiskSettings, EchoLoad, Expect, Fault, JournalLoad, NetworkSettings, Nodes, Phases, Scenario,
 };
 pub use section::Section;
-pub use placement::PlacementLoad;
 pub use shards::ShardLoad;
 pub use tasks::TaskLoad;
 pub use validate::Invalid;

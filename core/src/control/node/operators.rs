@@ -79,7 +79,9 @@ impl Control {
                 self.await_epoch(who, epoch, out);
             }
             Request::Read(register) => self.ask_group(Purpose::Read(who, register), group::Request::Confirm),
-            Request::Write { .. } | Request::CompareAndSet { .. } | Request::Cordon { .. } if self.state().is_none() => {
+            Request::Write { .. } | Request::CompareAndSet { .. } | Request::Cordon { .. }
+                if self.state().is_none() =>
+            {
                 return Err(Refusal::NotMember);
             }
             Request::Write { register, value } => {

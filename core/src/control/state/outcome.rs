@@ -160,10 +160,14 @@ pub enum Refusal {
     #[error(transparent)]
     Shard(#[from] ChangeRefused),
     /// There is no such plan, it is not that far, or it is farther.
-    #[error("no such plan, or not one of which that can be asked now; `relaymesh mesh shards plan` shows how it stands")]
+    #[error(
+        "no such plan, or not one of which that can be asked now; `relaymesh mesh shards plan` shows how it stands"
+    )]
     NoPlan,
     /// The plan does not lead to that table.
-    #[error("expected a table with the checksum {expected:016x}, the plan leads to {found:016x}; look at the plan again")]
+    #[error(
+        "expected a table with the checksum {expected:016x}, the plan leads to {found:016x}; look at the plan again"
+    )]
     OtherPlan {
         /// What was expected.
         expected: u64,

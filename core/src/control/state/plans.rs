@@ -152,8 +152,8 @@ impl State {
         Ok(())
     }
 
-    /// A table for shards that have none: they ought to be where they are. O(shards of the namespace · log n), where one lacks.
-    pub(super) fn complete_table(&mut self, index: u64, namespace: Name) -> Result<(), Refusal> {
+    /// A table for shards that have none: they ought to be where they are. Says whether there were any. O(shards of the namespace · log n), where one lacks.
+    pub(super) fn complete_table(&mut self, index: u64, namespace: Name) -> Result<bool, Refusal> {
         let of = |number| ShardId { namespace, number };
         let shape = self.shards.range(of(0)..=of(u32::MAX)).next().map(|(_, record)| record.shape());
         let (shards, copies, _) = shape.ok_or(Refusal::NoShard)?;
@@ -161,9 +161,10 @@ impl State {
         let lacks = |shard: &u32| placement.is_none_or(|placement| placement.table.owner(*shard).is_none());
         let is_known = |shard: &u32| self.shards.contains_key(&of(*shard));
         if !(0..shards).any(|shard| lacks(&shard) && is_known(&shard)) {
-            return Ok(());
+            return Ok(false);
         }
-        let rule = placement.map_or_else(|| self.first_rule(namespace, (shards, copies)), |placed| *placed.table.rule());
+        let rule =
+            placement.map_or_else(|| self.first_rule(namespace, (shards, copies)), |placed| *placed.table.rule());
         let row = |shard: u32| -> Vec<NodeId> {
             let Some(record) = self.shards.get(&of(shard)).filter(|_| lacks(&shard)) else {
                 return placement.into_iter().flat_map(|placement| placement.table.copies(shard)).collect();
@@ -174,20 +175,24 @@ impl State {
         };
         let mut nodes: BTreeMap<NodeId, Site> =
             (0..shards).flat_map(&row).map(|node| (node, self.site(node, false))).collect();
-        nodes.extend(placement.into_iter().flat_map(|placed| placed.table.sites().iter()).map(|(_, site)| (site.node, *site)));
+        nodes.extend(
+            placement.into_iter().flat_map(|placed| placed.table.sites().iter()).map(|(_, site)| (site.node, *site)),
+        );
         let sites = Sites::new(nodes.into_values().collect()).map_err(|_| Refusal::BadPlan)?;
         let table = Table::of(index, rule, sites, row).ok_or(Refusal::BadPlan)?;
         match self.placements.get_mut(&namespace) {
             Some(placement) => placement.table = table,
             None => drop(self.placements.insert(namespace, Placement { table, plan: None, past: VecDeque::new() })),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The plan that is meant, and no other (rule P5).
     fn planned(&mut self, namespace: Name, plan: u64) -> Result<&mut Placement, Refusal> {
         let placement = self.placements.get_mut(&namespace);
-        placement.filter(|placement| placement.plan.as_ref().is_some_and(|found| found.id == plan)).ok_or(Refusal::NoPlan)
+        placement
+            .filter(|placement| placement.plan.as_ref().is_some_and(|found| found.id == plan))
+            .ok_or(Refusal::NoPlan)
     }
 
     /// A node to which something is to move can take it no more.
@@ -269,8 +274,12 @@ impl State {
         let goes_back = |(shard, before): &(&u32, &Vec<NodeId>)| {
             !self.is_settled(namespace, **shard) && !before.iter().any(|node| self.is_lost(*node))
         };
-        let back: Vec<(u32, Vec<NodeId>)> =
-            run.into_iter().flat_map(|run| run.wave.iter()).filter(goes_back).map(|(shard, row)| (*shard, row.clone())).collect();
+        let back: Vec<(u32, Vec<NodeId>)> = run
+            .into_iter()
+            .flat_map(|run| run.wave.iter())
+            .filter(goes_back)
+            .map(|(shard, row)| (*shard, row.clone()))
+            .collect();
         let is_running = run.is_some();
         let table = placement.table.with(index, back.iter().map(|(shard, row)| (*shard, &row[..])));
         for (number, _) in &back {

@@ -135,7 +135,9 @@ impl State {
             self.give(shard, token.log_index(), None, None);
             out.push(Change::Shard { shard });
         }
-        self.complete_table(token.log_index(), namespace)?;
+        if self.complete_table(token.log_index(), namespace)? {
+            out.push(Change::Plan { namespace });
+        }
         Ok(Answer::Set)
     }
 

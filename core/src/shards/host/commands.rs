@@ -128,7 +128,8 @@ impl Commands {
     /// Something about where shards ought to be. What whoever looks after plans asks is not asked twice at once.
     pub(super) fn place(&mut self, step: Option<(Name, Step)>, command: PlacementCommand) {
         let purpose = Purpose::Place(step, command.clone());
-        let is_repeated = !matches!(step, Some((_, Step::Asked(_)))) && self.purposes.values().any(|asked| *asked == purpose);
+        let is_repeated =
+            !matches!(step, Some((_, Step::Asked(_)))) && self.purposes.values().any(|asked| *asked == purpose);
         if !is_repeated {
             self.add_any(purpose, Command::Placement(command));
         }

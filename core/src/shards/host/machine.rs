@@ -139,8 +139,7 @@ impl<S: Service> Host<S> {
     /// When this machine has to be woken.
     pub fn next_deadline(&self) -> Option<Time> {
         let has_records = !self.to_learn.is_empty() || !self.to_wake.is_empty();
-        let has_work =
-            has_records || self.places.has_work() || self.plans.has_work() || self.commands.has_work();
+        let has_work = has_records || self.places.has_work() || self.plans.has_work() || self.commands.has_work();
         let work = has_work.then_some(Time::ZERO).filter(|_| self.life.is_some());
         let machines = [
             work,

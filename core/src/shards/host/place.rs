@@ -131,7 +131,8 @@ impl<S: Service> Host<S> {
             let placement = state.placement(&shard.namespace);
             let row = placement.into_iter().flat_map(|placement| placement.table().copies(shard.number));
             let copies = usize::from(record.copies);
-            let mut placed: BTreeSet<ReplicaId> = row.take(copies).filter_map(|node| candidates.remove(&node)).collect();
+            let mut placed: BTreeSet<ReplicaId> =
+                row.take(copies).filter_map(|node| candidates.remove(&node)).collect();
             placed.extend(best(&shard, candidates.into_values(), copies - placed.len()));
             let back: Vec<ReplicaId> = placed.intersection(&self.places.back).copied().collect();
             if self.places.placed.get(&shard) != Some(&placed) {

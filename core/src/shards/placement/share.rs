@@ -39,8 +39,9 @@ impl Share {
             return Self::default();
         }
         let part = |hundredths: u64| (total * weight * hundredths / (weights * 100)) as u32;
-        let up = (total * weight).div_ceil(weights) as u32;
-        Self { least: part(bounds.least), fill: part(100), most: part(bounds.most).max(up) }
+        let up = |hundredths: u64| (total * weight * hundredths).div_ceil(weights * 100) as u32;
+        // Of few each counts: up to the whole part of its share everybody is filled.
+        Self { least: up(bounds.least).min(part(100)), fill: part(100), most: part(bounds.most).max(up(100)) }
     }
 
     const fn all(of: u32) -> Self {
@@ -104,7 +105,8 @@ mod tests {
         let share = Share::of(1_000, 1, 50, OF_SITES);
         assert_eq!(share, Share { least: 15, fill: 20, most: 25 });
         // Where a quarter is less than one, one more is what there must be.
-        assert_eq!(Share::of(10, 1, 8, OF_SITES), Share { least: 0, fill: 1, most: 2 });
+        assert_eq!(Share::of(10, 1, 8, OF_SITES), Share { least: 1, fill: 1, most: 2 });
+        assert_eq!(Share::of(4, 1, 4, OF_SITES), Share { least: 1, fill: 1, most: 1 });
     }
 
     #[test]

@@ -96,6 +96,19 @@ impl Table {
         Some(Self::new(version, rule, sites, rows))
     }
 
+    /// The table that was told: of each shard the places of its sites among all. Nothing where that makes no sense.
+    pub fn told(version: u64, rule: Rule, sites: Vec<Site>, rows: &[Vec<u16>]) -> Option<Self> {
+        let sites = Sites::new(sites).ok()?;
+        rule.check().ok().filter(|()| rows.len() == rule.shards as usize)?;
+        let is_site = |site: &u16| usize::from(*site) < sites.len();
+        rows.iter().flatten().all(is_site).then_some(())?;
+        let nodes = |shard: u32| {
+            let row = rows.get(shard as usize).into_iter().flatten();
+            row.filter_map(|site| sites.get(*site)).map(|site| site.node).collect()
+        };
+        Self::of(version, rule, sites.clone(), nodes)
+    }
+
     /// The same places, with these sites; and as sites that are to be left those of before that have places still. O(copies of all
     /// · log n).
     ///
@@ -115,7 +128,9 @@ impl Table {
     pub(crate) fn with<'a>(&self, version: u64, moves: impl Iterator<Item = (u32, &'a [NodeId])>) -> Self {
         let (mut rows, copies) = (self.rows.clone(), usize::from(self.rule.copies));
         for (shard, nodes) in moves {
-            let Some(row) = rows.get_mut(shard as usize * copies..).and_then(|rows| rows.get_mut(..copies)) else { continue };
+            let Some(row) = rows.get_mut(shard as usize * copies..).and_then(|rows| rows.get_mut(..copies)) else {
+                continue;
+            };
             let mut sites = nodes.iter().filter_map(|node| self.sites.of_node(*node));
             row.fill_with(|| sites.next().map_or(NONE, |site| site.0));
         }

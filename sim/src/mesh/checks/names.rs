@@ -125,6 +125,8 @@ pub const PLAC_2: &str = "PLAC-2";
 pub const PLAC_3: &str = "PLAC-3";
 /// In the end copies are where the table says.
 pub const PLAC_4: &str = "PLAC-4";
+/// Where plans alone give shards to others, in the end each is owned by whom the table says.
+pub const PLAC_5: &str = "PLAC-5";
 
 macro_rules! exercised {
     ($($field:ident = $name:ident),+ $(,)?) => {
@@ -150,5 +152,5 @@ exercised! {
     vers_1 = VERS_1, vers_2 = VERS_2, vers_3 = VERS_3, shrd_1 = SHRD_1, task_1 = TASK_1, pref_1 = PREF_1,
     ownr_1 = OWNR_1, fenc_1 = FENC_1, repl_2 = REPL_2, park_1 = PARK_1, park_2 = PARK_2, blob_1 = BLOB_1, blob_2 = BLOB_2,
     task_2 = TASK_2, task_3 = TASK_3, task_4 = TASK_4, task_5 = TASK_5, task_6 = TASK_6, task_7 = TASK_7,
-    plac_1 = PLAC_1, plac_2 = PLAC_2, plac_3 = PLAC_3, plac_4 = PLAC_4,
+    plac_1 = PLAC_1, plac_2 = PLAC_2, plac_3 = PLAC_3, plac_4 = PLAC_4, plac_5 = PLAC_5,
 }

@@ -3,7 +3,9 @@
 use super::*;
 use crate::shards::placement::{Strategy, Table as Placed, Work};
 use crate::shards::{Change as SetChange, ReplicaId, ShardId};
-use proptest::prelude::{Just, ProptestConfig, Strategy as Draws, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy as Draws, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
+};
 
 const SHARDS: u32 = 6;
 
@@ -68,7 +70,10 @@ fn sealed(log: &mut Log) -> (u64, u64, u64) {
     let (next, rows) = worked_out(log);
     assert!(!rows.is_empty(), "a node has come");
     let checksum = next.checksum();
-    assert_eq!(ask(log, 1, PlacementCommand::Rows { namespace: namespace(), plan: id, rows }), Outcome::Done(Answer::Set));
+    assert_eq!(
+        ask(log, 1, PlacementCommand::Rows { namespace: namespace(), plan: id, rows }),
+        Outcome::Done(Answer::Set)
+    );
     let seal = PlacementCommand::Seal { namespace: namespace(), plan: id, checksum };
     assert_eq!(ask(log, 1, seal), Outcome::Done(Answer::Set));
     (id, version, checksum)
@@ -96,7 +101,9 @@ fn settle(log: &mut Log, number: u32) {
         let change = |change| ShardCommand::Change { shard: shard(number), epoch, version, change };
         let command = match (lacks, excess) {
             (Some(node), _) => change(SetChange::Add(ReplicaId::from(life(node.as_bytes()[0], 1)))),
-            (None, _) if owner.node != row[0] => ShardCommand::HandOver { shard: shard(number), epoch, to: Some(row[0]) },
+            (None, _) if owner.node != row[0] => {
+                ShardCommand::HandOver { shard: shard(number), epoch, to: Some(row[0]) }
+            }
             (None, Some(member)) => change(SetChange::Remove(*member)),
             (None, None) => return,
         };
@@ -143,8 +150,10 @@ fn a_plan_moves_one_wave_after_the_other_and_is_remembered() {
     assert!(placement(&log).plan().is_none() && past.is_whole);
     assert_eq!(past.moved.len(), moves.len());
     assert_eq!(placement(&log).table().checksum(), sealed.2, "it led where it was said to");
-    assert_eq!(past.moved.iter().map(|moved| moved.from.clone()).collect::<Vec<_>>(),
-        moves.keys().map(|shard| before.copies(*shard).collect::<Vec<_>>()).collect::<Vec<_>>());
+    assert_eq!(
+        past.moved.iter().map(|moved| moved.from.clone()).collect::<Vec<_>>(),
+        moves.keys().map(|shard| before.copies(*shard).collect::<Vec<_>>()).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -180,7 +189,9 @@ fn a_draft_for_another_version_is_none_and_a_newer_draft_takes_the_place_of_one_
     let second = sealed(&mut log);
     assert!(second.0 > first.0);
     assert_eq!(ask(&mut log, 1, approve(first)), Outcome::Refused(Refusal::NoPlan));
-    let PlacementCommand::Draft { namespace, on, strategy, seed, cause, doubtful, parallel } = draft(&log) else { panic!() };
+    let PlacementCommand::Draft { namespace, on, strategy, seed, cause, doubtful, parallel } = draft(&log) else {
+        panic!()
+    };
     let late = PlacementCommand::Draft { namespace, on: on - 1, strategy, seed, cause, doubtful, parallel };
     assert_eq!(ask(&mut log, 1, late), Outcome::Refused(Refusal::Outdated { expected: on - 1, found: on }));
 }
@@ -194,10 +205,15 @@ fn what_leads_to_another_table_is_not_sealed_and_weights_count() {
     let (next, rows) = worked_out(&log);
     ask(&mut log, 1, PlacementCommand::Rows { namespace: namespace(), plan: id, rows });
     // Who worked it out took node 4 for heavier than it is.
-    let heavier: Vec<_> = next.sites().iter().map(|(_, site)| *site).map(|mut site| {
-        site.weight += u16::from(site.node == life(4, 1).node);
-        site
-    }).collect();
+    let heavier: Vec<_> = next
+        .sites()
+        .iter()
+        .map(|(_, site)| *site)
+        .map(|mut site| {
+            site.weight += u16::from(site.node == life(4, 1).node);
+            site
+        })
+        .collect();
     let other = Placed::of(1, *next.rule(), heavier.try_into().unwrap(), |shard| next.copies(shard).collect()).unwrap();
     assert_ne!(other.checksum(), next.checksum());
     let seal = |checksum| PlacementCommand::Seal { namespace: namespace(), plan: id, checksum };
@@ -237,7 +253,10 @@ fn what_is_given_up_goes_back_where_it_can() {
     let command = advance(&log);
     ask(&mut log, 1, command);
     let first = *plan(&log).moves.keys().next().unwrap();
-    assert_eq!(ask(&mut log, 2, PlacementCommand::Cancel { namespace: namespace(), plan: sealed.0 }), Outcome::Done(Answer::Set));
+    assert_eq!(
+        ask(&mut log, 2, PlacementCommand::Cancel { namespace: namespace(), plan: sealed.0 }),
+        Outcome::Done(Answer::Set)
+    );
     assert!(placement(&log).plan().is_none());
     assert!(placement(&log).table().copies(first).eq(before.copies(first)), "it had not moved");
     let past = placement(&log).past().next().unwrap();
@@ -328,10 +347,11 @@ proptest! {
                 Move::Settle => {
                     let wave: Vec<u32> = found.iter().filter_map(|plan| plan.run.as_ref()).flat_map(|run| run.wave.keys().copied()).collect();
                     let row_is_there = |number: &u32| placement(&log).table().copies(*number).all(|node| boots[usize::from(node.as_bytes()[0])] == 1);
-                    if let Some(number) = wave.into_iter().find(row_is_there) {
-                        if log.state.shard(&shard(number)).unwrap().owner.is_some_and(|owner| owner.boot.0 == 1) {
-                            settle(&mut log, number);
-                        }
+                    let is_there = |number: &u32| {
+                        row_is_there(number) && log.state.shard(&shard(*number)).unwrap().owner.is_some_and(|owner| owner.boot.0 == 1)
+                    };
+                    if let Some(number) = wave.into_iter().find(is_there) {
+                        settle(&mut log, number);
                     }
                     continue;
                 }

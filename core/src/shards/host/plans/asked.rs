@@ -1,7 +1,7 @@
 //! What operators ask about placement: how it stands, for a plan, and for it to be carried out or given up.
 
-use super::draft::{Step, Wanted};
 use super::Host;
+use super::draft::{Step, Wanted};
 use crate::control::state::{Cause, Name, PARALLEL_MAX, Placement, PlacementCommand, State};
 use crate::identity::{NodeId, RequestId};
 use crate::machine::Sink;
@@ -72,7 +72,9 @@ impl<S: Service> Host<S> {
     ) -> PlacementView {
         let table = placement.table();
         let first = after.map_or(0, |after| after.saturating_add(1));
-        let row = |shard| table.copies(shard).filter_map(|node| table.sites().of_node(node)).map(|site| site.number()).collect();
+        let row = |shard| {
+            table.copies(shard).filter_map(|node| table.sites().of_node(node)).map(|site| site.number()).collect()
+        };
         let rows: Vec<Vec<u16>> = (first..table.rule().shards).take(ROWS_SHOWN_MAX).map(row).collect();
         let sites = |sites: Vec<Site>| if after.is_none() { sites } else { Vec::new() };
         let plan = placement.plan().map(|plan| {

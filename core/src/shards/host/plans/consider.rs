@@ -2,7 +2,7 @@
 
 use super::draft::{Wanted, strayed};
 use super::{Host, Known, Sees};
-use crate::control::state::{Cause, Cordon, Name, PlacementCommand, Placement, Plan, Run, State};
+use crate::control::state::{Cause, Cordon, Name, Placement, PlacementCommand, Plan, Run, State};
 use crate::identity::NodeId;
 use crate::replication::Service;
 use crate::shards::ShardId;
@@ -51,8 +51,7 @@ impl<S: Service> Host<S> {
     /// A plan that is not carried out yet: given up with its author, approved where something forces it.
     fn unapproved(&self, state: &State, plan: &Plan, version: u64) -> Option<Next> {
         let (namespace, id) = (plan.rule.namespace, plan.id);
-        let is_forced = matches!(plan.cause, Cause::Drain | Cause::Gone);
-        let is_automatic = is_forced || (plan.cause == Cause::Balance && self.settings.plans.is_automatic);
+        let is_automatic = is_forced(plan.cause) || (plan.cause == Cause::Balance && self.settings.plans.is_automatic);
         let has_author = state.own_session(plan.by).is_some()
             && (Some(plan.by) != self.life || self.plans.drafts.contains_key(&namespace));
         let cancel = PlacementCommand::Cancel { namespace, plan: id };
@@ -70,16 +69,18 @@ impl<S: Service> Host<S> {
     /// The next shards, once the last ones are where they are to be; or it is given up.
     fn carry_on(&mut self, now: Time, state: &State, placement: &Placement, plan: &Plan, run: &Run) -> Next {
         let namespace = plan.rule.namespace;
+        let is_in_the_way = !is_forced(plan.cause) && self.forced(now, state, placement).is_some();
         let mut moving = run.wave.keys().filter(|shard| !state.is_settled(namespace, **shard)).peekable();
-        if moving.peek().is_none() {
+        if moving.peek().is_none() && !is_in_the_way {
             return Next::Command(PlacementCommand::Advance { namespace, plan: plan.id, last: run.last });
         }
         let settings = self.settings.plans;
         let is_lost = |node: NodeId| {
-            let is_gone = self.plans.absent.get(&node).is_some_and(|since| since.saturating_add(settings.settle) <= now);
+            let is_gone =
+                self.plans.absent.get(&node).is_some_and(|since| since.saturating_add(settings.settle) <= now);
             is_gone || state.cordon(node) == Cordon::Draining
         };
-        let is_hopeless = moving.any(|shard| placement.table().copies(*shard).any(is_lost));
+        let is_hopeless = is_in_the_way || moving.any(|shard| placement.table().copies(*shard).any(is_lost));
         let since = self.plans.known.get(&namespace).and_then(|known| known.wave).map_or(now, |(_, _, since)| since);
         match is_hopeless || since.saturating_add(settings.wave_max) <= now {
             true => Next::Command(PlacementCommand::Cancel { namespace, plan: plan.id }),
@@ -90,9 +91,8 @@ impl<S: Service> Host<S> {
     /// Why something has to move, if it has to: a node with places drains, or is gone for good.
     fn forced(&self, now: Time, state: &State, placement: &Placement) -> Option<Cause> {
         let table = placement.table();
-        let has_places = |node: NodeId| {
-            (0..table.rule().shards).any(|shard| table.copies(shard).any(|placed| placed == node))
-        };
+        let has_places =
+            |node: NodeId| (0..table.rule().shards).any(|shard| table.copies(shard).any(|placed| placed == node));
         let drains = |node: &NodeId| state.cordon(*node) == Cordon::Draining;
         let is_gone = |node: &NodeId| {
             self.plans.absent.get(node).is_some_and(|since| since.saturating_add(self.settings.plans.gone_after) <= now)
@@ -115,7 +115,8 @@ impl<S: Service> Host<S> {
         let namespace = table.rule().namespace;
         let sites = state.sites(&doubtful);
         let has_same = |of: &Sites| of.iter().map(|(_, site)| *site).eq(sites.iter().copied());
-        let has_strayed = || strayed(state, table).any(|shard| table.owner(shard).is_some_and(|node| state.has_node(node)));
+        let has_strayed =
+            || strayed(state, table).any(|shard| table.owner(shard).is_some_and(|node| state.has_node(node)));
         if has_same(table.sites()) && !has_strayed() {
             return if self.plans.absent.is_empty() { Next::Nothing } else { Next::Later };
         }
@@ -125,10 +126,13 @@ impl<S: Service> Host<S> {
         if is_planned || (known.is_some_and(is_fine) && !has_strayed()) {
             return if self.plans.absent.is_empty() { Next::Nothing } else { Next::Later };
         }
-        let is_early = self.plans.restless.saturating_add(settings.settle) > now || known.is_some_and(|known| known.cool_until > now);
+        let is_early = self.plans.restless.saturating_add(settings.settle) > now
+            || known.is_some_and(|known| known.cool_until > now);
         let is_whole = |number: u32| {
             let record = state.shard(&ShardId { namespace, number });
-            record.is_some_and(|record| record.owner.is_some() && record.in_sync.len() >= usize::from(record.copies).min(sites.len()))
+            record.is_some_and(|record| {
+                record.owner.is_some() && record.in_sync.len() >= usize::from(record.copies).min(sites.len())
+            })
         };
         if is_early || placement.plan().is_some() || !(0..table.rule().shards).all(is_whole) {
             return Next::Later;
@@ -138,9 +142,21 @@ impl<S: Service> Host<S> {
     }
 }
 
+/// Whether what a plan moves has to move: it is carried out without being asked for, before all others.
+const fn is_forced(cause: Cause) -> bool {
+    matches!(cause, Cause::Drain | Cause::Gone)
+}
+
 impl super::Plans {
     /// How long things have been as they are.
-    fn track(&mut self, now: Time, state: &State, namespace: Name, placement: &Placement, cool_down: crate::time::Duration) {
+    fn track(
+        &mut self,
+        now: Time,
+        state: &State,
+        namespace: Name,
+        placement: &Placement,
+        cool_down: crate::time::Duration,
+    ) {
         let nodes: Vec<NodeId> = placement.table().sites().iter().map(|(_, site)| site.node).collect();
         for node in nodes {
             match state.has_node(node) {

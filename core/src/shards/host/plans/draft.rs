@@ -2,15 +2,13 @@
 //! told in parts; and sealed with the checksum of the table that it leads to.
 
 use super::Host;
-use crate::control::state::{
-    self, Cause, Name, Outcome, Placement, PlacementCommand, Plan, ROWS_AT_ONCE, State,
-};
+use crate::control::state::{self, Cause, Name, Outcome, Placement, PlacementCommand, Plan, ROWS_AT_ONCE, State};
 use crate::identity::{Incarnation, NodeId, RequestId};
 use crate::machine::Sink;
 use crate::replication::Service;
+use crate::shards::ShardId;
 use crate::shards::host::machine::Action;
 use crate::shards::host::view::{Refusal, Reply};
-use crate::shards::ShardId;
 use crate::shards::placement::{Rule, Strategy, Table, Work};
 use crate::time::Time;
 use alloc::boxed::Box;
@@ -56,6 +54,9 @@ pub(in crate::shards::host) struct Drafting {
     pub(super) stage: Stage,
 }
 
+/// Rows of shards, each as places of sites, in parts that a command has room for.
+type Parts = VecDeque<Vec<(u32, Vec<u16>)>>;
+
 #[derive(Clone, Debug)]
 pub(super) enum Stage {
     /// The cluster is asked to begin it.
@@ -63,7 +64,7 @@ pub(super) enum Stage {
     /// It is worked out.
     Works { plan: u64, work: Box<Work> },
     /// Its rows are told, some at a time, and then the checksum.
-    Tells { plan: u64, rows: VecDeque<Vec<(u32, Vec<u16>)>>, checksum: u64 },
+    Tells { plan: u64, rows: Parts, checksum: u64 },
 }
 
 impl Drafting {
@@ -109,12 +110,14 @@ impl<S: Service> Host<S> {
         namespace: Name,
         out: &mut impl Sink<Action>,
     ) {
-        let Some(draft) = self.plans.drafts.get_mut(&namespace).filter(|draft| matches!(draft.stage, Stage::Asked)) else {
+        let Some(draft) = self.plans.drafts.get_mut(&namespace).filter(|draft| matches!(draft.stage, Stage::Asked))
+        else {
             return;
         };
         let placement = state.placement(&namespace);
         let own = |plan: &&Plan| plan.by == life && plan.checksum.is_none() && plan.cause == draft.wanted.cause;
-        let Some((placement, plan)) = placement.and_then(|placement| Some((placement, placement.plan().filter(own)?))) else {
+        let Some((placement, plan)) = placement.and_then(|placement| Some((placement, placement.plan().filter(own)?)))
+        else {
             return;
         };
         if draft.wanted.cause == Cause::Back {
@@ -226,9 +229,8 @@ impl<S: Service> Host<S> {
                 let placement = state.and_then(|state| state.placement(&namespace));
                 let sealed = placement.and_then(|placement| Some((placement, placement.plan()?)));
                 let sealed = sealed.filter(|(_, found)| found.id == *plan);
-                let is_empty = sealed.is_some_and(|(placement, plan)| {
-                    plan.moves.is_empty() && plan.rule == *placement.table().rule()
-                });
+                let is_empty = sealed
+                    .is_some_and(|(placement, plan)| plan.moves.is_empty() && plan.rule == *placement.table().rule());
                 if is_empty {
                     // Nothing is to be moved, whatever has changed: the same is not worked out again.
                     if let Some((placement, plan)) = sealed {
@@ -261,7 +263,7 @@ impl<S: Service> Host<S> {
 
 /// The rows in which two tables differ, and those of shards that others own than ought to, as places among the sites of the
 /// later one, in parts that a command has room for.
-fn rows(before: &Table, next: &Table, strayed: impl Iterator<Item = u32>) -> VecDeque<Vec<(u32, Vec<u16>)>> {
+fn rows(before: &Table, next: &Table, strayed: impl Iterator<Item = u32>) -> Parts {
     let shards: BTreeSet<u32> = before.diff(next).iter().map(|moved| moved.shard).chain(strayed).collect();
     let place = |node: NodeId| next.sites().of_node(node).map(|site| site.number());
     let row = |shard: u32| (shard, next.copies(shard).filter_map(place).collect());
@@ -279,7 +281,7 @@ pub(super) fn strayed(state: &State, table: &Table) -> impl Iterator<Item = u32>
 }
 
 /// What takes the moves of the last plan back, as far as there still are the nodes.
-fn way_back(placement: &Placement, plan: &Plan) -> (VecDeque<Vec<(u32, Vec<u16>)>>, u64) {
+fn way_back(placement: &Placement, plan: &Plan) -> (Parts, u64) {
     let last = placement.past().next_back();
     let is_there = |row: &[NodeId]| row.iter().all(|node| plan.sites.takes(*node));
     let back = last.into_iter().flat_map(|past| &past.moved).filter(|moved| is_there(&moved.from));

@@ -27,8 +27,8 @@ use crate::time::Time;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use consider::Next;
-pub(super) use draft::Step;
 use draft::Drafting;
+pub(super) use draft::Step;
 
 /// Namespaces that one event may look at.
 const LOOKED_AT_ONCE: usize = 4;
@@ -107,7 +107,12 @@ fn looks_after(state: &State, life: Incarnation) -> bool {
 
 impl<S: Service> Host<S> {
     /// Looks at some namespaces, and goes on with what this node works out.
-    pub(in crate::shards::host) fn plan_some(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
+    pub(in crate::shards::host) fn plan_some(
+        &mut self,
+        ctx: &mut Ctx<'_>,
+        sees: Sees<'_>,
+        out: &mut impl Sink<Action>,
+    ) {
         let Some((life, state)) = self.life.zip(sees.state) else {
             self.plans.round_at = None;
             self.plans.to_look.clear();
@@ -120,7 +125,8 @@ impl<S: Service> Host<S> {
         if self.plans.round_at.take_if(|at| *at <= ctx.now).is_some() {
             self.plans.to_look.extend(state.placements().map(|(namespace, _)| *namespace));
             self.plans.known.retain(|namespace, _| state.placement(namespace).is_some());
-            let has_places = |node| state.placements().any(|(_, placed)| placed.table().sites().of_node(node).is_some());
+            let has_places =
+                |node| state.placements().any(|(_, placed)| placed.table().sites().of_node(node).is_some());
             self.plans.absent.retain(|node, _| has_places(*node));
         }
         for _ in 0..LOOKED_AT_ONCE {

@@ -6,7 +6,7 @@
 //! | `shown` | one log's entries, as they were shown |
 //! | `owners` | who acts as owner, and who has promised what: OWNR-1, FENC-1 |
 //! | `stories` | what clients write, add and read: SHRD-1 |
-//! | `placement` | where shards ought to be, and are in the end: PLAC-1 to PLAC-4 |
+//! | `placement` | where shards ought to be, and are in the end: PLAC-1 to PLAC-5 |
 //! | `parked` | what is submitted under keys: PARK-1, PARK-2 |
 //! | `blobs` | what clients read of blobs, and what disks have of them in the end: BLOB-1, BLOB-2 |
 //! | `tasks` | what clients and agents are told of tasks: TASK-2, TASK-3, and TASK-1 as they see it |
@@ -88,7 +88,7 @@ impl Shards {
             digests: Digests::default(),
             keys: Keys::new(scenario.control.recovery.is_none()),
             blobs: Blobs::default(),
-            placements: Placements::default(),
+            placements: Placements::new(scenario),
             tasks: Tasks::new(scenario.control.recovery.is_none()),
             limits: Limits::new(scenario.tasks.limits),
             said: Said::default(),
@@ -107,7 +107,9 @@ impl Shards {
     /// All shards that there are to be.
     pub(super) fn all(&self) -> impl Iterator<Item = ShardId> + use<> {
         let shards = 0..self.count;
-        self.namespace().into_iter().flat_map(move |namespace| shards.clone().map(move |number| ShardId { namespace, number }))
+        self.namespace()
+            .into_iter()
+            .flat_map(move |namespace| shards.clone().map(move |number| ShardId { namespace, number }))
     }
 
     /// What stood in a store is gone, or not to be relied on.

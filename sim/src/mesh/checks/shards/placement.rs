@@ -1,9 +1,10 @@
-//! Where shards ought to be, as nodes tell it: PLAC-1, PLAC-2, PLAC-3; and where they are in the end: PLAC-4.
+//! Where shards ought to be, as nodes tell it: PLAC-1, PLAC-2, PLAC-3; and where they are in the end: PLAC-4, PLAC-5.
 //!
 //! Two owners at one time are OWNR-1's and FENC-1's to find, whatever moves.
 
-use super::super::{MeshChecks, PLAC_1, PLAC_2, PLAC_3, PLAC_4};
+use super::super::{MeshChecks, PLAC_1, PLAC_2, PLAC_3, PLAC_4, PLAC_5};
 use crate::check::Findings;
+use crate::scenario::Scenario;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::vec::Vec;
@@ -39,19 +40,23 @@ pub(in super::super) struct Placements {
     tables: BTreeMap<u64, (u64, u32)>,
     plans: BTreeMap<u64, Told>,
     last: Option<Last>,
+    /// Whether nobody but plans gives shards to other owners.
+    is_calm: bool,
     /// What each node has in the end.
     ends: Vec<(u32, u64, u64)>,
 }
 
+impl Placements {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        let is_calm =
+            scenario.faults.is_empty() && scenario.shards.hand_overs == 0 && scenario.shards.arrange_at.is_none();
+        Self { is_calm, ..Self::default() }
+    }
+}
+
 impl MeshChecks {
     /// A member answers what was asked about placement.
-    pub(super) fn placement_answered(
-        &mut self,
-        host: u32,
-        question: &Question,
-        answer: &Answer,
-        found: &mut Findings,
-    ) {
+    pub(super) fn placement_answered(&mut self, host: u32, question: &Question, answer: &Answer, found: &mut Findings) {
         let Question::Placement { asked, .. } = question else { return };
         match (asked, answer) {
             (PlanAsked::Show { .. }, Answer::Placement(view)) => self.placement_shown(host, view, found),
@@ -130,6 +135,13 @@ impl MeshChecks {
             let owner = record.owner.map(|owner| owner.node);
             let is_wanted = |node: &NodeId| row.contains(node) || Some(*node) == owner;
             let is_there = row.iter().all(has) && record.in_sync.iter().all(|member| is_wanted(&member.node));
+            if self.shards.placements.is_calm {
+                self.exercised.plac_5 += 1;
+                if owner != row.first().copied() {
+                    let detail = format!("{shard} ought to be owned by {:?}, and is not: {record:?}", row.first());
+                    found.miss(PLAC_5, &[], detail);
+                }
+            }
             if !is_there {
                 let hosts: Vec<Option<u32>> = row.iter().map(|node| self.number(*node)).collect();
                 found.miss(PLAC_4, &[], format!("{shard} ought to be on {hosts:?}, and is elsewhere: {record:?}"));

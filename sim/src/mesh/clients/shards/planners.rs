@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use relaymesh_core::machine::Chooser;
 use relaymesh_core::mesh::{Reply, Request};
-use relaymesh_core::shards::host::view::{PlanAsked, PlacementView};
+use relaymesh_core::shards::host::view::{PlacementView, PlanAsked};
 use relaymesh_core::shards::host::{Reply as Answer, Request as Question};
 use relaymesh_core::time::Duration;
 
@@ -23,9 +23,16 @@ enum Step {
     /// To see on which version it is.
     Look,
     /// To have that one approved, so many times.
-    Approve { plan: u64, version: u64, checksum: u64, times: u32 },
+    Approve {
+        plan: u64,
+        version: u64,
+        checksum: u64,
+        times: u32,
+    },
     /// To have it given up.
-    Cancel { plan: u64 },
+    Cancel {
+        plan: u64,
+    },
     /// To see that no plan is under way any more.
     Await,
 }
