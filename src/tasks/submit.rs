@@ -5,7 +5,7 @@ use super::client::{Shards, Submitted};
 use super::show;
 use super::who;
 use crate::error::{Error, Exit};
-use crate::output::{Output, note};
+use crate::output::{Output, counted, note};
 use relaymesh_core::replication::once::{KEY_BYTES_MAX, SubmissionId};
 use relaymesh_core::task::answer::Answer;
 use relaymesh_core::task::command::{Command, Submit, What};
@@ -143,7 +143,9 @@ fn tell(receipt: &Receipt, output: &Output) -> Result<(), Error> {
         return output.json(receipt);
     }
     match receipt.copies {
-        Some(copies) => note(format_args!("parked on {copies} disks: it begins when an owner can be reached")),
+        Some(copies) => {
+            note(format_args!("parked on {}: it begins when an owner can be reached", counted(copies.into(), "disk")))
+        }
         None if receipt.outcome == "open" => {
             note("a task with this unique key is open; this is its id, and no other was made")
         }

@@ -5,7 +5,7 @@ use crate::mesh::ask_any;
 use crate::tasks::arguments::Place;
 use relaymesh_core::control::state::Name;
 use relaymesh_core::mesh::{Reply, Request};
-use relaymesh_core::shards::host::view::{PlacementView, PlanAsked};
+use relaymesh_core::shards::host::plan_view::{PlacementView, PlanAsked};
 use relaymesh_core::shards::host::{Refusal, Reply as Told, Request as Question, Row};
 use relaymesh_core::shards::placement::{Moved, Table};
 use std::path::Path;

@@ -10,7 +10,7 @@ use crate::output::{Output, Tone, cell, counted, note, rendered};
 use crate::tasks::arguments::Place;
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::shards::host::Row;
-use relaymesh_core::shards::host::view::PlacementView;
+use relaymesh_core::shards::host::plan_view::PlacementView;
 use relaymesh_core::shards::placement::Table;
 use serde::Serialize;
 

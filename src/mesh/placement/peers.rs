@@ -28,7 +28,7 @@ struct Peer {
     name: String,
     zone: String,
     weight: u16,
-    /// open, cordoned or draining.
+    /// open, cordoned, draining, or unsteady: given nothing until it was well for long enough.
     standing: &'static str,
     /// Shards that it owns, of all namespaces.
     owned: u64,
@@ -42,9 +42,11 @@ pub(super) fn list(folder: &FolderArguments, output: &Output) -> Result<Exit, Er
         let names = Names::of(members(&folder.dir).await?);
         let all = rows(&folder.dir).await?;
         let mut sites: BTreeMap<NodeId, Site> = BTreeMap::new();
+        let mut doubtful = Vec::new();
         if let Some(namespace) = namespaces(&all).first() {
             let (view, _) = placement(&Place::of(&folder.dir, *namespace)).await?;
             sites.extend(view.open_sites.iter().map(|site| (site.node, *site)));
+            doubtful = view.doubtful;
         }
         let count =
             |is: &dyn Fn(&relaymesh_core::shards::host::Row) -> bool| all.iter().filter(|row| is(row)).count() as u64;
@@ -52,7 +54,7 @@ pub(super) fn list(folder: &FolderArguments, output: &Output) -> Result<Exit, Er
             name: names.name(site.node),
             zone: site.zone.to_string(),
             weight: site.weight,
-            standing: standing(site.standing),
+            standing: if doubtful.contains(&site.node) { "unsteady" } else { standing(site.standing) },
             owned: count(&|row| row.record.owner.is_some_and(|owner| owner.node == site.node)),
             copies: count(&|row| row.record.in_sync.iter().any(|member| member.node == site.node)),
             id: site.node.to_string(),

@@ -8,7 +8,7 @@ use crate::mesh::members::members;
 use crate::mesh::names::Names;
 use crate::output::{Output, Tone, cell, counted, grouped, note, rendered};
 use crate::tasks::arguments::Place;
-use relaymesh_core::shards::host::view::{PastView, PlacementView, PlanView};
+use relaymesh_core::shards::host::plan_view::{PastView, PlacementView, PlanView};
 use relaymesh_core::shards::placement::{Moved, Site, Standing, Table};
 use serde::Serialize;
 

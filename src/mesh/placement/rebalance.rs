@@ -10,7 +10,7 @@ use crate::mesh::names::Names;
 use crate::output::{Output, note};
 use crate::tasks::arguments::Place;
 use relaymesh_core::shards::host::Reply as Told;
-use relaymesh_core::shards::host::view::PlanAsked;
+use relaymesh_core::shards::host::plan_view::PlanAsked;
 use std::time::Duration;
 
 /// The pause before it is looked again how far a plan is.
@@ -39,6 +39,14 @@ pub(super) fn run(arguments: &RebalanceArguments, output: &Output) -> Result<Exi
             Told::Planned { plan, .. } => plan,
             Told::NothingToMove => {
                 note("all is where it ought to be: there is nothing to move");
+                let names = Names::of(members(&place.folder.dir).await?);
+                let (view, _) = placement(place).await?;
+                for node in &view.doubtful {
+                    note(format_args!(
+                        "  {} is given nothing yet: it has to be well for a while first",
+                        names.name(*node)
+                    ));
+                }
                 return Ok(Exit::Held);
             }
             _ => return Err(Error::OtherAnswer),

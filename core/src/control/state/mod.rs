@@ -31,6 +31,7 @@ mod shards;
 mod shared;
 mod snapshot;
 mod table;
+mod whole;
 
 pub use apply::{At, CannotApply};
 pub use change::{Change, EndCause};
@@ -46,8 +47,9 @@ pub use scopes::{Lease, Tenure};
 pub use sessions::{Session, SessionId};
 pub use shards::{DECLARED_AT_ONCE, ShardCommand};
 pub use shared::{Cordon, Setting, Voters};
-pub use snapshot::{Piece, SnapshotError, SnapshotReader, SnapshotWriter, snapshot_bytes, state_of_snapshot};
+pub use snapshot::{Piece, SnapshotError, SnapshotReader, SnapshotWriter};
 pub use table::{Chain, Genesis, State};
+pub use whole::{snapshot_bytes, state_of_snapshot};
 
 #[cfg(test)]
 pub(crate) mod tests;

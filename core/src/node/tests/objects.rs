@@ -265,6 +265,7 @@ proptest! {
         // Pieces that have to be there, those discarded since they were last kept, and keeps that were not told yet.
         let (mut certain, mut discarded) = (BTreeSet::new(), BTreeSet::new());
         let mut waiting: VecDeque<(u32, bool)> = VecDeque::new();
+        let mut shown_fetches = 0;
         for act in acts {
             let fetches = host.node.application().fetched.len();
             let seen = match act {
@@ -283,11 +284,13 @@ proptest! {
                 Act::Syncs(writes) => host.syncs_some(writes),
                 Act::IsKilled => {
                     waiting.clear();
+                    shown_fetches = 0;
                     host = Host::new(host.killed()).starts();
                     continue;
                 }
                 Act::LosesPower(lost, torn) => {
                     waiting.clear();
+                    shown_fetches = 0;
                     host = Host::new(host.loses_power_while_writing(lost, torn)).starts();
                     continue;
                 }
@@ -308,8 +311,11 @@ proptest! {
                         counts.then_some(piece)
                     }
                     Measured(Gauge::Changed { total }) => {
-                        let found = host.node.application().fetched.iter().rev().find(|(piece, _)| u64::from(*piece) == total);
-                        let piece = found.filter(|(_, bytes)| bytes.is_ok()).map(|(piece, _)| *piece);
+                        // What is fetched is shown in that order, however much later.
+                        let (piece, bytes) = &host.node.application().fetched[shown_fetches];
+                        shown_fetches += 1;
+                        prop_assert_eq!(u64::from(*piece), total);
+                        let piece = bytes.is_ok().then_some(*piece);
                         piece.filter(|piece| !discarded.contains(piece))
                     }
                     _ => None,

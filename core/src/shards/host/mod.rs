@@ -29,6 +29,7 @@
 //! | `checkpoint` | what is written again before the journal is trimmed |
 //! | `objects` | objects of blobs in the node's store: whose they are, and what nobody wants |
 //! | `rebuild` | after a recovery: what replicas kept, and what is made of it |
+//! | [`plan_view`] | what operators ask about placement and are told |
 //! | [`view`] | what operators and clients ask and are told |
 //! | [`wire`] | what is said and stored |
 //!
@@ -59,6 +60,7 @@ mod observation;
 mod once;
 mod parked;
 mod place;
+pub mod plan_view;
 mod plans;
 mod rebuild;
 mod resubmit;

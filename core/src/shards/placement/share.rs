@@ -27,6 +27,9 @@ pub(super) const OF_SITES: Bounds = Bounds { least: 75, most: 125 };
 /// Of zones, so that within each there is room for its sites to differ.
 pub(super) const OF_ZONES: Bounds = Bounds { least: 90, most: 110 };
 
+/// Whose share is less is filled up to all of it.
+const FEW: u32 = 4;
+
 /// How much is carried for a weight: who carries more of two is to give.
 pub(super) fn ratio(load: u32, weight: u64) -> u64 {
     (u64::from(load) << 24) / weight.max(1)
@@ -39,9 +42,10 @@ impl Share {
             return Self::default();
         }
         let part = |hundredths: u64| (total * weight * hundredths / (weights * 100)) as u32;
-        let up = |hundredths: u64| (total * weight * hundredths).div_ceil(weights * 100) as u32;
-        // Of few each counts: up to the whole part of its share everybody is filled.
-        Self { least: up(bounds.least).min(part(100)), fill: part(100), most: part(bounds.most).max(up(100)) }
+        let up = (total * weight).div_ceil(weights) as u32;
+        // Of few each counts.
+        let least = if part(100) < FEW { part(100) } else { part(bounds.least) };
+        Self { least, fill: part(100), most: part(bounds.most).max(up) }
     }
 
     const fn all(of: u32) -> Self {

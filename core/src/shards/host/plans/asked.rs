@@ -7,9 +7,10 @@ use crate::identity::{NodeId, RequestId};
 use crate::machine::Sink;
 use crate::replication::Service;
 use crate::shards::host::machine::{Action, Sees};
-use crate::shards::host::view::{
-    MOVES_SHOWN_MAX, PastView, PlacementView, PlanAsked, PlanStage, PlanView, ROWS_SHOWN_MAX, Refusal, Reply,
+use crate::shards::host::plan_view::{
+    MOVES_SHOWN_MAX, PastView, PlacementView, PlanAsked, PlanStage, PlanView, ROWS_SHOWN_MAX,
 };
+use crate::shards::host::view::{Refusal, Reply};
 use crate::shards::placement::{Moved, Site};
 use crate::time::Time;
 use alloc::boxed::Box;
@@ -33,7 +34,7 @@ impl<S: Service> Host<S> {
         let reply = |reply| Action::Reply { id, reply, not_after: None };
         match asked {
             PlanAsked::Show { after } => {
-                out.push(reply(Reply::Placement(Box::new(self.shown(now, state, namespace, placement, after)))));
+                out.push(reply(Reply::Placement(Box::new(self.shown(now, sees, state, placement, after)))));
             }
             PlanAsked::Moves { plan, after } => out.push(reply(Reply::Moves(moves(placement, plan, after)?))),
             PlanAsked::Draft { strategy, seed, moves_max, parallel, is_back } => {
@@ -65,12 +66,12 @@ impl<S: Service> Host<S> {
     fn shown(
         &self,
         now: Time,
+        sees: Sees<'_>,
         state: &State,
-        namespace: Name,
         placement: &Placement,
         after: Option<u32>,
     ) -> PlacementView {
-        let table = placement.table();
+        let (table, doubtful) = (placement.table(), sees.doubtful());
         let first = after.map_or(0, |after| after.saturating_add(1));
         let row = |shard| {
             table.copies(shard).filter_map(|node| table.sites().of_node(node)).map(|site| site.number()).collect()
@@ -102,14 +103,15 @@ impl<S: Service> Host<S> {
             is_whole: past.is_whole,
             moves: past.moved.len() as u64,
         });
-        let cools = self.plans.known.get(&namespace).is_some_and(|known| known.cool_until > now);
+        let cools = self.plans.known.get(&table.rule().namespace).is_some_and(|known| known.cool_until > now);
         PlacementView {
             version: table.version(),
             checksum: table.checksum(),
             rule: *table.rule(),
             stage: PlanStage::of(placement, cools),
             sites: sites(table.sites().iter().map(|(_, site)| *site).collect()),
-            open_sites: sites(state.sites(&[])),
+            open_sites: sites(state.sites(&doubtful)),
+            doubtful,
             first,
             rows,
             plan,

@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use relaymesh_core::machine::Chooser;
 use relaymesh_core::mesh::{Reply, Request};
-use relaymesh_core::shards::host::view::{PlacementView, PlanAsked};
+use relaymesh_core::shards::host::plan_view::{PlacementView, PlanAsked};
 use relaymesh_core::shards::host::{Reply as Answer, Request as Question};
 use relaymesh_core::time::Duration;
 
