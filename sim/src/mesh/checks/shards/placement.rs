@@ -48,8 +48,10 @@ pub(in super::super) struct Placements {
 
 impl Placements {
     pub(super) fn new(scenario: &Scenario) -> Self {
-        let is_calm =
-            scenario.faults.is_empty() && scenario.shards.hand_overs == 0 && scenario.shards.arrange_at.is_none();
+        let is_calm = scenario.placement.is_given()
+            && scenario.faults.is_empty()
+            && scenario.shards.hand_overs == 0
+            && scenario.shards.arrange_at.is_none();
         Self { is_calm, ..Self::default() }
     }
 }
