@@ -43,10 +43,13 @@ impl<S: Service> Replica<S> {
         let Some(peer) = tenure.peers.get_mut(&from) else { return };
         peer.holds(upto);
         peer.has_answered();
-        peer.is_streaming = true;
+        let is_first = !core::mem::replace(&mut peer.is_streaming, true);
         peer.retry_at = (!peer.under_way.is_empty()).then(|| step.now.saturating_add(retry));
         self.acknowledge(step);
         self.feed(step, from);
+        if is_first {
+            self.tell_late(step.now, from);
+        }
         self.consider_change(step);
     }
 

@@ -116,6 +116,17 @@ impl<S: Service> Replica<S> {
         }
     }
 
+    /// A peer has answered for the first time: what was acknowledged before it did was told only to those who had.
+    pub(super) fn tell_late(&mut self, now: Time, to: ReplicaId) {
+        let at = now.saturating_add(self.settings.tell);
+        let serving = self.tenure.as_mut().filter(|tenure| matches!(tenure.phase, Phase::Serving { .. }));
+        let peer = serving.and_then(|tenure| tenure.peers.get_mut(&to));
+        // What is under way to it says so itself.
+        if let Some(peer) = peer.filter(|peer| peer.under_way.is_empty() && peer.transfer.is_none()) {
+            peer.tell(at);
+        }
+    }
+
     /// A replica is run by another process than before: that has forgotten what is acknowledged, and may hear of it from nobody
     /// while nothing is written.
     pub(super) fn returned(&mut self, now: Time, replica: ReplicaId) {

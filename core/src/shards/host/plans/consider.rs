@@ -1,8 +1,8 @@
 //! What to do about the placement of one namespace: decided on the agreed state, and on how long things have been as they are.
 
-use super::draft::{Wanted, strayed};
+use super::draft::{Wanted, drains, strayed};
 use super::{Host, Known, Sees};
-use crate::control::state::{Cause, Cordon, Name, Placement, PlacementCommand, Plan, Run, State};
+use crate::control::state::{Cause, Name, Placement, PlacementCommand, Plan, Run, State};
 use crate::identity::NodeId;
 use crate::replication::Service;
 use crate::shards::ShardId;
@@ -78,7 +78,7 @@ impl<S: Service> Host<S> {
         let is_lost = |node: NodeId| {
             let is_gone =
                 self.plans.absent.get(&node).is_some_and(|since| since.saturating_add(settings.settle) <= now);
-            is_gone || state.cordon(node) == Cordon::Draining
+            is_gone || drains(state, node)
         };
         let is_hopeless = is_in_the_way || moving.any(|shard| placement.table().copies(*shard).any(is_lost));
         let since = self.plans.known.get(&namespace).and_then(|known| known.wave).map_or(now, |(_, _, since)| since);
@@ -93,12 +93,13 @@ impl<S: Service> Host<S> {
         let table = placement.table();
         let has_places =
             |node: NodeId| (0..table.rule().shards).any(|shard| table.copies(shard).any(|placed| placed == node));
-        let drains = |node: &NodeId| state.cordon(*node) == Cordon::Draining;
         let is_gone = |node: &NodeId| {
             self.plans.absent.get(node).is_some_and(|since| since.saturating_add(self.settings.plans.gone_after) <= now)
         };
         let nodes = || table.sites().iter().map(|(_, site)| site.node);
-        let drained = nodes().filter(drains).any(has_places).then_some(Cause::Drain);
+        let has_strayed_to = |node: NodeId| strayed(state, table).any(|(_, owner)| owner == node);
+        let mut draining = state.cordons().map(|(node, _)| node).filter(|node| drains(state, *node));
+        let drained = draining.any(|node| has_places(node) || has_strayed_to(node)).then_some(Cause::Drain);
         drained.or_else(|| nodes().filter(is_gone).any(has_places).then_some(Cause::Gone))
     }
 
@@ -116,7 +117,7 @@ impl<S: Service> Host<S> {
         let sites = state.sites(&doubtful);
         let has_same = |of: &Sites| of.iter().map(|(_, site)| *site).eq(sites.iter().copied());
         let has_strayed =
-            || strayed(state, table).any(|shard| table.owner(shard).is_some_and(|node| state.has_node(node)));
+            || strayed(state, table).any(|(shard, _)| table.owner(shard).is_some_and(|node| state.has_node(node)));
         if has_same(table.sites()) && !has_strayed() {
             return if self.plans.absent.is_empty() { Next::Nothing } else { Next::Later };
         }

@@ -2,7 +2,9 @@
 //! told in parts; and sealed with the checksum of the table that it leads to.
 
 use super::Host;
-use crate::control::state::{self, Cause, Name, Outcome, Placement, PlacementCommand, Plan, ROWS_AT_ONCE, State};
+use crate::control::state::{
+    self, Cause, Cordon, Name, Outcome, Placement, PlacementCommand, Plan, ROWS_AT_ONCE, State,
+};
 use crate::identity::{Incarnation, NodeId, RequestId};
 use crate::machine::Sink;
 use crate::replication::Service;
@@ -152,7 +154,9 @@ impl<S: Service> Host<S> {
             let Stage::Works { work, .. } = next else { continue };
             let done = work.done(on);
             let checksum = done.table.checksum();
-            let strayed = strayed(state, &done.table).filter(|_| returns);
+            // Whoever drains keeps nothing that it came to own otherwise.
+            let strayed = strayed(state, &done.table).filter(|(_, owner)| returns || drains(state, *owner));
+            let strayed = strayed.map(|(shard, _)| shard);
             let rows = rows(placement.table(), &done.table, strayed);
             draft.stage = Stage::Tells { plan, rows, checksum };
             told.push(*namespace);
@@ -271,13 +275,19 @@ fn rows(before: &Table, next: &Table, strayed: impl Iterator<Item = u32>) -> Par
     rows.chunks(ROWS_AT_ONCE).map(<[_]>::to_vec).collect()
 }
 
-/// Shards that another owns than ought to, since the owner failed, or an operator had them handed over.
-pub(super) fn strayed(state: &State, table: &Table) -> impl Iterator<Item = u32> {
+/// Shards that another owns than ought to, and who: since the owner failed, an operator had them handed over, or a plan was given
+/// up while they moved.
+pub(super) fn strayed(state: &State, table: &Table) -> impl Iterator<Item = (u32, NodeId)> {
     let namespace = table.rule().namespace;
-    (0..table.rule().shards).filter(move |number| {
-        let owner = state.shard(&ShardId { namespace, number: *number }).and_then(|record| record.owner);
-        owner.is_some_and(|owner| Some(owner.node) != table.owner(*number))
+    (0..table.rule().shards).filter_map(move |number| {
+        let owner = state.shard(&ShardId { namespace, number }).and_then(|record| record.owner)?.node;
+        (Some(owner) != table.owner(number)).then_some((number, owner))
     })
+}
+
+/// Whether a node is to give away what it has.
+pub(super) fn drains(state: &State, node: NodeId) -> bool {
+    state.cordon(node) == Cordon::Draining
 }
 
 /// What takes the moves of the last plan back, as far as there still are the nodes.
