@@ -213,7 +213,7 @@ impl<S: Service> Host<S> {
             (Purpose::Declare(declaring), outcome) => self.declared(declaring, outcome, out),
             (Purpose::Place(None, _), _) => {}
             (Purpose::Place(Some(step), command), outcome) => {
-                self.placed(ctx.now, step, &command, outcome, sees.state, out);
+                self.placed(ctx.now, step, &command, outcome, out);
             }
         }
     }

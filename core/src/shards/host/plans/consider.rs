@@ -34,7 +34,7 @@ impl<S: Service> Host<S> {
             if let Some(run) = &plan.run {
                 return self.carry_on(now, state, placement, plan, run);
             }
-            if let Some(next) = self.unapproved(state, plan, placement.table().version()) {
+            if let Some(next) = self.unapproved(now, state, plan, placement.table().version()) {
                 return next;
             }
         }
@@ -48,11 +48,14 @@ impl<S: Service> Host<S> {
         Next::Draft(Wanted::of(placement.table().rule(), cause, 0, doubtful))
     }
 
-    /// A plan that is not carried out yet: given up with its author, approved where something forces it.
-    fn unapproved(&self, state: &State, plan: &Plan, version: u64) -> Option<Next> {
+    /// A plan that is not carried out yet: given up with its author, or where that has forgotten it, approved where something forces it.
+    fn unapproved(&self, now: Time, state: &State, plan: &Plan, version: u64) -> Option<Next> {
         let (namespace, id) = (plan.rule.namespace, plan.id);
         let is_automatic = is_forced(plan.cause) || (plan.cause == Cause::Balance && self.settings.plans.is_automatic);
-        let has_author = state.own_session(plan.by).is_some()
+        let patience = self.settings.ask_timeout.saturating_mul(2);
+        let open = self.plans.known.get(&namespace).and_then(|known| known.open);
+        let has_author = open.is_none_or(|(_, since)| since.saturating_add(patience) > now)
+            && state.own_session(plan.by).is_some()
             && (Some(plan.by) != self.life || self.plans.drafts.contains_key(&namespace));
         let cancel = PlacementCommand::Cancel { namespace, plan: id };
         match plan.checksum {
@@ -169,6 +172,10 @@ impl super::Plans {
         let plan = placement.plan();
         if known.plan.is_some() && plan.is_none_or(|plan| Some(plan.id) != known.plan) {
             known.cool_until = now.saturating_add(cool_down);
+        }
+        let open = plan.filter(|plan| plan.checksum.is_none()).map(|plan| plan.id);
+        if known.open.map(|(id, _)| id) != open {
+            known.open = open.map(|id| (id, now));
         }
         known.plan = plan.filter(|plan| plan.run.is_some()).map(|plan| plan.id);
         let wave = plan.and_then(|plan| plan.run.as_ref().map(|run| (plan.id, run.last)));

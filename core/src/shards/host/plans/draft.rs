@@ -11,7 +11,7 @@ use crate::replication::Service;
 use crate::shards::ShardId;
 use crate::shards::host::machine::Action;
 use crate::shards::host::view::{Refusal, Reply};
-use crate::shards::placement::{Rule, Strategy, Table, Work};
+use crate::shards::placement::{Rule, Site, Strategy, Table, Work};
 use crate::time::Time;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -53,6 +53,8 @@ pub(in crate::shards::host) struct Drafting {
     /// Which operator is to be told, and until when that makes sense.
     asker: Option<RequestId>,
     until: Time,
+    /// The version of the table and the sites with which nothing is to be moved, if that was found.
+    nothing: Option<(u64, Vec<Site>)>,
     pub(super) stage: Stage,
 }
 
@@ -101,7 +103,7 @@ impl<S: Service> Host<S> {
         };
         self.commands.place(Some((namespace, Step::Draft)), command);
         let until = now.saturating_add(self.settings.ask_timeout);
-        self.plans.drafts.insert(namespace, Drafting { wanted, asker, until, stage: Stage::Asked });
+        self.plans.drafts.insert(namespace, Drafting { wanted, asker, until, nothing: None, stage: Stage::Asked });
     }
 
     /// The state shows that a draft of this node has begun: it is worked out. One that took too long is given up.
@@ -124,6 +126,9 @@ impl<S: Service> Host<S> {
         };
         if draft.wanted.cause == Cause::Back {
             let (rows, checksum) = way_back(placement, plan);
+            if rows.is_empty() {
+                draft.nothing = Some((plan.on, plan.sites.iter().map(|(_, site)| *site).collect()));
+            }
             draft.stage = Stage::Tells { plan: plan.id, rows, checksum };
             return self.tell_rows(namespace);
         }
@@ -158,6 +163,9 @@ impl<S: Service> Host<S> {
             let strayed = strayed(state, &done.table).filter(|(_, owner)| returns || drains(state, *owner));
             let strayed = strayed.map(|(shard, _)| shard);
             let rows = rows(placement.table(), &done.table, strayed);
+            if rows.is_empty() && done.table.rule() == placement.table().rule() {
+                draft.nothing = Some((on, done.table.sites().iter().map(|(_, site)| *site).collect()));
+            }
             draft.stage = Stage::Tells { plan, rows, checksum };
             told.push(*namespace);
         }
@@ -185,11 +193,10 @@ impl<S: Service> Host<S> {
         (namespace, step): (Name, Step),
         command: &PlacementCommand,
         outcome: Option<Outcome>,
-        state: Option<&State>,
         out: &mut impl Sink<Action>,
     ) {
         match step {
-            Step::Draft => self.drafted(now, namespace, (command, outcome), state, out),
+            Step::Draft => self.drafted(now, namespace, (command, outcome), out),
             Step::Asked(id) => {
                 let reply = match outcome {
                     Some(Outcome::Done(_)) => Reply::Agreed,
@@ -216,7 +223,6 @@ impl<S: Service> Host<S> {
         now: Time,
         namespace: Name,
         (command, outcome): (&PlacementCommand, Option<Outcome>),
-        state: Option<&State>,
         out: &mut impl Sink<Action>,
     ) {
         let refused = match outcome {
@@ -230,18 +236,12 @@ impl<S: Service> Host<S> {
         match command {
             PlacementCommand::Rows { .. } => self.tell_rows(namespace),
             PlacementCommand::Seal { plan, checksum, .. } => {
-                let placement = state.and_then(|state| state.placement(&namespace));
-                let sealed = placement.and_then(|placement| Some((placement, placement.plan()?)));
-                let sealed = sealed.filter(|(_, found)| found.id == *plan);
-                let is_empty = sealed
-                    .is_some_and(|(placement, plan)| plan.moves.is_empty() && plan.rule == *placement.table().rule());
+                // The copy of the state may not have heard of this plan's rows yet: what they are this node knows itself.
+                let nothing = self.plans.drafts.get_mut(&namespace).and_then(|draft| draft.nothing.take());
+                let is_empty = nothing.is_some();
                 if is_empty {
-                    // Nothing is to be moved, whatever has changed: the same is not worked out again.
-                    if let Some((placement, plan)) = sealed {
-                        let sites = plan.sites.iter().map(|(_, site)| *site).collect();
-                        let known = self.plans.known.entry(namespace).or_default();
-                        known.is_fine = Some((placement.table().version(), sites));
-                    }
+                    // Whatever has changed: the same is not worked out again.
+                    self.plans.known.entry(namespace).or_default().is_fine = nothing;
                     let command = PlacementCommand::Cancel { namespace, plan: *plan };
                     self.commands.place(Some((namespace, Step::Look)), command);
                 }

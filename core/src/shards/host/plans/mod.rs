@@ -57,6 +57,8 @@ pub(super) struct Plans {
 struct Known {
     /// The shards that move: up to which one, and since when.
     wave: Option<(u64, Option<u32>, Time)>,
+    /// A plan that its author works out, and since when it was seen.
+    open: Option<(u64, Time)>,
     /// Until when nothing is moved that nothing forces.
     cool_until: Time,
     /// The plan that there was when it was looked at last.
