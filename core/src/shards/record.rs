@@ -5,7 +5,7 @@
 
 use super::ReplicaId;
 use crate::epoch::{ClusterEpoch, Epoch};
-use crate::identity::Incarnation;
+use crate::identity::{Incarnation, NodeId};
 use crate::replication::Position;
 use alloc::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
@@ -163,6 +163,11 @@ impl ShardRecord {
     /// Whether this process may act for the shard under the record's epoch.
     pub fn is_owned_by(&self, process: Incarnation) -> bool {
         self.owner == Some(process)
+    }
+
+    /// Whether that node has a copy of all that is acknowledged; an owner always has.
+    pub fn is_on(&self, node: NodeId) -> bool {
+        self.in_sync.iter().any(|member| member.node == node)
     }
 
     /// Whether this record tells more than `other`.

@@ -56,7 +56,7 @@ pub(super) fn list(folder: &FolderArguments, output: &Output) -> Result<Exit, Er
             weight: site.weight,
             standing: if doubtful.contains(&site.node) { "unsteady" } else { standing(site.standing) },
             owned: count(&|row| row.record.owner.is_some_and(|owner| owner.node == site.node)),
-            copies: count(&|row| row.record.in_sync.iter().any(|member| member.node == site.node)),
+            copies: count(&|row| row.record.is_on(site.node)),
             id: site.node.to_string(),
         };
         let mut peers: Vec<Peer> = sites.values().map(peer).collect();
@@ -111,11 +111,7 @@ pub(super) fn drain(arguments: &DrainArguments) -> Result<Exit, Error> {
         }
         let mut last = None;
         loop {
-            let has = |row: &relaymesh_core::shards::host::Row| {
-                row.record.owner.is_some_and(|owner| owner.node == node)
-                    || row.record.in_sync.iter().any(|member| member.node == node)
-            };
-            let left = rows(&peer.folder.dir).await?.iter().filter(|row| has(row)).count() as u64;
+            let left = rows(&peer.folder.dir).await?.iter().filter(|row| row.record.is_on(node)).count() as u64;
             if left == 0 {
                 note(format_args!("nothing is left on {}: it can be stopped", peer.node));
                 return Ok(Exit::Held);

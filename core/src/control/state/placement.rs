@@ -198,7 +198,7 @@ impl State {
         self.seats.get(&node).copied().unwrap_or_default()
     }
 
-    /// The nodes that shards can be placed on: those with a session. Of those that are `doubtful` no new ones are wanted. O(n log n).
+    /// The nodes that shards can be placed on: those with a session. Those that are `doubtful` are given nothing new. O(n log n).
     pub fn sites(&self, doubtful: &[NodeId]) -> Vec<Site> {
         let mut nodes: Vec<NodeId> = self.owners.keys().map(|owner| owner.node).collect();
         nodes.dedup();

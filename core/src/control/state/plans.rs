@@ -152,7 +152,8 @@ impl State {
         Ok(())
     }
 
-    /// A table for shards that have none: they ought to be where they are. Says whether there were any. O(shards of the namespace · log n), where one lacks.
+    /// A table for shards that have none: they ought to be where they are. Says whether there were any. Where there were,
+    /// O(shards of the namespace · log n), where one lacks.
     pub(super) fn complete_table(&mut self, index: u64, namespace: Name) -> Result<bool, Refusal> {
         let of = |number| ShardId { namespace, number };
         let shape = self.shards.range(of(0)..=of(u32::MAX)).next().map(|(_, record)| record.shape());

@@ -1,13 +1,13 @@
 //! What to do about the placement of one namespace: decided on the agreed state, and on how long things have been as they are.
 
 use super::draft::{Wanted, drains, strayed};
-use super::{Host, Known, Sees};
+use super::{Host, Sees};
 use crate::control::state::{Cause, Name, Placement, PlacementCommand, Plan, Run, State};
 use crate::identity::NodeId;
 use crate::replication::Service;
 use crate::shards::ShardId;
-use crate::shards::placement::{Sites, Standing};
-use crate::time::Time;
+use crate::shards::placement::{Site, Sites, Standing, Table};
+use crate::time::{Duration, Time};
 use alloc::vec::Vec;
 
 /// What is to be done.
@@ -41,14 +41,14 @@ impl<S: Service> Host<S> {
         let doubtful = sees.doubtful();
         let forced = self.forced(now, state, placement);
         let Some(cause) = forced else { return self.unforced(now, state, placement, doubtful) };
-        let is_planned = placement.plan().is_some_and(|plan| plan.cause == cause);
-        if is_planned || !self.has_room_for_all(state, namespace) {
+        if self.is_fine(state, placement, &state.sites(&doubtful)) || !self.has_room_for_all(state, namespace) {
             return Next::Later;
         }
         Next::Draft(Wanted::of(placement.table().rule(), cause, 0, doubtful))
     }
 
-    /// A plan that is not carried out yet: given up with its author, or where that has forgotten it, approved where something forces it.
+    /// A plan that is not carried out yet: given up with its author, or where that has forgotten it; approved where something
+    /// forces it.
     fn unapproved(&self, now: Time, state: &State, plan: &Plan, version: u64) -> Option<Next> {
         let (namespace, id) = (plan.rule.namespace, plan.id);
         let is_automatic = is_forced(plan.cause) || (plan.cause == Cause::Balance && self.settings.plans.is_automatic);
@@ -106,6 +106,14 @@ impl<S: Service> Host<S> {
         drained.or_else(|| nodes().filter(is_gone).any(has_places).then_some(Cause::Gone))
     }
 
+    /// Whether it was found that with these sites nothing is to be moved, and still nobody owns what another ought to.
+    fn is_fine(&self, state: &State, placement: &Placement, sites: &[Site]) -> bool {
+        let table = placement.table();
+        let fine = self.plans.known.get(&table.rule().namespace).and_then(|known| known.is_fine.as_ref());
+        let is_found = fine.is_some_and(|(version, found)| *version == table.version() && found == sites);
+        is_found && !has_strayed(state, table)
+    }
+
     /// Whether there are as many nodes that take something as a shard needs: what cannot come to an end is not begun.
     fn has_room_for_all(&self, state: &State, namespace: Name) -> bool {
         let open = state.sites(&[]).iter().filter(|site| site.standing == Standing::Open).count();
@@ -119,17 +127,12 @@ impl<S: Service> Host<S> {
         let namespace = table.rule().namespace;
         let sites = state.sites(&doubtful);
         let has_same = |of: &Sites| of.iter().map(|(_, site)| *site).eq(sites.iter().copied());
-        let has_strayed =
-            || strayed(state, table).any(|(shard, _)| table.owner(shard).is_some_and(|node| state.has_node(node)));
-        if has_same(table.sites()) && !has_strayed() {
+        let is_planned = placement.plan().is_some_and(|plan| has_same(&plan.sites));
+        let is_as_it_was = has_same(table.sites()) && !has_strayed(state, table);
+        if is_as_it_was || is_planned || self.is_fine(state, placement, &sites) {
             return if self.plans.absent.is_empty() { Next::Nothing } else { Next::Later };
         }
         let known = self.plans.known.get(&namespace);
-        let is_fine = |known: &Known| known.is_fine.as_ref() == Some(&(table.version(), sites.clone()));
-        let is_planned = placement.plan().is_some_and(|plan| has_same(&plan.sites));
-        if is_planned || (known.is_some_and(is_fine) && !has_strayed()) {
-            return if self.plans.absent.is_empty() { Next::Nothing } else { Next::Later };
-        }
         let is_early = self.plans.restless.saturating_add(settings.settle) > now
             || known.is_some_and(|known| known.cool_until > now);
         let is_whole = |number: u32| {
@@ -146,6 +149,11 @@ impl<S: Service> Host<S> {
     }
 }
 
+/// Whether there is a shard that another owns than ought to, and could.
+fn has_strayed(state: &State, table: &Table) -> bool {
+    strayed(state, table).any(|(shard, _)| table.owner(shard).is_some_and(|node| state.has_node(node)))
+}
+
 /// Whether what a plan moves has to move: it is carried out without being asked for, before all others.
 const fn is_forced(cause: Cause) -> bool {
     matches!(cause, Cause::Drain | Cause::Gone)
@@ -153,14 +161,7 @@ const fn is_forced(cause: Cause) -> bool {
 
 impl super::Plans {
     /// How long things have been as they are.
-    fn track(
-        &mut self,
-        now: Time,
-        state: &State,
-        namespace: Name,
-        placement: &Placement,
-        cool_down: crate::time::Duration,
-    ) {
+    fn track(&mut self, now: Time, state: &State, namespace: Name, placement: &Placement, cool_down: Duration) {
         let nodes: Vec<NodeId> = placement.table().sites().iter().map(|(_, site)| site.node).collect();
         for node in nodes {
             match state.has_node(node) {

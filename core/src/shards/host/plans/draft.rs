@@ -76,8 +76,8 @@ impl Drafting {
         matches!(self.stage, Stage::Works { .. })
     }
 
-    pub(super) const fn until(&self) -> Option<Time> {
-        Some(self.until)
+    pub(super) const fn until(&self) -> Time {
+        self.until
     }
 }
 

@@ -98,7 +98,7 @@ impl Plans {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.round_at.into_iter().chain(self.drafts.values().filter_map(Drafting::until)).min()
+        self.round_at.into_iter().chain(self.drafts.values().map(Drafting::until)).min()
     }
 }
 

@@ -136,13 +136,13 @@ impl MeshChecks {
                 continue;
             }
             self.exercised.plac_4 += 1;
-            let has = |node: &NodeId| record.in_sync.iter().any(|member| member.node == *node);
             let owner = record.owner.map(|owner| owner.node);
             let is_wanted = |node: &NodeId| row.contains(node) || Some(*node) == owner;
             // A row may be shorter than it ought to be, since there were fewer nodes: then others stand in.
             let is_short =
                 row.len() < usize::from(record.copies) && record.in_sync.len() <= usize::from(record.copies) + 1;
-            let is_there = row.iter().all(has) && (is_short || record.in_sync.iter().all(|it| is_wanted(&it.node)));
+            let is_there = row.iter().all(|node| record.is_on(*node))
+                && (is_short || record.in_sync.iter().all(|it| is_wanted(&it.node)));
             if self.shards.placements.is_calm && !last.was_given_up {
                 self.exercised.plac_5 += 1;
                 if owner != row.first().copied() {

@@ -1,11 +1,11 @@
 //! Drains members: one at a time, until no shard is owned or kept there, and then takes it back. In the end all are back.
 
+use super::times::{Due, Times};
 use super::{AGAIN, PATIENCE, Part, Shared, answer, ask};
 use crate::streams::Stream;
 use crate::subject::{Outcome, Turn};
 use crate::time::TrueTime;
 use crate::world::node_id;
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -30,7 +30,7 @@ enum Step {
 #[derive(Debug)]
 pub(super) struct Drainer {
     stream: Stream,
-    times: VecDeque<TrueTime>,
+    times: Times,
     rest_until: TrueTime,
     step: Step,
     left: Vec<u32>,
@@ -38,11 +38,9 @@ pub(super) struct Drainer {
 
 impl Drainer {
     /// So many drains, between two instants.
-    pub(super) fn new(count: u32, (from, to): (Duration, Duration), mut stream: Stream) -> Self {
-        let drawn = |_| TrueTime(0) + stream.span(from.min(to), to);
-        let mut times: Vec<TrueTime> = (0..count).map(drawn).collect();
-        times.sort_unstable();
-        Self { stream, times: times.into(), rest_until: TrueTime(0), step: Step::Rest, left: Vec::new() }
+    pub(super) fn new(count: u32, between: (Duration, Duration), mut stream: Stream) -> Self {
+        let times = Times::new(count, between, &mut stream);
+        Self { stream, times, rest_until: TrueTime(0), step: Step::Rest, left: Vec::new() }
     }
 
     fn cordon(&mut self, shared: &Shared, host: u32, cordon: Cordon) -> Turn<Request> {
@@ -57,10 +55,10 @@ impl Part for Drainer {
             return Turn::Rest(self.rest_until);
         }
         if self.step == Step::Rest {
-            match self.times.front() {
-                Some(at) if offering && *at > now => return Turn::Rest(*at),
-                Some(_) if offering => drop(self.times.pop_front()),
-                _ => return Turn::Done,
+            match self.times.next(now, offering) {
+                Due::Now => {}
+                Due::At(at) => return Turn::Rest(at),
+                Due::Never => return Turn::Done,
             }
             self.step = Step::Drain(shared.some_member(&mut self.stream));
         }
@@ -78,11 +76,7 @@ impl Part for Drainer {
             Step::TakeBack(_) if is_done => Step::Rest,
             Step::Look(host) => match answer(outcome) {
                 Some(Answer::Shards(table)) if table.rows.len() >= shared.load.shards as usize => {
-                    let node = node_id(host);
-                    let has = |row: &&Row| {
-                        row.record.owner.is_some_and(|owner| owner.node == node)
-                            || row.record.in_sync.iter().any(|member| member.node == node)
-                    };
+                    let has = |row: &&Row| row.record.is_on(node_id(host));
                     self.left = table.rows.iter().filter(has).map(|row| row.shard.number).collect();
                     if self.left.is_empty() { Step::TakeBack(host) } else { Step::Look(host) }
                 }

@@ -1,13 +1,12 @@
 //! Has shards handed over: to the one that suits, or to a member that is drawn, whether it can own the shard or not.
 
+use super::times::{Due, Times};
 use super::{PATIENCE, Part, Shared, ask};
 use crate::streams::Stream;
 use crate::subject::{Outcome, Turn};
 use crate::time::TrueTime;
 use crate::world::node_id;
-use alloc::collections::VecDeque;
 use alloc::string::String;
-use alloc::vec::Vec;
 use relaymesh_core::machine::Chooser;
 use relaymesh_core::mesh::{Reply, Request};
 use relaymesh_core::shards::host::Request as Question;
@@ -16,31 +15,28 @@ use relaymesh_core::time::Duration;
 #[derive(Debug)]
 pub(super) struct HandOvers {
     stream: Stream,
-    times: VecDeque<TrueTime>,
+    times: Times,
 }
 
 impl HandOvers {
     /// So many, between two instants.
-    pub(super) fn new(count: u32, (from, to): (Duration, Duration), mut stream: Stream) -> Self {
-        let drawn = |_| TrueTime(0) + stream.span(from.min(to), to);
-        let mut times: Vec<TrueTime> = (0..count).map(drawn).collect();
-        times.sort_unstable();
-        Self { stream, times: times.into() }
+    pub(super) fn new(count: u32, between: (Duration, Duration), mut stream: Stream) -> Self {
+        let times = Times::new(count, between, &mut stream);
+        Self { stream, times }
     }
 }
 
 impl Part for HandOvers {
     fn turn(&mut self, shared: &Shared, now: TrueTime, offering: bool) -> Turn<Request> {
-        match self.times.front() {
-            Some(at) if offering && *at > now => Turn::Rest(*at),
-            Some(_) if offering => {
-                self.times.pop_front();
+        match self.times.next(now, offering) {
+            Due::At(at) => Turn::Rest(at),
+            Due::Now => {
                 let shard = shared.shard(shared.some_shard(&mut self.stream));
                 let is_named = self.stream.below(2) == 0;
                 let to = is_named.then(|| node_id(shared.some_member(&mut self.stream)));
                 ask(shared.some_member(&mut self.stream), Question::HandOver { shard, to }, PATIENCE)
             }
-            _ => Turn::Done,
+            Due::Never => Turn::Done,
         }
     }
 

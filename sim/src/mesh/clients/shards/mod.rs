@@ -8,6 +8,7 @@
 //! | `blobbers` | put blobs, have registers refer to them, and read them back |
 //! | `tasks` | submit tasks and workflows, and run the agents of every node |
 //! | `handovers` | has shards handed over, at drawn times |
+//! | `times` | drawn instants, for those that act at such |
 //! | `stage` | has every shard handed to one node |
 //! | `drainer` | drains members until nothing is left on them, and takes them back |
 //! | `planners` | ask for plans, and have them carried out: some twice, some on what is out of date |
@@ -24,6 +25,7 @@ mod keyed;
 mod planners;
 mod stage;
 mod tasks;
+mod times;
 mod users;
 
 pub(in crate::mesh) use blobbers::Contents;

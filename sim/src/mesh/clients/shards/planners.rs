@@ -2,14 +2,13 @@
 //! some on a version or a checksum that is not the plan's; some plans are given up half-way, and some take the last one back.
 //! In the end no plan is under way, and every shard is where the table says.
 
+use super::times::{Due, Times};
 use super::{AGAIN, PATIENCE, Part, Shared, answer, ask};
 use crate::streams::Stream;
 use crate::subject::{Outcome, Turn};
 use crate::time::TrueTime;
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
-use alloc::vec::Vec;
 use relaymesh_core::machine::Chooser;
 use relaymesh_core::mesh::{Reply, Request};
 use relaymesh_core::shards::host::plan_view::{PlacementView, PlanAsked};
@@ -42,7 +41,7 @@ pub(super) struct Planner {
     /// The second of two leaves it to the first to see that all comes to an end.
     is_first: bool,
     stream: Stream,
-    times: VecDeque<TrueTime>,
+    times: Times,
     rest_until: TrueTime,
     step: Step,
     last: Option<String>,
@@ -50,12 +49,10 @@ pub(super) struct Planner {
 
 impl Planner {
     /// So many plans, between two instants.
-    pub(super) fn new(number: u32, count: u32, (from, to): (Duration, Duration), mut stream: Stream) -> Self {
-        let drawn = |_| TrueTime(0) + stream.span(from.min(to), to);
-        let mut times: Vec<TrueTime> = (0..count).map(drawn).collect();
-        times.sort_unstable();
+    pub(super) fn new(number: u32, count: u32, between: (Duration, Duration), mut stream: Stream) -> Self {
+        let times = Times::new(count, between, &mut stream);
         let (rest_until, step, last) = (TrueTime(0), Step::Rest, None);
-        Self { is_first: number == 0, stream, times: times.into(), rest_until, step, last }
+        Self { is_first: number == 0, stream, times, rest_until, step, last }
     }
 
     fn draft(&mut self, shared: &Shared) -> PlanAsked {
@@ -87,10 +84,10 @@ impl Part for Planner {
             return Turn::Rest(self.rest_until);
         }
         if self.step == Step::Rest {
-            match self.times.front() {
-                Some(at) if offering && *at > now => return Turn::Rest(*at),
-                Some(_) if offering => drop(self.times.pop_front()),
-                _ => return Turn::Done,
+            match self.times.next(now, offering) {
+                Due::Now => {}
+                Due::At(at) => return Turn::Rest(at),
+                Due::Never => return Turn::Done,
             }
             self.step = Step::Draft;
         }
