@@ -16,14 +16,15 @@ use relaymesh_core::mesh::Request;
 use relaymesh_core::replication::registers::Command;
 use relaymesh_core::shards::ShardId;
 use relaymesh_core::shards::host::{Fate, Reply as Answer, Request as Question};
+use relaymesh_core::time::Duration;
 
 /// The first register of a key; registers below are written, or counters.
 pub(in crate::mesh) const KEYED: u64 = 1 << 40;
 /// For so long two neighbours use one key.
 const WINDOW_NANOSECONDS: u64 = 2_000_000_000;
-/// So often an owner says of what was parked that it was not taken, before it is given up: whoever kept it may have lost its
-/// disk.
-const MISSES_MAX: u32 = 300;
+/// Owners say for so long of what was parked that it was not taken, before it is given up: whoever kept it may have lost its
+/// disk. Counted from the first time, whatever was asked after: what was parked behind it has waited as long.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(10);
 /// A key is submitted again so often.
 const AGAIN_MAX: u32 = 3;
 
@@ -38,13 +39,13 @@ pub(super) struct Keyed {
     again: Option<(u64, u32)>,
     asked: Option<u64>,
     parked: VecDeque<u64>,
-    misses: u32,
+    missed: Option<TrueTime>,
 }
 
 impl Keyed {
     pub(super) fn new(client: u32) -> Self {
         let (pair, own) = (u64::from(client / 2), u64::from(client % 2));
-        Self { pair, own, count: 0, again: None, asked: None, parked: VecDeque::new(), misses: 0 }
+        Self { pair, own, count: 0, again: None, asked: None, parked: VecDeque::new(), missed: None }
     }
 
     /// The next submission, if it is this one's turn.
@@ -76,12 +77,12 @@ impl Keyed {
     }
 
     /// Whether the answer was to something of this.
-    pub(super) fn outcome(&mut self, answer: Option<&Answer>) -> bool {
+    pub(super) fn outcome(&mut self, now: TrueTime, answer: Option<&Answer>) -> bool {
         if let Some(Answer::Outcome(fate)) = answer {
-            self.misses += u32::from(*fate == Fate::NotTaken);
-            if self.misses >= MISSES_MAX || matches!(fate, Fate::Taken(_)) {
+            let is_missed = *fate == Fate::NotTaken;
+            let is_lost = is_missed && now.since(*self.missed.get_or_insert(now)) >= GIVEN_UP_AFTER;
+            if is_lost || matches!(fate, Fate::Taken(_)) {
                 self.parked.pop_front();
-                self.misses = 0;
             }
             return true;
         }

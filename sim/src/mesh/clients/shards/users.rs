@@ -148,7 +148,7 @@ impl Part for User {
     fn outcome(&mut self, shared: &mut Shared, now: TrueTime, outcome: Outcome<Reply>) {
         self.rest_until = now + self.stream.span(shared.load.think.from, shared.load.think.to);
         self.last = answer(outcome);
-        if self.asked.is_none() && self.keyed.outcome(self.last.as_ref()) {
+        if self.asked.is_none() && self.keyed.outcome(now, self.last.as_ref()) {
             return;
         }
         if let Some(Answer::Done(Blob(bytes))) = &self.last {
