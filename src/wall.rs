@@ -1,5 +1,7 @@
 //! Wall time. The only place of the command line that looks at a clock; the simulator has none.
 
+use jiff::Timestamp;
+use relaymesh_core::time::WallTime;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Measures how long something takes.
@@ -26,37 +28,42 @@ impl Stopwatch {
 /// Now, as `2026-11-21T13:40:06Z`.
 pub(crate) fn utc() -> String {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    spell(since_epoch.as_secs())
+    spelled(since_epoch.as_secs())
 }
 
-/// So many seconds since 1970, likewise.
+/// So many seconds since 1970, likewise; the last instant that has a spelling where it is later.
 pub(crate) fn spelled(seconds: u64) -> String {
-    spell(seconds)
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX).to_string()
 }
 
-/// Seconds since 1970 in the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
-fn spell(seconds: u64) -> String {
-    let (days, of_day) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+/// An instant, as it is typed: `2026-11-21T13:40:06Z`, or with another offset.
+pub(crate) fn instant(text: &str) -> Result<WallTime, String> {
+    let problem = || "written as 2026-11-21T13:40:06Z, or with an offset such as +01:00".to_owned();
+    let parsed: Timestamp = text.parse().map_err(|_| problem())?;
+    u64::try_from(parsed.as_nanosecond()).map(WallTime::from_unix_nanos).map_err(|_| problem())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::spell;
+    use super::*;
 
     #[test]
     fn dates_are_spelled_as_the_calendar_has_them() {
-        assert_eq!(spell(0), "1970-01-01T00:00:00Z");
-        assert_eq!(spell(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(spell(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(spell(1_795_268_406), "2026-11-21T13:40:06Z");
+        assert_eq!(spelled(0), "1970-01-01T00:00:00Z");
+        assert_eq!(spelled(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(spelled(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(spelled(1_795_268_406), "2026-11-21T13:40:06Z");
+        assert!(spelled(u64::MAX).starts_with("9999-12-3"));
+    }
+
+    #[test]
+    fn an_instant_is_understood_with_any_offset_and_none_without() {
+        let at = WallTime::from_unix_nanos(1_795_268_406_000_000_000);
+        assert_eq!(instant("2026-11-21T13:40:06Z"), Ok(at));
+        assert_eq!(instant("2026-11-21T14:40:06+01:00"), Ok(at));
+        for text in ["2026-11-21T13:40:06", "tomorrow", "1960-01-01T00:00:00Z", ""] {
+            assert!(instant(text).unwrap_err().contains("2026-11-21T13:40:06Z"), "{text}");
+        }
     }
 }

@@ -144,6 +144,10 @@ impl WallTime {
     pub const fn saturating_add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span.0))
     }
+    /// The span since `earlier`, or zero where `earlier` is later.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration(self.0.saturating_sub(earlier.0))
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,11 @@ use crate::time::TrueTime;
 use relaymesh_core::time::{Duration, Time, WallTime};
 
 const BILLION: i128 = 1_000_000_000;
+/// What a wall clock shows then that is right.
+pub const fn wall_at(now: TrueTime) -> WallTime {
+    WallTime::from_unix_nanos(EPOCH_NANOS + now.0)
+}
+
 /// The wall time at the beginning of every run: 2026-01-01.
 const EPOCH_NANOS: u64 = 1_767_225_600_000_000_000;
 

@@ -229,7 +229,7 @@ pub(super) struct Figure {
     came_about: u64,
     pub(super) median: Option<f64>,
     pub(super) p99: Option<f64>,
-    max: Option<f64>,
+    pub(super) max: Option<f64>,
     /// The sum over all runs, of what is counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<f64>,

@@ -19,7 +19,7 @@ pub(super) enum Unit {
 impl Unit {
     /// The unit of a figure, which its name tells: a time unless it says otherwise.
     pub(super) fn of(figure: &str) -> Self {
-        let counts = ["false_deaths", "changes_later", "healthy_suppressed", "views"];
+        let counts = ["shards", "false_deaths", "changes_later", "healthy_suppressed", "views"];
         match figure {
             _ if figure.contains("bytes_per_second") => Self::BytesPerSecond,
             _ if figure.starts_with("entries_") || figure.starts_with("false_") => Self::Count,

@@ -6,13 +6,27 @@ use super::state::{Replica, Stopped};
 use super::step::Step;
 use crate::identity::NodeId;
 use crate::machine::Sink;
+use crate::time::{Duration, Time};
+
+/// Of the time that what is under way gets otherwise, the part that it gets after a set time.
+const SET_TIME_SHARE: u64 = 10;
 
 impl<S: Service> Replica<S> {
-    /// Nothing more is taken; what is under way gets its time.
-    pub(super) fn hand_over(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, to: Option<NodeId>) {
-        let by = step.now.saturating_add(self.settings.drain);
+    /// Nothing more is taken; what is under way gets its time. Where others stop at the same set time that is short.
+    pub(super) fn hand_over(
+        &mut self,
+        step: &mut Step<'_, impl Sink<Action<S::Answer>>>,
+        to: Option<NodeId>,
+        at: Option<Time>,
+    ) {
+        let at = at.filter(|at| *at > step.now);
+        let drain = self.settings.drain;
+        let little = Duration::from_nanos(drain.as_nanos() / SET_TIME_SHARE);
+        let by = at.map_or(step.now.saturating_add(drain), |at| at.saturating_add(little));
+        if let Some(tenure) = self.tenure.as_mut().filter(|tenure| tenure.drained_by.is_none()) {
+            (tenure.drained_by, tenure.stops_at) = (Some(by), at);
+        }
         if let Some(tenure) = &mut self.tenure {
-            tenure.drained_by.get_or_insert(by);
             tenure.successor = to;
         }
     }
@@ -21,7 +35,7 @@ impl<S: Service> Replica<S> {
     pub(super) fn stop_if_drained(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
         let Some(tenure) = &self.tenure else { return };
         let is_drained = tenure.pending.is_empty() && tenure.open.is_empty() && self.answers.is_empty();
-        if tenure.drained_by.is_some() && is_drained {
+        if tenure.drained_by.is_some() && tenure.stops_at.is_none() && is_drained {
             self.stop(step);
         }
     }
@@ -37,6 +51,11 @@ impl<S: Service> Replica<S> {
 
     /// What is not drained by now is left to the next owner; a request without an effect is made again.
     pub(super) fn wake_hand_over(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
+        if let Some(tenure) = &mut self.tenure
+            && tenure.stops_at.take_if(|at| *at <= step.now).is_some()
+        {
+            self.stop_if_drained(step);
+        }
         if self.tenure.as_ref().and_then(|tenure| tenure.drained_by).is_some_and(|by| by <= step.now) {
             self.stop(step);
         }

@@ -74,6 +74,8 @@ pub enum Event {
     HandOver {
         /// To whom; nothing leaves it to the control group.
         to: Option<NodeId>,
+        /// To stop then and not before, if that is given. Nothing is taken meanwhile.
+        at: Option<Time>,
     },
     /// Write a bounded part of what is still needed of the records before this one. To be told again, when all that was
     /// written is durable, and also when nothing was, until [`Replica::has_checkpoint`] says that nothing is left.
@@ -222,7 +224,7 @@ impl<S: Service> Machine for Replica<S> {
             Event::Message { from, message } => self.message(step, from, message),
             Event::Refused { version } => self.proposal_refused(step, version),
             Event::Durable(upto) => self.persisted(step, upto),
-            Event::HandOver { to } => self.hand_over(step, to),
+            Event::HandOver { to, at } => self.hand_over(step, to, at),
             Event::Checkpoint(cut) => self.checkpoint(step, cut),
             Event::Put { ticket, object, bytes } => self.put(step, ticket, object, bytes),
             Event::Get { ticket, object } => self.get(step, ticket, object),
@@ -246,7 +248,7 @@ impl<S: Service> Machine for Replica<S> {
         let puts = puts.chain(self.idle_deadline()).min();
         let phase = matches!(tenure.phase, Phase::Promising | Phase::Fetching { .. }).then_some(tenure.phase_ends);
         let intention = tenure.intention.as_ref().map(|intention| intention.again_at);
-        let own = [phase, tenure.impatient_at, intention, tenure.drained_by, blobs, puts];
+        let own = [phase, tenure.impatient_at, intention, tenure.drained_by, tenure.stops_at, blobs, puts];
         let peers = tenure.peers.values().flat_map(|peer| {
             let transfer = peer.transfer.as_ref().map(|transfer| transfer.retry_at);
             [peer.retry_at, peer.tell_at, transfer]

@@ -35,6 +35,11 @@ pub trait Service: Clone + Debug + Default + PartialEq + Eq + Hash {
     /// Answers a query; changes nothing.
     fn read(&self, query: &[u8]) -> Self::Answer;
 
+    /// How much waits in it for somebody to do it: what tells operators and whoever places shards, no more. O(1).
+    fn backlog(&self) -> u64 {
+        0
+    }
+
     /// Begins a snapshot of what the state is now; one being taken is given up. O(1).
     fn freeze(&mut self);
 

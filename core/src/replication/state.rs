@@ -102,6 +102,8 @@ pub(super) struct Tenure {
     pub(super) blocks: VecDeque<LogSequence>,
     /// Nothing more is taken: the shard is to be handed over, at the latest then.
     pub(super) drained_by: Option<Time>,
+    /// It does not stop before that, until that is over.
+    pub(super) stops_at: Option<Time>,
     pub(super) successor: Option<NodeId>,
     /// Blobs that clients put, and that no applied entry brings yet.
     pub(super) puts: BTreeMap<BlobAddress, Putting>,

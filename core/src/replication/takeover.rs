@@ -59,6 +59,7 @@ impl<S: Service> Replica<S> {
             pending: VecDeque::new(),
             blocks: VecDeque::new(),
             drained_by: None,
+            stops_at: None,
             successor: None,
             puts: BTreeMap::new(),
             dropping: BTreeSet::new(),

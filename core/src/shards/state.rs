@@ -114,6 +114,10 @@ impl Service for ShardState {
         }
     }
 
+    fn backlog(&self) -> u64 {
+        self.tasks.backlog()
+    }
+
     fn freeze(&mut self) {
         self.are_registers_done = false;
         self.registers.freeze();

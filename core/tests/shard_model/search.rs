@@ -102,7 +102,7 @@ impl Model for Shard {
             }
             Step::HandOver { node } => {
                 world.used.hand_overs += 1;
-                self.tell(&mut world, node, relaymesh_core::replication::Event::HandOver { to: None });
+                self.tell(&mut world, node, relaymesh_core::replication::Event::HandOver { to: None, at: None });
             }
         }
         world.tidy(&before.nodes);

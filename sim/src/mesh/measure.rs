@@ -56,6 +56,12 @@ pub enum Experiment {
     OwnerAndLeaderCrash,
     /// A shard is handed over.
     ShardHandOver,
+    /// The node that owns a shard is drained.
+    Drain,
+    /// Owners change at a set time; wall clocks are a millisecond wrong at most.
+    CutOver,
+    /// The same with clocks that are seconds wrong, and run at other rates.
+    CutOverBadClocks,
 }
 
 impl Experiment {
@@ -72,7 +78,14 @@ impl Experiment {
         Self::ManyScopes,
     ];
     /// Those of shards.
-    pub const TAKEOVER: [Self; 3] = [Self::OwnerCrash, Self::OwnerAndLeaderCrash, Self::ShardHandOver];
+    pub const TAKEOVER: [Self; 6] = [
+        Self::OwnerCrash,
+        Self::OwnerAndLeaderCrash,
+        Self::ShardHandOver,
+        Self::Drain,
+        Self::CutOver,
+        Self::CutOverBadClocks,
+    ];
 
     /// Its name for people.
     pub const fn name(self) -> &'static str {
@@ -91,6 +104,9 @@ impl Experiment {
             Self::OwnerCrash => "owner-crash",
             Self::OwnerAndLeaderCrash => "owner-and-leader-crash",
             Self::ShardHandOver => "hand-over",
+            Self::Drain => "drain",
+            Self::CutOver => "cut-over",
+            Self::CutOverBadClocks => "cut-over-bad-clocks",
         }
     }
 }

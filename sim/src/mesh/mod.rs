@@ -6,6 +6,7 @@
 
 pub mod checks;
 pub mod clients;
+mod cut_over;
 mod failover;
 pub mod margin;
 pub mod measure;

@@ -4,6 +4,7 @@
 //! that the seed draws. Clients ask again after milliseconds, so that what they are told comes that soon after it could have.
 
 use super::checks::Record;
+use super::cut_over;
 use super::measure::{Experiment, Setting, millis};
 use crate::scenario::{Scenario, parse};
 use crate::time::TrueTime;
@@ -15,12 +16,16 @@ use relaymesh_core::time::Duration;
 
 /// Who owns, and is killed.
 const VICTIM: u32 = 1;
+/// Who owns and is drained: one of those that have a copy among one more than there are copies.
+const DRAINED: u32 = 2;
 /// When, at the earliest, in seconds.
 const AT: u64 = 10;
 /// Answers that had left before the crash arrive within that time.
 const UNDER_WAY: Duration = Duration::from_millis(20);
 /// Acknowledgements before and after a hand-over among which the longest gap is looked for.
 const BEFORE: Duration = Duration::from_millis(50);
+/// By then the victim owns the shard.
+const ARRANGED: Duration = Duration::from_secs(9);
 const AFTER: Duration = Duration::from_secs(1);
 
 /// The scenario of an experiment.
@@ -32,17 +37,23 @@ pub(super) fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
     let leader = if experiment == Experiment::OwnerAndLeaderCrash { VICTIM } else { 0 };
     let kill =
         || format!("[[fault]]\nkind = \"kill\"\nnodes = [{VICTIM}]\nat = \"{AT}s..{}s\"\nlasts = \"1h\"\n", AT + 1);
+    if matches!(experiment, Experiment::CutOver | Experiment::CutOverBadClocks) {
+        return cut_over::scenario(experiment, setting);
+    }
     let (hand_overs, fault) = match experiment {
         Experiment::ShardHandOver => (1, String::new()),
+        Experiment::Drain => (0, format!("[placement]\ndrains = 1\ndrained = {DRAINED}\n")),
         _ => (0, kill()),
     };
+    // Where a node is drained another has to take its copy.
+    let (nodes, owner) = if experiment == Experiment::Drain { (nodes + 1, DRAINED) } else { (nodes, VICTIM) };
     let text = format!(
         "name = \"measure-{}\"\nabout = \"Figures of shards.\"\ntags = [\"measure\"]\nsubject = \"mesh\"\n\
          nodes = {nodes}\n[phases]\nsafety = \"17s\"\nliveness = \"15s\"\n[clocks]\nrate = \"200ppm\"\n\
          [mesh]\nprofile = \"{profile}\"\nmetadata_bytes = {metadata_bytes}\nstart = \"0s..500ms\"\n\
          [control]\nvoters = 3\nscopes = 0\nactors = 1\nwriters = 0\narrange_at = \"5s\"\nleader = {leader}\nholder = {leader}\n\
          [shards]\nshards = 1\nclients = 16\nthink = \"1ms..3ms\"\ntimeout = \"500ms\"\nreads = \"10%\"\n\
-         hand_overs = {hand_overs}\narrange_at = \"6s\"\nowner = {VICTIM}\n{fault}",
+         hand_overs = {hand_overs}\narrange_at = \"6s\"\nowner = {owner}\n{fault}",
         experiment.name(),
     );
     match parse(&text) {
@@ -55,12 +66,23 @@ pub(super) fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
 pub(super) fn figures(experiment: Experiment, record: &Record) -> Vec<(&'static str, Option<f64>)> {
     let first = |from: TrueTime| record.acknowledged.iter().copied().find(|at| *at > from + UNDER_WAY);
     let after_crash = record.killed_at.and_then(|from| first(from).map(|at| millis(at.since(from))));
-    let figure = match experiment {
-        Experiment::OwnerCrash => ("owner_crash_to_first_ack", after_crash),
-        Experiment::OwnerAndLeaderCrash => ("owner_and_leader_crash_to_first_ack", after_crash),
-        _ => ("hand_over_gap", record.hand_overs_of_shards.last().and_then(|at| longest_gap(record, *at))),
-    };
-    vec![figure]
+    let successor = |from: TrueTime| record.tenures.iter().find(|(at, ..)| *at > from);
+    let to_owner = || record.killed_at.and_then(|from| successor(from).map(|(at, ..)| millis(at.since(from))));
+    match experiment {
+        Experiment::OwnerCrash => {
+            vec![("owner_crash_to_owner", to_owner()), ("owner_crash_to_first_ack", after_crash)]
+        }
+        Experiment::OwnerAndLeaderCrash => {
+            let owner = ("owner_and_leader_crash_to_owner", to_owner());
+            vec![owner, ("owner_and_leader_crash_to_first_ack", after_crash)]
+        }
+        Experiment::Drain => {
+            let last = record.tenures.iter().rev().find(|(at, ..)| *at > TrueTime(0) + ARRANGED);
+            vec![("drain_gap", last.and_then(|(at, ..)| longest_gap(record, *at)))]
+        }
+        Experiment::CutOver | Experiment::CutOverBadClocks => cut_over::figures(experiment, record),
+        _ => vec![("hand_over_gap", record.hand_overs_of_shards.last().and_then(|at| longest_gap(record, *at)))],
+    }
 }
 
 /// The longest time without an acknowledgement around a hand-over.

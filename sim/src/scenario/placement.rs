@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 const ZONES_MAX: u32 = 16;
 /// Drains of one run, and plans of one run.
 const ASKED_MAX: u32 = 200;
+/// Owners change all at once no sooner than that: shards are to be there when the plan is made.
+const CUT_OVER_MIN: Duration = Duration::from_secs(14);
 
 /// What is done about where shards ought to be. Given or not, shards have a table that says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,12 @@ pub struct PlacementLoad {
     pub automatic: bool,
     /// Members that an operator drains at drawn times, each until nothing is left on it, and then takes back.
     pub drains: u32,
+    /// Which member these are, and no other one; drawn without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drained: Option<u32>,
+    /// When an operator has owners change all at once, by a plan that is made 8 s before, if at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut_over_at: Option<Span>,
     /// Plans that operators ask for and approve at drawn times of the safety phase: some twice, some on what is out of date.
     pub plans: u32,
     /// The strategy that some of these change to; as it is without.
@@ -40,6 +48,8 @@ impl Default for PlacementLoad {
             weights: false,
             automatic: false,
             drains: 0,
+            drained: None,
+            cut_over_at: None,
             plans: 0,
             strategy: None,
             gone_after: Span(Duration::from_secs(15)),
@@ -51,12 +61,14 @@ impl Default for PlacementLoad {
 impl PlacementLoad {
     /// What the file's form cannot express: the field, and what is wrong with it.
     pub(super) fn problem(&self, has_shards: bool, members: u32) -> Option<(&'static str, &'static str)> {
-        let asks = self.drains > 0 || self.plans > 0 || self.automatic;
+        let asks = self.drains > 0 || self.plans > 0 || self.automatic || self.cut_over_at.is_some();
         let rules = [
             (!asks || has_shards, "drains", "there is nothing to move; set shards.shards"),
             (self.zones <= ZONES_MAX, "zones", "at most 16"),
             (self.drains <= ASKED_MAX, "drains", "at most 200"),
             (self.drains == 0 || members > 1, "drains", "there is nowhere to move anything to"),
+            (self.drained.is_none_or(|member| member < members), "drained", "there is no such member"),
+            (self.cut_over_at.is_none_or(|at| at.0 >= CUT_OVER_MIN), "cut_over_at", "14s at the earliest"),
             (self.plans <= ASKED_MAX, "plans", "at most 200"),
             (self.gone_after.0 > Duration::ZERO, "gone_after", "must be longer than nothing"),
             ((1..=64).contains(&self.parallel), "parallel", "1 to 64"),
@@ -77,6 +89,8 @@ mod tests {
             ("zones = 17", "zones"),
             ("drains = 201", "drains"),
             ("plans = 201", "plans"),
+            ("drained = 3", "drained"),
+            ("cut_over_at = \"13s\"", "cut_over_at"),
             ("gone_after = \"0s\"", "gone_after"),
             ("parallel = 0", "parallel"),
             ("parallel = 65", "parallel"),

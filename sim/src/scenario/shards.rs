@@ -6,7 +6,7 @@ use relaymesh_core::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Shards of the namespace: what one answer can name, and some.
-const SHARDS_MAX: u32 = 256;
+const SHARDS_MAX: u32 = 1_024;
 /// Clients: four of them share a counter.
 const CLIENTS_MAX: u32 = 256;
 /// Registers of one shard.
@@ -87,7 +87,7 @@ impl ShardLoad {
         let is_off = !self.is_on();
         let rules = [
             (is_off || has_group, "shards", "need a control group; set control.voters"),
-            (self.shards <= SHARDS_MAX, "shards", "at most 256"),
+            (self.shards <= SHARDS_MAX, "shards", "at most 1024"),
             (usize::from(self.copies) < IN_SYNC_MAX, "copies", "at most 7"),
             (is_off || u32::from(self.minimum) <= members, "minimum", "the mesh has not that many members"),
             ((1..=self.copies).contains(&self.minimum), "minimum", "at least 1, and at most the copies"),
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(load("shards = 4").problem(3, true), None);
         assert_eq!(load("shards = 4").problem(3, false).map(|(field, _)| field), Some("shards"));
         for (text, field) in [
-            ("shards = 257", "shards"),
+            ("shards = 1025", "shards"),
             ("copies = 8", "copies"),
             ("minimum = 0", "minimum"),
             ("copies = 2\nminimum = 3", "minimum"),

@@ -5,6 +5,7 @@ use crate::tasks::arguments::Place;
 use clap::{Args, Subcommand, ValueEnum};
 use relaymesh_core::control::state::{Name, PARALLEL_MAX};
 use relaymesh_core::shards::placement::{Strategy, WEIGHT_MAX};
+use relaymesh_core::time::WallTime;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ShardsCommand {
@@ -36,16 +37,38 @@ Nothing moves before a plan is approved. It names the version of the table that 
 by then, or a node that it gives something has gone, it is refused, and another one has to be made. At most a tenth of the
 owners move in one plan, unless `--all` is given.
 
+With `--at`, replicas come in at once, and all owners change at that time, by what most clocks show.
+
 Examples:
   relaymesh mesh shards rebalance --dir /tmp/mesh-a
   relaymesh mesh shards rebalance --approve 4711 --dir /tmp/mesh-a
   relaymesh mesh shards rebalance --yes --dir /tmp/mesh-a
+  relaymesh mesh shards rebalance --approve 4711 --at 2026-11-21T22:00:00Z --dir /tmp/mesh-a
   relaymesh mesh shards rebalance --back --yes --dir /tmp/mesh-a")]
     Rebalance(RebalanceArguments),
+    /// Let shards take nothing from clients; what is under way goes on, and reads are answered
+    #[command(after_help = "\
+Without numbers it is all shards of the namespace. Work that was taken before goes on to its end.
+
+Examples:
+  relaymesh mesh shards pause 3 4 --dir /tmp/mesh-a
+  relaymesh mesh shards resume --dir /tmp/mesh-a")]
+    Pause(PauseArguments),
+    /// Let shards take again what clients ask
+    Resume(PauseArguments),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PeersCommand {
+    /// Show how much every node has to do, against what it could and what is usual
+    #[command(after_help = "\
+All nodes are asked. The level is the worst of three, in percent of what is usual among them: requests under way for the
+weight, how long a command takes, and how many fail. One that stays at 300 % or more for long is strained: it counts as half
+of its weight, so that the next plan takes shards away from it.
+
+Example:
+  relaymesh mesh peers capacity --dir /tmp/mesh-a")]
+    Capacity(FolderArguments),
     /// Show every node as a place for shards: its weight, its zone, whether it takes anything, and what it has
     List(FolderArguments),
     /// Give a node nothing new; what it has it keeps
@@ -129,9 +152,21 @@ pub(crate) struct RebalanceArguments {
     /// Approve the plan that is made, without asking
     #[arg(long)]
     pub(crate) yes: bool,
+    /// When owners are to change, all of them at once; as soon as each can, so many at a time, without
+    #[arg(long, value_name = "TIME", value_parser = crate::wall::instant, conflicts_with_all = ["cancel", "parallel"])]
+    pub(crate) at: Option<WallTime>,
     /// Return at once, and not when all has moved
     #[arg(long)]
     pub(crate) no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArguments {
+    /// Numbers of shards; all of the namespace without
+    #[arg(value_name = "SHARD")]
+    pub(crate) shards: Vec<u32>,
+    #[command(flatten)]
+    pub(crate) place: Place,
 }
 
 #[derive(Debug, Args)]

@@ -29,6 +29,8 @@ struct Shard {
     placed: Vec<String>,
     /// settled, moving, elsewhere, ownerless or void.
     state: &'static str,
+    /// Whether it takes nothing from clients.
+    paused: bool,
 }
 
 pub(super) fn run(arguments: &ListArguments, output: &Output) -> Result<Exit, Error> {
@@ -70,7 +72,10 @@ pub(super) fn run(arguments: &ListArguments, output: &Output) -> Result<Exit, Er
             owner,
             cell(Tone::Plain, shard.copies.join(" ")),
             cell(Tone::Plain, shard.placed.join(" ")),
-            cell(tone, shard.state),
+            match shard.paused {
+                true => cell(Tone::Warn, format!("{}, paused", shard.state)),
+                false => cell(tone, shard.state),
+            },
             cell(Tone::Dim, &shard.epoch),
         ]);
     }
@@ -109,6 +114,7 @@ impl Shard {
             copies: called(copies),
             placed: called(placed),
             state,
+            paused: view.paused.contains(&number),
         }
     }
 }

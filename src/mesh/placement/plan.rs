@@ -8,6 +8,7 @@ use crate::mesh::members::members;
 use crate::mesh::names::Names;
 use crate::output::{Output, Tone, cell, counted, grouped, note, rendered};
 use crate::tasks::arguments::Place;
+use crate::wall::spelled;
 use relaymesh_core::shards::host::plan_view::{PastView, PlacementView, PlanView};
 use relaymesh_core::shards::placement::{Moved, Site, Standing, Table};
 use serde::Serialize;
@@ -52,6 +53,8 @@ struct Plan {
     moved: u64,
     moving: Vec<u32>,
     approved: bool,
+    /// When owners change, all at once, if they do.
+    at: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -211,6 +214,7 @@ impl Placement {
         let mut plans = output.table(&[">plan", "why", "state", ">moves", ">moved", ">for version", "leads to"]);
         if let Some(plan) = &self.plan {
             let state = match (plan.approved, &plan.leads_to) {
+                (true, _) if plan.at.is_some() => format!("all at {}", plan.at.as_deref().unwrap_or_default()),
                 (true, _) => format!("carried out, {} at once", plan.parallel),
                 (false, Some(_)) => "waits for approval".to_owned(),
                 (false, None) => "worked out".to_owned(),
@@ -257,6 +261,7 @@ impl Plan {
             moved: plan.moved,
             moving: plan.moving.clone(),
             approved: plan.is_approved,
+            at: plan.at.map(|at| spelled(at.as_unix_nanos() / 1_000_000_000)),
         }
     }
 }

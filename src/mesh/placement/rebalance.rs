@@ -9,8 +9,10 @@ use crate::mesh::members::members;
 use crate::mesh::names::Names;
 use crate::output::{Output, note};
 use crate::tasks::arguments::Place;
+use crate::wall::spelled;
 use relaymesh_core::shards::host::Reply as Told;
 use relaymesh_core::shards::host::plan_view::PlanAsked;
+use relaymesh_core::time::WallTime;
 use std::time::Duration;
 
 /// The pause before it is looked again how far a plan is.
@@ -25,7 +27,7 @@ pub(super) fn run(arguments: &RebalanceArguments, output: &Output) -> Result<Exi
             return Ok(Exit::Held);
         }
         if let Some(plan) = arguments.approve {
-            approve(place, plan).await?;
+            approve(place, plan, arguments.at).await?;
             return follow(arguments, plan).await;
         }
         let asked = PlanAsked::Draft {
@@ -56,7 +58,7 @@ pub(super) fn run(arguments: &RebalanceArguments, output: &Output) -> Result<Exi
         show_moves(&names, &moves, output)?;
         let shards = moves_in_words(moves.len() as u64);
         if arguments.yes {
-            approve(place, plan).await?;
+            approve(place, plan, arguments.at).await?;
             return follow(arguments, plan).await;
         }
         note(format_args!(
@@ -66,11 +68,11 @@ pub(super) fn run(arguments: &RebalanceArguments, output: &Output) -> Result<Exi
     })
 }
 
-async fn approve(place: &Place, plan: u64) -> Result<(), Error> {
+async fn approve(place: &Place, plan: u64, at: Option<WallTime>) -> Result<(), Error> {
     let (view, _) = placement(place).await?;
     let found = view.plan.as_ref().filter(|found| found.id == plan && !found.is_approved);
     let checksum = found.and_then(|found| found.checksum).ok_or(Error::NoPlan { plan })?;
-    agreed(ask_placement(place, PlanAsked::Approve { plan, version: view.version, checksum }).await?)
+    agreed(ask_placement(place, PlanAsked::Approve { plan, version: view.version, checksum, at }).await?)
 }
 
 fn agreed(told: Told) -> Result<(), Error> {
@@ -85,6 +87,10 @@ async fn follow(arguments: &RebalanceArguments, plan: u64) -> Result<Exit, Error
     if arguments.no_wait {
         note(format_args!("plan {plan} is being carried out; `relaymesh mesh shards plan` shows how far it is"));
         return Ok(Exit::Held);
+    }
+    if let Some(at) = arguments.at {
+        let at = spelled(at.as_unix_nanos() / 1_000_000_000);
+        note(format_args!("replicas come in; owners change at {at}, all at once"));
     }
     let mut last = None;
     loop {

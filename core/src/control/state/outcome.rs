@@ -189,6 +189,12 @@ pub enum Refusal {
         /// Which shard.
         shard: u32,
     },
+    /// So many shards do not change owners at once.
+    #[error("at most {limit} shards can change owners at one time; make a plan of fewer, or name no time")]
+    TooManyMoves {
+        /// Shards.
+        limit: u16,
+    },
 }
 
 /// A table with a bound.

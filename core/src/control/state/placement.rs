@@ -7,7 +7,8 @@ use super::{Cordon, Name};
 use crate::identity::{BootIncarnation, Incarnation, NodeId, StoreIncarnation};
 use crate::shards::ShardId;
 use crate::shards::placement::{Moved, Rule, Site, Sites, Standing, Strategy, Table, WEIGHT_MAX};
-use alloc::collections::{BTreeMap, VecDeque};
+use crate::time::WallTime;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -66,12 +67,19 @@ impl Cause {
     }
 }
 
+/// What a strained node counts as.
+pub fn half(weight: u16) -> u16 {
+    (weight / 2).max(1)
+}
+
 /// The table of a namespace, and what is to become of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Placement {
     pub(super) table: Table,
     pub(super) plan: Option<Plan>,
     pub(super) past: VecDeque<Past>,
+    /// Shards that take nothing from clients.
+    pub(super) paused: BTreeSet<u32>,
 }
 
 /// How a table is to become another one.
@@ -102,6 +110,9 @@ pub struct Plan {
 /// A plan that is carried out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Run {
+    /// When owners change, all of them at once, by the clocks of the nodes whose sessions are the oldest; as soon as each
+    /// can without.
+    pub at: Option<WallTime>,
     /// The last shard whose row was changed.
     pub last: Option<u32>,
     /// Those that move now, and where each was.
@@ -130,6 +141,15 @@ pub struct Past {
 }
 
 impl Placement {
+    pub(super) fn new(table: Table) -> Self {
+        Self { table, plan: None, past: VecDeque::new(), paused: BTreeSet::new() }
+    }
+
+    /// Shards that take nothing from clients.
+    pub fn paused(&self) -> &BTreeSet<u32> {
+        &self.paused
+    }
+
     /// Where shards ought to be now: of those that are to move and were not begun with, where they were.
     pub fn table(&self) -> &Table {
         &self.table
@@ -147,7 +167,12 @@ impl Placement {
 
     /// Whether a shard is to move now: its owner is to bring that about. O(log n).
     pub fn is_moving(&self, shard: u32) -> bool {
-        self.plan.as_ref().and_then(|plan| plan.run.as_ref()).is_some_and(|run| run.wave.contains_key(&shard))
+        self.moving(shard).is_some()
+    }
+
+    /// The plan by which a shard is to move now, as far as it has come. O(log n).
+    pub fn moving(&self, shard: u32) -> Option<&Run> {
+        self.plan.as_ref()?.run.as_ref().filter(|run| run.wave.contains_key(&shard))
     }
 
     pub(super) fn remember(&mut self, past: Past) {
@@ -178,11 +203,19 @@ impl Placement {
                 && run.is_none_or(|run| run.wave.iter().chain(&run.done).all(is_row))
         };
         let moved: usize = self.past.iter().map(|past| past.moved.len()).sum();
-        self.plan.as_ref().is_none_or(is_planned) && self.past.len() <= PAST_MAX && moved <= PAST_MOVES_MAX
+        self.plan.as_ref().is_none_or(is_planned)
+            && self.past.len() <= PAST_MAX
+            && moved <= PAST_MOVES_MAX
+            && self.paused.last().is_none_or(|last| *last < self.table.rule().shards)
     }
 }
 
 impl State {
+    /// What a strained node counts as.
+    pub fn half(weight: u16) -> u16 {
+        (weight / 2).max(1)
+    }
+
     /// The table of a namespace, and what is to become of it.
     pub fn placement(&self, namespace: &Name) -> Option<&Placement> {
         self.placements.get(namespace)
@@ -193,16 +226,28 @@ impl State {
         self.placements.iter()
     }
 
+    /// Whether a shard takes nothing from clients. O(log n).
+    pub fn is_paused(&self, shard: &ShardId) -> bool {
+        let placement = self.placements.get(&shard.namespace);
+        placement.is_some_and(|placement| placement.paused.contains(&shard.number))
+    }
+
     /// What a node is as a place for shards.
     pub fn seat(&self, node: NodeId) -> Seat {
         self.seats.get(&node).copied().unwrap_or_default()
     }
 
-    /// The nodes that shards can be placed on: those with a session. Those that are `doubtful` are given nothing new. O(n log n).
-    pub fn sites(&self, doubtful: &[NodeId]) -> Vec<Site> {
+    /// The nodes that shards can be placed on: those with a session. Those that are `doubtful` are given nothing new, and those
+    /// that are `strained` weigh half of what they say. O(n log n).
+    pub fn sites(&self, doubtful: &[NodeId], strained: &[NodeId]) -> Vec<Site> {
         let mut nodes: Vec<NodeId> = self.owners.keys().map(|owner| owner.node).collect();
         nodes.dedup();
-        nodes.into_iter().map(|node| self.site(node, doubtful.contains(&node))).collect()
+        let site = |node: NodeId| {
+            let site = self.site(node, doubtful.binary_search(&node).is_ok());
+            let is_strained = strained.binary_search(&node).is_ok();
+            Site { weight: if is_strained { half(site.weight) } else { site.weight }, ..site }
+        };
+        nodes.into_iter().map(site).collect()
     }
 
     /// Whether a process of that node has a session. O(log n).

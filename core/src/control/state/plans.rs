@@ -9,7 +9,8 @@ use crate::identity::{Incarnation, NodeId};
 use crate::machine::Sink;
 use crate::shards::ShardId;
 use crate::shards::placement::{Moved, Rule, Site, Sites, Standing, Strategy, Table};
-use alloc::collections::{BTreeMap, VecDeque};
+use crate::time::WallTime;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Bound::{Excluded, Unbounded};
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 pub const ROWS_AT_ONCE: usize = 64;
 /// Nodes of which a draft says that nothing new is to be placed on them, at most.
 pub const DOUBTFUL_MAX: usize = 64;
+/// Shards that one command pauses, at most.
+pub const PAUSED_AT_ONCE: usize = 512;
 /// Shards that may move at once.
 pub const PARALLEL_MAX: u16 = 256;
 
@@ -40,6 +43,8 @@ pub enum PlacementCommand {
         cause: Cause,
         /// Nodes that keep what they have and get nothing: in order, and at most [`DOUBTFUL_MAX`].
         doubtful: Vec<NodeId>,
+        /// Nodes that have more to do than they can: they weigh half of what they say. In order, and at most [`DOUBTFUL_MAX`].
+        strained: Vec<NodeId>,
         /// Shards that move at once, at most.
         parallel: u16,
     },
@@ -71,6 +76,8 @@ pub enum PlacementCommand {
         version: u64,
         /// Of the table that they have seen it to lead to.
         checksum: u64,
+        /// When owners are to change, all at once; as soon as each can, so many at a time, without.
+        at: Option<WallTime>,
     },
     /// The shards that move have done so: the next ones.
     Advance {
@@ -88,6 +95,15 @@ pub enum PlacementCommand {
         /// Which plan.
         plan: u64,
     },
+    /// Shards are to take nothing from clients any more, or are to again.
+    Pause {
+        /// Of which namespace.
+        namespace: Name,
+        /// Which, in order: at most [`PAUSED_AT_ONCE`].
+        shards: Vec<u32>,
+        /// Whether they are to take nothing.
+        is_paused: bool,
+    },
 }
 
 impl State {
@@ -100,10 +116,10 @@ impl State {
     ) -> Result<Answer, Refusal> {
         match command {
             PlacementCommand::Seat(seat) => self.take_seat(client.node, seat)?,
-            PlacementCommand::Draft { namespace, on, strategy, seed, cause, doubtful, parallel } => {
+            PlacementCommand::Draft { namespace, on, strategy, seed, cause, doubtful, strained, parallel } => {
                 self.complete_table(index, namespace)?;
-                let sites = Sites::new(self.sites(&doubtful)).map_err(|_| Refusal::BadPlan)?;
-                if doubtful.len() > DOUBTFUL_MAX || !(1..=PARALLEL_MAX).contains(&parallel) {
+                let sites = Sites::new(self.sites(&doubtful, &strained)).map_err(|_| Refusal::BadPlan)?;
+                if doubtful.len().max(strained.len()) > DOUBTFUL_MAX || !(1..=PARALLEL_MAX).contains(&parallel) {
                     return Err(Refusal::BadPlan);
                 }
                 let placement = self.placements.get_mut(&namespace).ok_or(Refusal::NoShard)?;
@@ -120,9 +136,9 @@ impl State {
                 self.planned(namespace, plan)?.seal(client, checksum)?;
                 out.push(Change::Plan { namespace });
             }
-            PlacementCommand::Approve { namespace, plan, version, checksum } => {
+            PlacementCommand::Approve { namespace, plan, version, checksum, at } => {
                 self.planned(namespace, plan)?;
-                self.approve(index, namespace, version, checksum)?;
+                self.approve(index, namespace, (version, checksum), at)?;
                 out.push(Change::Plan { namespace });
             }
             PlacementCommand::Advance { namespace, plan, last } => {
@@ -134,6 +150,10 @@ impl State {
                 self.planned(namespace, plan)?;
                 self.cancel(index, namespace, out);
                 out.push(Change::Plan { namespace });
+            }
+            PlacementCommand::Pause { namespace, shards, is_paused } => {
+                let placement = self.placements.get_mut(&namespace).ok_or(Refusal::NoShard)?;
+                placement.pause(&shards, is_paused)?;
             }
         }
         Ok(Answer::Set)
@@ -183,7 +203,7 @@ impl State {
         let table = Table::of(index, rule, sites, row).ok_or(Refusal::BadPlan)?;
         match self.placements.get_mut(&namespace) {
             Some(placement) => placement.table = table,
-            None => drop(self.placements.insert(namespace, Placement { table, plan: None, past: VecDeque::new() })),
+            None => drop(self.placements.insert(namespace, Placement::new(table))),
         }
         Ok(true)
     }
@@ -209,7 +229,13 @@ impl State {
         })
     }
 
-    fn approve(&mut self, index: u64, namespace: Name, version: u64, checksum: u64) -> Result<(), Refusal> {
+    fn approve(
+        &mut self,
+        index: u64,
+        namespace: Name,
+        (version, checksum): (u64, u64),
+        at: Option<WallTime>,
+    ) -> Result<(), Refusal> {
         let Some(placement) = self.placements.get(&namespace) else { return Err(Refusal::NoPlan) };
         let plan = placement.plan.as_ref().filter(|plan| plan.run.is_none()).ok_or(Refusal::NoPlan)?;
         let sealed = plan.checksum.ok_or(Refusal::NoPlan)?;
@@ -220,6 +246,9 @@ impl State {
         if checksum != sealed {
             return Err(Refusal::OtherPlan { expected: checksum, found: sealed });
         }
+        if at.is_some() && plan.moves.len() > usize::from(PARALLEL_MAX) {
+            return Err(Refusal::TooManyMoves { limit: PARALLEL_MAX });
+        }
         if let Some(node) = self.lost(&placement.table, plan.moves.iter()) {
             return Err(Refusal::Lost { node });
         }
@@ -227,7 +256,7 @@ impl State {
         if let Some(placement) = self.placements.get_mut(&namespace) {
             placement.table = table;
             if let Some(plan) = &mut placement.plan {
-                plan.run = Some(Run::default());
+                plan.run = Some(Run { at, ..Run::default() });
             }
         }
         Ok(())
@@ -247,7 +276,8 @@ impl State {
             return Err(Refusal::Moving { shard: *shard });
         }
         let from = last.map_or(Unbounded, Excluded);
-        let next = || plan.moves.range((from, Unbounded)).take(usize::from(plan.parallel));
+        let at_once = if run.at.is_some() { plan.moves.len() } else { usize::from(plan.parallel) };
+        let next = || plan.moves.range((from, Unbounded)).take(at_once);
         if let Some(node) = self.lost(&placement.table, next()) {
             return Err(Refusal::Lost { node });
         }
@@ -311,6 +341,18 @@ impl Placement {
         }
         let is_carried_out = self.plan.as_ref().is_some_and(|plan| plan.run.is_some());
         if is_carried_out { Err(Refusal::InUse) } else { Ok(()) }
+    }
+
+    fn pause(&mut self, shards: &[u32], is_paused: bool) -> Result<(), Refusal> {
+        let all = self.table.rule().shards;
+        if shards.len() > PAUSED_AT_ONCE || shards.iter().any(|shard| *shard >= all) {
+            return Err(Refusal::NoShard);
+        }
+        match is_paused {
+            true => self.paused.extend(shards),
+            false => self.paused.retain(|shard| !shards.contains(shard)),
+        }
+        Ok(())
     }
 
     fn add_rows(&mut self, by: Incarnation, rows: &[(u32, Vec<u16>)]) -> Result<(), Refusal> {

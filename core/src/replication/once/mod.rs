@@ -178,6 +178,10 @@ impl<S: Service> Service for Once<S> {
         }
     }
 
+    fn backlog(&self) -> u64 {
+        self.service.backlog()
+    }
+
     fn read(&self, query: &[u8]) -> Told<S::Answer> {
         match open(query) {
             Stored::Plain(query) => Told::Answer(self.service.read(query)),

@@ -97,7 +97,7 @@ fn after_a_bump_the_owner_takes_over_from_itself() {
 fn handing_over_waits_for_what_is_under_way_and_stops_for_good() {
     let mut trio = trio();
     trio.write(0, 7);
-    trio.tell(0, Event::HandOver { to: None });
+    trio.tell(0, Event::HandOver { to: None, at: None });
     trio.write(0, 8);
     assert_eq!(trio.replies, [(8, Reply::NotServing { owner: Some(process(0).node) })], "H2");
     trio.run();

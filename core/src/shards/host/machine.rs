@@ -5,12 +5,14 @@ use super::checkpoint::Checkpoint;
 use super::commands::Commands;
 pub(super) use super::events::{Action, Event, Sees};
 use super::keep::Gathers;
+use super::load::{Loads, Meter};
 use super::objects::Objects;
 use super::observation::{HostObservation, ShardsObservation};
 use super::parked::Parked;
 use super::place::Places;
 use super::plans::Plans;
 use super::rebuild::Rebuilding;
+use super::reference::Reference;
 use super::settings::Settings;
 use super::slots::Slots;
 use super::tickets::{Asker, Tickets};
@@ -40,6 +42,9 @@ pub struct Host<S: Service> {
     pub(super) to_wake: BTreeSet<ShardId>,
     pub(super) places: Places,
     pub(super) plans: Plans,
+    pub(super) reference: Reference,
+    pub(super) meter: Meter,
+    pub(super) loads: Loads,
     pub(super) asks: Asks,
     pub(super) tickets: Tickets,
     pub(super) commands: Commands,
@@ -67,6 +72,9 @@ impl<S: Service> Host<S> {
             to_wake: BTreeSet::new(),
             places: Places::default(),
             plans: Plans::default(),
+            reference: Reference::default(),
+            meter: Meter::default(),
+            loads: Loads::default(),
             asks: Asks::default(),
             tickets: Tickets::default(),
             commands: Commands::default(),
@@ -147,6 +155,8 @@ impl<S: Service> Host<S> {
             self.asks.next_deadline(),
             self.places.next_deadline(),
             self.plans.next_deadline(),
+            self.reference.next_deadline(),
+            self.loads.next_deadline(),
             self.rebuilding.next_deadline(),
             self.commands.next_deadline(),
             self.gathers.next_deadline(),
@@ -183,6 +193,8 @@ impl<S: Service> Host<S> {
         // In no other event: one event of the driver may bring many of those, and what follows from it is bounded.
         self.learn_some(ctx, sees, out);
         self.wake_some(ctx, sees, out);
+        self.wake_reference(ctx, sees, out);
+        self.wake_loads(ctx, sees, out);
         self.place_some(ctx, sees, out);
         self.plan_some(ctx, sees, out);
         self.commands.give_some(self.settings.commands_at_once, out);
@@ -213,9 +225,19 @@ impl<S: Service> Host<S> {
                 out.push(Action::Reply { id, reply, not_after: None });
             }
             Request::Placement { namespace, asked } => {
-                if let Err(why) = self.ask_placement(ctx.now, sees, id, (namespace, asked), out) {
+                if let Err(why) = self.ask_placement(ctx, sees, id, (namespace, asked), out) {
                     out.push(refused(why));
                 }
+            }
+            Request::Loads => {
+                if let Err(why) = self.ask_loads(ctx, state, id, out) {
+                    out.push(refused(why));
+                }
+            }
+            Request::Submit { shard, .. } | Request::SubmitOnce { shard, .. } | Request::Put { shard, .. }
+                if state.is_paused(&shard) =>
+            {
+                out.push(refused(Refusal::Paused));
             }
             Request::SubmitOnce { shard, key, command } => self.ask_once(ctx, sees, id, (shard, &key.0, command), out),
             request => self.ask(ctx, sees, By::Client(id), request, out),
@@ -269,6 +291,16 @@ impl<S: Service> Host<S> {
                 self.asked_to_keep(ctx, sees, (from.node, number), *submission, since, out);
             }
             Message::Keeping { number, keeping } => self.keeper_says(ctx, sees, from.node, number, keeping, out),
+            Message::Clock { number } => {
+                let message = Message::ClockShows { number, wall: ctx.wall };
+                out.push(Action::Send { to: from.node, message, not_after: None });
+            }
+            Message::ClockShows { number, wall } => self.clock_shows(ctx.now, from.node, number, wall),
+            Message::Load { number } => {
+                let load = self.own_load(ctx.now);
+                out.push(Action::Send { to: from.node, message: Message::LoadIs { number, load }, not_after: None });
+            }
+            Message::LoadIs { number, load } => self.load_is(ctx, sees, (from.node, number), load, out),
         }
     }
 

@@ -17,6 +17,9 @@
 //! | `slots` | the replicas, with their deadlines and what of theirs is not durable |
 //! | `follow` | what the control group says of shards, a bounded number of them in one event |
 //! | `place` | who ought to have a copy: the row of the agreed table, and others in the place of those that are not well |
+//! | `reference` | when a set time is, by clocks for all |
+//! | `load` | how much nodes have to do |
+//! | `strain` | which of them have more to do than they can |
 //! | `plans` | how the table becomes another one: worked out, approved, and carried out a wave at a time |
 //! | `asks` | requests of this node's clients that are under way, within bounds |
 //! | `asking` | their way to an owner, and again where that was refused |
@@ -54,6 +57,7 @@ mod commands;
 mod events;
 mod follow;
 mod keep;
+mod load;
 mod machine;
 mod objects;
 mod observation;
@@ -63,19 +67,22 @@ mod place;
 pub mod plan_view;
 mod plans;
 mod rebuild;
+mod reference;
 mod resubmit;
 mod settings;
 mod slots;
+mod strain;
 mod tickets;
 pub mod view;
 pub mod wire;
 
 pub use events::{Action, Event, Sees};
+pub use load::Load;
 pub use machine::Host;
 pub use objects::object_id;
 pub use observation::ShardsObservation;
 pub use settings::{PlanSettings, Settings};
-pub use view::{Fate, OwnReplica, Refusal, Reply, Request, Row, Table};
+pub use view::{Fate, NodeLoad, OwnReplica, Refusal, Reply, Request, Row, Table};
 pub use wire::{Answer, Keeping, Message, Record, Submission};
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 //! Well is who has a session and is not cordoned. Who had one is waited for: it may be restarting, and to fill another
 //! replica costs more than to wait.
 //!
-//! An owner whose shard a plan moves hands it over to the first of the row, once that one is in the set (rule P3 of placement).
+//! An owner whose shard a plan moves hands it over to the first of the row, once that one is in the set (rule P3 of placement) and,
+//! where owners are to change at a set time, not before that.
 
 use super::machine::{Action, Host, Sees};
 use crate::control::state::Cordon;
@@ -13,7 +14,7 @@ use crate::identity::NodeId;
 use crate::machine::{Ctx, Sink};
 use crate::replication::{self, Service};
 use crate::shards::{ReplicaId, ShardId, best};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -153,15 +154,27 @@ impl<S: Service> Host<S> {
     /// record tells; where that is nothing, it is tried again.
     fn move_on(&mut self, ctx: &mut Ctx<'_>, sees: Sees<'_>, shard: ShardId, out: &mut impl Sink<Action>) {
         let (Some(state), Some(life)) = (sees.state, self.life) else { return };
-        let placement = state.placement(&shard.namespace).filter(|placement| placement.is_moving(shard.number));
+        let placement = state.placement(&shard.namespace);
+        let placement = placement.and_then(|placement| Some((placement, placement.moving(shard.number)?)));
         let record = state.shard(&shard).filter(|record| record.is_owned_by(life));
-        let Some((placement, record)) = placement.zip(record) else { return };
-        self.places.moving.insert(shard, ctx.now.saturating_add(self.settings.move_pause));
+        let Some(((placement, run), record)) = placement.zip(record) else { return };
+        let again_at = ctx.now.saturating_add(self.settings.move_pause);
+        self.places.moving.insert(shard, again_at);
+        let due = run.at.map(|at| self.reference.due((ctx.now, ctx.wall), at));
+        if let Some((at, due)) = run.at.zip(due) {
+            // It stops taking what it could not acknowledge by then.
+            let from = due.saturating_sub(Duration::from_nanos(self.settings.replica.drain.as_nanos() / 4));
+            if from > ctx.now {
+                self.reference.want(ctx.now, at);
+                self.places.moving.insert(shard, from.min(again_at));
+                return;
+            }
+        }
         let Some(to) = placement.table().owner(shard.number).filter(|to| *to != life.node) else { return };
         let takes = |member: &&ReplicaId| member.node == to && state.has_process(**member);
         let is_able = record.in_sync.iter().any(|member| takes(&member)) && state.cordon(to) == Cordon::None;
         if is_able && sees.view.is_some() {
-            self.tell(ctx, sees, shard, replication::Event::HandOver { to: Some(to) }, out);
+            self.tell(ctx, sees, shard, replication::Event::HandOver { to: Some(to), at: due }, out);
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::control::state::{Cause, Placement};
 use crate::identity::NodeId;
 use crate::shards::placement::{Rule, Site, Strategy};
+use crate::time::WallTime;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -47,11 +48,20 @@ pub enum PlanAsked {
         version: u64,
         /// Of the table that it leads to.
         checksum: u64,
+        /// When owners are to change, all at once; as soon as each can, so many at a time, without.
+        at: Option<WallTime>,
     },
     /// Give a plan up. What has moved stays.
     Cancel {
         /// Which.
         plan: u64,
+    },
+    /// Let shards take nothing from clients any more, or take again what they ask.
+    Pause {
+        /// Which; at most [`PAUSED_AT_ONCE`](crate::control::state::PAUSED_AT_ONCE).
+        shards: Vec<u32>,
+        /// Whether they are to take nothing.
+        is_paused: bool,
     },
 }
 
@@ -72,6 +82,10 @@ pub struct PlacementView {
     pub open_sites: Vec<Site>,
     /// Those of them that are given nothing, since they are not held to be well for long enough.
     pub doubtful: Vec<NodeId>,
+    /// Those of them that count as half of what they say, since they have had more to do than they can.
+    pub strained: Vec<NodeId>,
+    /// Shards that take nothing from clients. Only with the first rows.
+    pub paused: Vec<u32>,
     /// The shard of the first row.
     pub first: u32,
     /// Of each shard the places of its sites among all, the owner first.
@@ -145,6 +159,8 @@ pub struct PlanView {
     pub moving: Vec<u32>,
     /// Whether it is carried out.
     pub is_approved: bool,
+    /// When owners change, all at once, if they do.
+    pub at: Option<WallTime>,
 }
 
 /// What a plan has done, for people.

@@ -44,6 +44,9 @@ struct Taken {
     shard: ShardId,
     /// With which it came.
     bytes: usize,
+    since: Time,
+    /// Whether it is to take effect.
+    is_command: bool,
 }
 
 /// How much was taken and is not answered.
@@ -78,13 +81,18 @@ impl Tickets {
             && of_peer.has_room(bytes, (settings.tickets_of_peer_max, settings.tickets_bytes_of_peer_max))
     }
 
-    fn add(&mut self, asker: Asker, shard: ShardId, bytes: usize) -> Ticket {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.taken.len()
+    }
+
+    fn add(&mut self, asker: Asker, shard: ShardId, bytes: usize, (since, is_command): (Time, bool)) -> Ticket {
         self.last += 1;
         self.all.add(bytes);
         if let Asker::There(from, _) = asker {
             self.of_peers.entry(from).or_default().add(bytes);
         }
-        self.taken.insert(Ticket(self.last), Taken { asker, shard, bytes });
+        self.taken.insert(Ticket(self.last), Taken { asker, shard, bytes, since, is_command });
         Ticket(self.last)
     }
 
@@ -142,11 +150,12 @@ impl<S: Service> Host<S> {
             Request::Put { object, bytes, .. } => replication::Event::Put { ticket, object, bytes: bytes.0 },
             Request::Get { object, .. } => replication::Event::Get { ticket, object },
             // These are no replica's.
-            Request::Declare { .. } | Request::List { .. } | Request::Placement { .. } => return,
+            Request::Declare { .. } | Request::List { .. } | Request::Placement { .. } | Request::Loads => return,
             Request::Rebuild { .. } => return,
             Request::HandOver { .. } | Request::SubmitOnce { .. } => return,
         };
-        self.tickets.add(asker, shard, bytes);
+        let is_command = matches!(event, replication::Event::Submit { .. });
+        self.tickets.add(asker, shard, bytes, (ctx.now, is_command));
         self.tell(ctx, sees, shard, event, out);
     }
 
@@ -170,7 +179,7 @@ impl<S: Service> Host<S> {
         if !to.as_ref().is_none_or(is_other_member) {
             return Answer::Refused(Refusal::Control(ChangeRefused::NoChange.into()));
         }
-        self.tell(ctx, sees, shard, replication::Event::HandOver { to }, out);
+        self.tell(ctx, sees, shard, replication::Event::HandOver { to, at: None }, out);
         Answer::HandingOver
     }
 
@@ -204,7 +213,7 @@ impl<S: Service> Host<S> {
         (shard, command): (ShardId, Box<[u8]>),
         out: &mut impl Sink<Action>,
     ) {
-        let ticket = self.tickets.add(asker, shard, command.len());
+        let ticket = self.tickets.add(asker, shard, command.len(), (ctx.now, true));
         self.tell(ctx, sees, shard, replication::Event::Submit { ticket, command }, out);
     }
 
@@ -218,7 +227,15 @@ impl<S: Service> Host<S> {
         not_after: Option<Time>,
         out: &mut impl Sink<Action>,
     ) {
-        let Some(Taken { asker, shard, .. }) = self.tickets.remove(ticket) else { return };
+        let Some(Taken { asker, shard, since, is_command, .. }) = self.tickets.remove(ticket) else { return };
+        let is_well = match &reply {
+            replication::Reply::Done(_) => Some(true),
+            replication::Reply::Busy | replication::Reply::Unknown => Some(false),
+            _ => None,
+        };
+        if let Some(is_well) = is_well.filter(|_| is_command) {
+            self.meter.count((now, self.settings.grace), since, is_well);
+        }
         let answer = match reply {
             replication::Reply::Done(Told::Answer(answer)) => {
                 let mut bytes = Vec::new();

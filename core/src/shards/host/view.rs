@@ -1,5 +1,6 @@
 //! What operators and clients ask about shards, and what they are told.
 
+use super::load::Load;
 use super::plan_view::{PlacementView, PlanAsked};
 use crate::blob::{BlobError, BlobObject};
 use crate::bytes::Blob;
@@ -102,6 +103,8 @@ pub enum Request {
         /// What of it.
         asked: PlanAsked,
     },
+    /// How much have nodes to do? All of them are asked.
+    Loads,
 }
 
 impl Request {
@@ -112,7 +115,7 @@ impl Request {
             Self::HandOver { shard, .. } | Self::Rebuild { shard } => Some(*shard),
             Self::SubmitOnce { shard, .. } | Self::Outcome { shard, .. } => Some(*shard),
             Self::Put { shard, .. } | Self::Get { shard, .. } => Some(*shard),
-            Self::Declare { .. } | Self::List { .. } | Self::Placement { .. } => None,
+            Self::Declare { .. } | Self::List { .. } | Self::Placement { .. } | Self::Loads => None,
         }
     }
 
@@ -181,6 +184,21 @@ pub enum Reply {
     NothingToMove,
     /// The cluster has agreed.
     Agreed,
+    /// So much nodes have to do, each that has a session.
+    Loads(Vec<NodeLoad>),
+}
+
+/// How much a node has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeLoad {
+    /// Which.
+    pub node: NodeId,
+    /// How much, if it has said so in time.
+    pub load: Option<Load>,
+    /// Against what is usual among all, in percent: the worst of what is under way, how long commands take, and how many fail.
+    pub level_percent: u32,
+    /// Whether it has had more to do than it can for long enough to count as half of what it says.
+    pub is_strained: bool,
 }
 
 /// What became of a submission with a key.
@@ -301,4 +319,13 @@ pub enum Refusal {
     /// Only nodes say that: a claim, a report, a word of another shard.
     #[error("that is for nodes to say to one another; clients submit, cancel, decide and ask")]
     OfNodes,
+    /// That is too far ahead.
+    #[error("at most {days} days ahead")]
+    TooFarAhead {
+        /// Days.
+        days: u64,
+    },
+    /// It takes nothing from clients.
+    #[error("the shard is paused: it takes nothing until `relaymesh mesh shards resume`")]
+    Paused,
 }

@@ -1,5 +1,6 @@
 //! What the shards of two nodes say to each other, and what a node stores of its own.
 
+use super::load::Load;
 use super::view::{Refusal, Request};
 use crate::bytes::Blob;
 use crate::envelope::Class;
@@ -8,6 +9,7 @@ use crate::node::Gating;
 use crate::replication;
 use crate::replication::once::SubmissionId;
 use crate::shards::{Kept, ShardId};
+use crate::time::WallTime;
 use alloc::boxed::Box;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +72,30 @@ pub enum Message {
         number: u64,
         /// The answer.
         keeping: Keeping,
+    },
+    /// What does your wall clock show?
+    Clock {
+        /// To be named in the answer.
+        number: u64,
+    },
+    /// That.
+    ClockShows {
+        /// The number of the question.
+        number: u64,
+        /// What it shows.
+        wall: WallTime,
+    },
+    /// How much have you to do?
+    Load {
+        /// To be named in the answer.
+        number: u64,
+    },
+    /// So much.
+    LoadIs {
+        /// The number of the question.
+        number: u64,
+        /// How much.
+        load: Load,
     },
 }
 
@@ -143,6 +169,7 @@ impl Message {
             Self::Replica { .. } | Self::Kept { .. } => Class::Control,
             Self::Ask { .. } | Self::Answer { .. } => Class::Priority,
             Self::Once { .. } | Self::Keep { .. } | Self::Keeping { .. } => Class::Priority,
+            Self::Clock { .. } | Self::ClockShows { .. } | Self::Load { .. } | Self::LoadIs { .. } => Class::Control,
         }
     }
 
@@ -152,6 +179,8 @@ impl Message {
             Self::Replica { message, .. } => message.gating(),
             // It repeats what a client asked.
             Self::Ask { .. } | Self::Once { .. } | Self::Keep { .. } => Gating::Ungated,
+            // Of nothing that a crash could undo.
+            Self::Clock { .. } | Self::ClockShows { .. } | Self::Load { .. } | Self::LoadIs { .. } => Gating::Ungated,
             // What it names has to be stored.
             Self::Answer { .. } | Self::Kept { .. } | Self::Keeping { .. } => Gating::Gated,
         }

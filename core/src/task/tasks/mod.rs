@@ -248,6 +248,10 @@ impl Service for Tasks {
         }
     }
 
+    fn backlog(&self) -> u64 {
+        self.tables.ready.len() as u64
+    }
+
     fn freeze(&mut self) {
         self.tables.freeze();
         self.capture = pieces::Capture::of(&self.tables);

@@ -84,8 +84,8 @@ use relaymesh_core::membership::{self, Settings};
 use relaymesh_core::mesh::{MeshNode, MeshObservation, Message, Reply, Request};
 use relaymesh_core::node::Outgoing;
 use relaymesh_core::object::ObjectId;
-use relaymesh_core::replication::Message as Replicates;
-use relaymesh_core::shards::host::Message as Shard;
+use relaymesh_core::replication::{Message as Replicates, ReplicationObservation};
+use relaymesh_core::shards::host::{Message as Shard, ShardsObservation};
 use relaymesh_core::task::wire::Message as Tasks;
 use relaymesh_core::time::Duration;
 
@@ -182,6 +182,9 @@ impl Checks<MeshNode> for MeshChecks {
             // Entries are acknowledged by those who hold them durably, and what a question repeats a client has said.
             Message::Shards(Shard::Replica { message, .. }) => !matches!(message, Replicates::Append { .. }),
             Message::Shards(Shard::Ask { .. } | Shard::Once { .. } | Shard::Keep { .. }) => false,
+            // Of clocks and of how much there is to do.
+            Message::Shards(Shard::Clock { .. } | Shard::ClockShows { .. }) => false,
+            Message::Shards(Shard::Load { .. } | Shard::LoadIs { .. }) => false,
             Message::Shards(Shard::Answer { .. } | Shard::Kept { .. } | Shard::Keeping { .. }) => true,
             // Which claims live rests on the log; that a process lives, and that there is work, on nothing.
             Message::Tasks(message) => matches!(message, Tasks::Beaten { .. }),
@@ -268,6 +271,11 @@ impl Checks<MeshNode> for MeshChecks {
         match observation {
             MeshObservation::Membership(seen) => self.membership_seen(host, *seen, found),
             MeshObservation::Admission(refusal) => self.packet_refused(host, refusal),
+            MeshObservation::Shards(ShardsObservation::Replica(seen)) if self.record.is_kept => match seen {
+                ReplicationObservation::SteppedDown { .. } => self.record.stops.push(found.now),
+                ReplicationObservation::Serves { .. } => self.record.serves.push(found.now),
+                _ => {}
+            },
             MeshObservation::Control(_) | MeshObservation::Shards(_) => {}
         }
     }

@@ -5,6 +5,7 @@ use crate::time::TrueTime;
 use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::envelope::Class;
+use relaymesh_core::shards::ShardId;
 
 /// Bytes of UDP and IPv4 headers.
 pub const DATAGRAM_HEADER_BYTES: usize = 28;
@@ -52,6 +53,12 @@ pub struct Record {
     pub acknowledged: Vec<TrueTime>,
     /// When a node was told to hand a shard over.
     pub hand_overs_of_shards: Vec<TrueTime>,
+    /// When a node first acted as owner of a shard, under each epoch.
+    pub tenures: Vec<(TrueTime, ShardId, u32)>,
+    /// When an owner stopped for good, whatever the reason.
+    pub stops: Vec<TrueTime>,
+    /// When one served.
+    pub serves: Vec<TrueTime>,
     /// When a process was first killed.
     pub killed_at: Option<TrueTime>,
     pub(super) is_counting: bool,

@@ -67,10 +67,25 @@ fn placement_commands() -> [PlacementCommand; 6] {
     let (plan, strategy, cause) = (300, Strategy::Locality, Cause::Balance);
     [
         PlacementCommand::Seat(Seat { weight: 300, zone: namespace }),
-        PlacementCommand::Draft { namespace, on: 7, strategy, seed: 5, cause, doubtful: vec![node], parallel: 8 },
+        PlacementCommand::Draft {
+            namespace,
+            on: 7,
+            strategy,
+            seed: 5,
+            cause,
+            doubtful: vec![node],
+            strained: vec![node],
+            parallel: 8,
+        },
         PlacementCommand::Rows { namespace, plan, rows: vec![(3, vec![1, 300])] },
         PlacementCommand::Seal { namespace, plan, checksum: 77 },
-        PlacementCommand::Approve { namespace, plan, version: 7, checksum: 77 },
+        PlacementCommand::Approve {
+            namespace,
+            plan,
+            version: 7,
+            checksum: 77,
+            at: Some(crate::time::WallTime::from_unix_nanos(5)),
+        },
         PlacementCommand::Advance { namespace, plan, last: Some(3) },
     ]
 }
@@ -80,7 +95,8 @@ fn samples_of_version_2() -> Vec<Entry> {
     let (client, registered) = (life(1, 2), Registration(token(1, 9)));
     let retire = Command::Retire { scope: named("s") };
     let cancel = PlacementCommand::Cancel { namespace: Name::new("n").unwrap(), plan: 300 };
-    let placements = placement_commands().into_iter().chain([cancel]).map(Command::Placement);
+    let pause = PlacementCommand::Pause { namespace: Name::new("n").unwrap(), shards: vec![3, 300], is_paused: true };
+    let placements = placement_commands().into_iter().chain([cancel, pause]).map(Command::Placement);
     let commands = [retire].into_iter().chain(shard_commands().map(Command::Shard)).chain(placements);
     let entry =
         |command: Command| Entry::Client { client, registered, sequence: 3, unanswered: 2, command: command.into() };

@@ -48,6 +48,7 @@ fn draft(log: &Log) -> PlacementCommand {
         seed: 0,
         cause: Cause::Balance,
         doubtful: vec![],
+        strained: vec![],
         parallel: 1,
     }
 }
@@ -80,7 +81,7 @@ fn sealed(log: &mut Log) -> (u64, u64, u64) {
 }
 
 fn approve((plan, version, checksum): (u64, u64, u64)) -> PlacementCommand {
-    PlacementCommand::Approve { namespace: namespace(), plan, version, checksum }
+    PlacementCommand::Approve { namespace: namespace(), plan, version, checksum, at: None }
 }
 
 fn advance(log: &Log) -> PlacementCommand {
@@ -189,10 +190,11 @@ fn a_draft_for_another_version_is_none_and_a_newer_draft_takes_the_place_of_one_
     let second = sealed(&mut log);
     assert!(second.0 > first.0);
     assert_eq!(ask(&mut log, 1, approve(first)), Outcome::Refused(Refusal::NoPlan));
-    let PlacementCommand::Draft { namespace, on, strategy, seed, cause, doubtful, parallel } = draft(&log) else {
+    let PlacementCommand::Draft { namespace, on, strategy, seed, cause, doubtful, strained, parallel } = draft(&log)
+    else {
         panic!()
     };
-    let late = PlacementCommand::Draft { namespace, on: on - 1, strategy, seed, cause, doubtful, parallel };
+    let late = PlacementCommand::Draft { namespace, on: on - 1, strategy, seed, cause, doubtful, strained, parallel };
     assert_eq!(ask(&mut log, 1, late), Outcome::Refused(Refusal::Outdated { expected: on - 1, found: on }));
 }
 

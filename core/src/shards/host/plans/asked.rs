@@ -4,7 +4,7 @@ use super::Host;
 use super::draft::{Step, Wanted};
 use crate::control::state::{Cause, Name, PARALLEL_MAX, Placement, PlacementCommand, State};
 use crate::identity::{NodeId, RequestId};
-use crate::machine::Sink;
+use crate::machine::{Ctx, Sink};
 use crate::replication::Service;
 use crate::shards::host::machine::{Action, Sees};
 use crate::shards::host::plan_view::{
@@ -12,9 +12,13 @@ use crate::shards::host::plan_view::{
 };
 use crate::shards::host::view::{Refusal, Reply};
 use crate::shards::placement::{Moved, Site};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far ahead a time may be set.
+const AHEAD_MAX: Duration = DAY.saturating_mul(7);
 
 impl<S: Service> Host<S> {
     /// Answers what an operator asks about placement.
@@ -23,13 +27,14 @@ impl<S: Service> Host<S> {
     /// [`Refusal`] where that cannot be.
     pub(in crate::shards::host) fn ask_placement(
         &mut self,
-        now: Time,
+        ctx: &Ctx<'_>,
         sees: Sees<'_>,
         id: RequestId,
         (namespace, asked): (Name, PlanAsked),
         out: &mut impl Sink<Action>,
     ) -> Result<(), Refusal> {
         let (Some(state), Some(_)) = (sees.state, self.life) else { return Err(Refusal::NotStarted) };
+        let now = ctx.now;
         let placement = state.placement(&namespace).ok_or(Refusal::NoShard)?;
         let reply = |reply| Action::Reply { id, reply, not_after: None };
         match asked {
@@ -42,7 +47,7 @@ impl<S: Service> Host<S> {
                 let cause = if is_back { Cause::Back } else { Cause::Operator };
                 let percent = rule.shards * self.settings.plans.moves_percent;
                 let moves_max = moves_max.unwrap_or(percent.div_ceil(100).max(1));
-                let mut wanted = Wanted::of(rule, cause, moves_max, sees.doubtful());
+                let mut wanted = Wanted::of(rule, cause, moves_max, (sees.doubtful(), self.strained(state)));
                 wanted.strategy = strategy.unwrap_or(rule.strategy);
                 wanted.seed = seed.unwrap_or(rule.seed);
                 wanted.parallel = parallel;
@@ -51,12 +56,19 @@ impl<S: Service> Host<S> {
                 }
                 self.begin_draft(now, state, namespace, wanted, Some(id));
             }
-            PlanAsked::Approve { plan, version, checksum } => {
-                let command = PlacementCommand::Approve { namespace, plan, version, checksum };
+            PlanAsked::Approve { plan, version, checksum, at } => {
+                if at.is_some_and(|at| at.since(ctx.wall) > AHEAD_MAX) {
+                    return Err(Refusal::TooFarAhead { days: AHEAD_MAX.as_nanos() / DAY.as_nanos() });
+                }
+                let command = PlacementCommand::Approve { namespace, plan, version, checksum, at };
                 self.commands.place(Some((namespace, Step::Asked(id))), command);
             }
             PlanAsked::Cancel { plan } => {
                 let command = PlacementCommand::Cancel { namespace, plan };
+                self.commands.place(Some((namespace, Step::Asked(id))), command);
+            }
+            PlanAsked::Pause { shards, is_paused } => {
+                let command = PlacementCommand::Pause { namespace, shards, is_paused };
                 self.commands.place(Some((namespace, Step::Asked(id))), command);
             }
         }
@@ -71,7 +83,7 @@ impl<S: Service> Host<S> {
         placement: &Placement,
         after: Option<u32>,
     ) -> PlacementView {
-        let (table, doubtful) = (placement.table(), sees.doubtful());
+        let (table, doubtful, strained) = (placement.table(), sees.doubtful(), self.strained(state));
         let first = after.map_or(0, |after| after.saturating_add(1));
         let row = |shard| {
             table.copies(shard).filter_map(|node| table.sites().of_node(node)).map(|site| site.number()).collect()
@@ -92,6 +104,7 @@ impl<S: Service> Host<S> {
                 moved: run.map_or(0, |run| run.done.len() as u64),
                 moving: run.map_or(Vec::new(), |run| run.wave.keys().copied().collect()),
                 is_approved: run.is_some(),
+                at: run.and_then(|run| run.at),
             }
         });
         let past = placement.past().map(|past| PastView {
@@ -110,8 +123,10 @@ impl<S: Service> Host<S> {
             rule: *table.rule(),
             stage: PlanStage::of(placement, cools),
             sites: sites(table.sites().iter().map(|(_, site)| *site).collect()),
-            open_sites: sites(state.sites(&doubtful)),
+            open_sites: sites(state.sites(&doubtful, &strained)),
             doubtful,
+            strained,
+            paused: placement.paused().iter().copied().filter(|_| after.is_none()).collect(),
             first,
             rows,
             plan,

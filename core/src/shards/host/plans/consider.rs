@@ -7,7 +7,7 @@ use crate::identity::NodeId;
 use crate::replication::Service;
 use crate::shards::ShardId;
 use crate::shards::placement::{Site, Sites, Standing, Table};
-use crate::time::{Duration, Time};
+use crate::time::{Duration, Time, WallTime};
 use alloc::vec::Vec;
 
 /// What is to be done.
@@ -24,7 +24,13 @@ pub(super) enum Next {
 
 impl<S: Service> Host<S> {
     /// What is to be done about a namespace. O(shards), and O(n log n) of nodes.
-    pub(super) fn consider(&mut self, now: Time, sees: Sees<'_>, state: &State, namespace: Name) -> Next {
+    pub(super) fn consider(
+        &mut self,
+        (now, wall): (Time, WallTime),
+        sees: Sees<'_>,
+        state: &State,
+        namespace: Name,
+    ) -> Next {
         let Some(placement) = state.placement(&namespace) else { return Next::Nothing };
         self.plans.track(now, state, namespace, placement, self.settings.plans.cool_down);
         if state.is_quarantined() {
@@ -32,19 +38,20 @@ impl<S: Service> Host<S> {
         }
         if let Some(plan) = placement.plan() {
             if let Some(run) = &plan.run {
-                return self.carry_on(now, state, placement, plan, run);
+                return self.carry_on((now, wall), state, placement, plan, run);
             }
             if let Some(next) = self.unapproved(now, state, plan, placement.table().version()) {
                 return next;
             }
         }
-        let doubtful = sees.doubtful();
+        let aside = (sees.doubtful(), self.strained(state));
         let forced = self.forced(now, state, placement);
-        let Some(cause) = forced else { return self.unforced(now, state, placement, doubtful) };
-        if self.is_fine(state, placement, &state.sites(&doubtful)) || !self.has_room_for_all(state, namespace) {
+        let Some(cause) = forced else { return self.unforced(now, state, placement, aside) };
+        if self.is_fine(state, placement, &state.sites(&aside.0, &aside.1)) || !self.has_room_for_all(state, namespace)
+        {
             return Next::Later;
         }
-        Next::Draft(Wanted::of(placement.table().rule(), cause, 0, doubtful))
+        Next::Draft(Wanted::of(placement.table().rule(), cause, 0, aside))
     }
 
     /// A plan that is not carried out yet: given up with its author, or where that has forgotten it; approved where something
@@ -63,14 +70,21 @@ impl<S: Service> Host<S> {
             None => Some(Next::Command(cancel)),
             Some(_) if plan.on != version => Some(Next::Command(cancel)),
             Some(checksum) if is_automatic => {
-                Some(Next::Command(PlacementCommand::Approve { namespace, plan: id, version, checksum }))
+                Some(Next::Command(PlacementCommand::Approve { namespace, plan: id, version, checksum, at: None }))
             }
             Some(_) => None,
         }
     }
 
     /// The next shards, once the last ones are where they are to be; or it is given up.
-    fn carry_on(&mut self, now: Time, state: &State, placement: &Placement, plan: &Plan, run: &Run) -> Next {
+    fn carry_on(
+        &mut self,
+        (now, wall): (Time, WallTime),
+        state: &State,
+        placement: &Placement,
+        plan: &Plan,
+        run: &Run,
+    ) -> Next {
         let namespace = plan.rule.namespace;
         let is_in_the_way = !is_forced(plan.cause) && self.forced(now, state, placement).is_some();
         let mut moving = run.wave.keys().filter(|shard| !state.is_settled(namespace, **shard)).peekable();
@@ -85,7 +99,13 @@ impl<S: Service> Host<S> {
         };
         let is_hopeless = is_in_the_way || moving.any(|shard| placement.table().copies(*shard).any(is_lost));
         let since = self.plans.known.get(&namespace).and_then(|known| known.wave).map_or(now, |(_, _, since)| since);
-        match is_hopeless || since.saturating_add(settings.wave_max) <= now {
+        // Until a set time nothing has to have moved.
+        let since = run.at.map_or(since, |at| {
+            self.reference.want(now, at);
+            self.reference.due((now, wall), at).max(since)
+        });
+        let is_late = since.saturating_add(settings.wave_max) <= now;
+        match is_hopeless || is_late {
             true => Next::Command(PlacementCommand::Cancel { namespace, plan: plan.id }),
             false => Next::Later,
         }
@@ -116,16 +136,16 @@ impl<S: Service> Host<S> {
 
     /// Whether there are as many nodes that take something as a shard needs: what cannot come to an end is not begun.
     fn has_room_for_all(&self, state: &State, namespace: Name) -> bool {
-        let open = state.sites(&[]).iter().filter(|site| site.standing == Standing::Open).count();
+        let open = state.sites(&[], &[]).iter().filter(|site| site.standing == Standing::Open).count();
         let first = state.shard(&ShardId { namespace, number: 0 });
         first.is_some_and(|record| usize::from(record.minimum) <= open)
     }
 
     /// A plan that nothing forces: once nodes have settled, and all that there is, is whole.
-    fn unforced(&self, now: Time, state: &State, placement: &Placement, doubtful: Vec<NodeId>) -> Next {
+    fn unforced(&self, now: Time, state: &State, placement: &Placement, aside: (Vec<NodeId>, Vec<NodeId>)) -> Next {
         let (table, settings) = (placement.table(), self.settings.plans);
         let namespace = table.rule().namespace;
-        let sites = state.sites(&doubtful);
+        let sites = state.sites(&aside.0, &aside.1);
         let has_same = |of: &Sites| of.iter().map(|(_, site)| *site).eq(sites.iter().copied());
         let is_planned = placement.plan().is_some_and(|plan| has_same(&plan.sites));
         let is_as_it_was = has_same(table.sites()) && !has_strayed(state, table);
@@ -145,7 +165,7 @@ impl<S: Service> Host<S> {
             return Next::Later;
         }
         let moves = (table.rule().shards * settings.moves_percent).div_ceil(100).max(1);
-        Next::Draft(Wanted::of(table.rule(), Cause::Balance, moves, doubtful))
+        Next::Draft(Wanted::of(table.rule(), Cause::Balance, moves, aside))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::Host;
 use crate::control::state::{
-    self, Cause, Cordon, Name, Outcome, Placement, PlacementCommand, Plan, ROWS_AT_ONCE, State,
+    self, Cause, Cordon, DOUBTFUL_MAX, Name, Outcome, Placement, PlacementCommand, Plan, ROWS_AT_ONCE, State,
 };
 use crate::identity::{Incarnation, NodeId, RequestId};
 use crate::machine::Sink;
@@ -26,12 +26,19 @@ pub(in crate::shards::host) struct Wanted {
     /// Moves of owners that nothing forces, at most.
     pub(super) moves_max: u32,
     pub(super) doubtful: Vec<NodeId>,
+    pub(super) strained: Vec<NodeId>,
     pub(super) parallel: Option<u16>,
 }
 
 impl Wanted {
-    pub(super) fn of(rule: &Rule, cause: Cause, moves_max: u32, doubtful: Vec<NodeId>) -> Self {
-        Self { strategy: rule.strategy, seed: rule.seed, cause, moves_max, doubtful, parallel: None }
+    pub(super) fn of(
+        rule: &Rule,
+        cause: Cause,
+        moves_max: u32,
+        (doubtful, mut strained): (Vec<NodeId>, Vec<NodeId>),
+    ) -> Self {
+        strained.truncate(DOUBTFUL_MAX);
+        Self { strategy: rule.strategy, seed: rule.seed, cause, moves_max, doubtful, strained, parallel: None }
     }
 }
 
@@ -99,6 +106,7 @@ impl<S: Service> Host<S> {
             seed: wanted.seed,
             cause: wanted.cause,
             doubtful: wanted.doubtful.clone(),
+            strained: wanted.strained.clone(),
             parallel: wanted.parallel.unwrap_or(self.settings.plans.parallel),
         };
         self.commands.place(Some((namespace, Step::Draft)), command);

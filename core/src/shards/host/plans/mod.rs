@@ -23,7 +23,7 @@ use crate::identity::{Incarnation, NodeId};
 use crate::machine::{Ctx, Sink};
 use crate::replication::Service;
 use crate::shards::placement::Site;
-use crate::time::Time;
+use crate::time::{Time, WallTime};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use consider::Next;
@@ -103,7 +103,7 @@ impl Plans {
 }
 
 /// Whether that process is the one that looks after plans: its session is the oldest.
-fn looks_after(state: &State, life: Incarnation) -> bool {
+pub(super) fn looks_after(state: &State, life: Incarnation) -> bool {
     state.sessions().next().is_some_and(|(_, session)| session.owner == life)
 }
 
@@ -135,7 +135,7 @@ impl<S: Service> Host<S> {
             let Some(namespace) = self.plans.to_look.pop_first() else { break };
             self.begin_work(ctx.now, (state, life), namespace, out);
             if looks_after(state, life) {
-                self.look_after(ctx.now, sees, state, namespace);
+                self.look_after((ctx.now, ctx.wall), sees, state, namespace);
             }
         }
         self.work_on_drafts(ctx.now, state, out);
@@ -154,9 +154,9 @@ impl<S: Service> Host<S> {
         }
     }
 
-    fn look_after(&mut self, now: Time, sees: Sees<'_>, state: &State, namespace: Name) {
+    fn look_after(&mut self, (now, wall): (Time, WallTime), sees: Sees<'_>, state: &State, namespace: Name) {
         let again_at = now.saturating_add(self.settings.plans.every);
-        match self.consider(now, sees, state, namespace) {
+        match self.consider((now, wall), sees, state, namespace) {
             Next::Nothing => {}
             Next::Later => self.plans.round_by(again_at),
             Next::Draft(wanted) => {

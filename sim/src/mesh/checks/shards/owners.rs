@@ -58,7 +58,11 @@ impl MeshChecks {
             return;
         }
         self.exercised.ownr_1 += 1;
-        let (first, of) = *owners.acting.entry((shard, epoch)).or_insert((host, life));
+        let record = &mut self.record;
+        let (first, of) = *owners.acting.entry((shard, epoch)).or_insert_with(|| {
+            record.tenures.extend(record.is_kept.then_some((found.now, shard, host)));
+            (host, life)
+        });
         if (first, of) != (host, life) {
             let detail = format!(
                 "n{host}, process {life}, acts under {epoch} of {shard}, under which n{first}, process {of}, has acted"

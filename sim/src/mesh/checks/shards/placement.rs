@@ -64,7 +64,7 @@ impl MeshChecks {
         let Question::Placement { asked, .. } = question else { return };
         match (asked, answer) {
             (PlanAsked::Show { .. }, Answer::Placement(view)) => self.placement_shown(host, view, found),
-            (PlanAsked::Approve { plan, version, checksum }, Answer::Agreed) => {
+            (PlanAsked::Approve { plan, version, checksum, .. }, Answer::Agreed) => {
                 self.exercised.plac_2 += 1;
                 let told = self.shards.placements.plans.entry(*plan).or_default();
                 told.approvals += 1;
@@ -90,7 +90,8 @@ impl MeshChecks {
         told.leads = told.leads.or(plan.checksum.map(|checksum| (plan.on, checksum)));
         if plan.is_approved {
             self.exercised.plac_3 += 1;
-            if plan.moving.len() > usize::from(plan.parallel) {
+            // At a set time all of them do.
+            if plan.at.is_none() && plan.moving.len() > usize::from(plan.parallel) {
                 let detail = format!("{} shards move at once, {} may", plan.moving.len(), plan.parallel);
                 found.fail(PLAC_3, &[host], detail);
             }

@@ -2,6 +2,7 @@
 
 use super::times::{Due, Times};
 use super::{AGAIN, PATIENCE, Part, Shared, answer, ask};
+use crate::scenario::PlacementLoad;
 use crate::streams::Stream;
 use crate::subject::{Outcome, Turn};
 use crate::time::TrueTime;
@@ -12,7 +13,8 @@ use alloc::vec::Vec;
 use relaymesh_core::control::node::{Reply as ControlAnswer, Request as ControlQuestion};
 use relaymesh_core::control::state::Cordon;
 use relaymesh_core::mesh::{Reply, Request};
-use relaymesh_core::shards::host::{Reply as Answer, Request as Question, Row};
+use relaymesh_core::shards::ShardId;
+use relaymesh_core::shards::host::{Reply as Answer, Request as Question, Row, Table};
 use relaymesh_core::time::Duration;
 
 /// What it does next.
@@ -29,23 +31,36 @@ enum Step {
 
 #[derive(Debug)]
 pub(super) struct Drainer {
+    /// Which member, and no other.
+    only: Option<u32>,
     stream: Stream,
     times: Times,
     rest_until: TrueTime,
     step: Step,
     left: Vec<u32>,
+    /// The last shard that was looked at.
+    after: Option<ShardId>,
 }
 
 impl Drainer {
-    /// So many drains, between two instants.
-    pub(super) fn new(count: u32, between: (Duration, Duration), mut stream: Stream) -> Self {
-        let times = Times::new(count, between, &mut stream);
-        Self { stream, times, rest_until: TrueTime(0), step: Step::Rest, left: Vec::new() }
+    /// Drains, between two instants.
+    pub(super) fn new(load: &PlacementLoad, between: (Duration, Duration), mut stream: Stream) -> Self {
+        let times = Times::new(load.drains, between, &mut stream);
+        let only = load.drained;
+        Self { only, stream, times, rest_until: TrueTime(0), step: Step::Rest, left: Vec::new(), after: None }
     }
 
     fn cordon(&mut self, shared: &Shared, host: u32, cordon: Cordon) -> Turn<Request> {
         let request = Request::Control(ControlQuestion::Cordon { node: node_id(host), cordon });
         Turn::Ask { host: shared.some_member(&mut self.stream), request, timeout: PATIENCE }
+    }
+
+    /// A page of who has what: on with the next one while there is nothing on the node.
+    fn looked(&mut self, host: u32, table: &Table) -> Step {
+        let has = |row: &&Row| row.record.is_on(node_id(host));
+        self.left = table.rows.iter().filter(has).map(|row| row.shard.number).collect();
+        self.after = table.rows.last().map(|row| row.shard).filter(|_| self.left.is_empty());
+        if self.left.is_empty() && self.after.is_none() { Step::TakeBack(host) } else { Step::Look(host) }
     }
 }
 
@@ -60,12 +75,13 @@ impl Part for Drainer {
                 Due::At(at) => return Turn::Rest(at),
                 Due::Never => return Turn::Done,
             }
-            self.step = Step::Drain(shared.some_member(&mut self.stream));
+            let host = self.only.unwrap_or_else(|| shared.some_member(&mut self.stream));
+            self.step = Step::Drain(host);
         }
         match self.step {
             Step::Drain(host) => self.cordon(shared, host, Cordon::Draining),
             Step::TakeBack(host) => self.cordon(shared, host, Cordon::None),
-            _ => ask(shared.some_member(&mut self.stream), Question::List { after: None }, PATIENCE),
+            _ => ask(shared.some_member(&mut self.stream), Question::List { after: self.after }, PATIENCE),
         }
     }
 
@@ -75,16 +91,15 @@ impl Part for Drainer {
             Step::Drain(host) if is_done => Step::Look(host),
             Step::TakeBack(_) if is_done => Step::Rest,
             Step::Look(host) => match answer(outcome) {
-                Some(Answer::Shards(table)) if table.rows.len() >= shared.load.shards as usize => {
-                    let has = |row: &&Row| row.record.is_on(node_id(host));
-                    self.left = table.rows.iter().filter(has).map(|row| row.shard.number).collect();
-                    if self.left.is_empty() { Step::TakeBack(host) } else { Step::Look(host) }
+                Some(Answer::Shards(table)) if table.shards >= u64::from(shared.load.shards) => {
+                    self.looked(host, &table)
                 }
                 _ => Step::Look(host),
             },
             step => step,
         };
-        if next == self.step {
+        // Page by page without a pause.
+        if next == self.step && self.after.is_none() {
             self.rest_until = now + AGAIN;
         }
         self.step = next;

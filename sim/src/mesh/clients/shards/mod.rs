@@ -11,6 +11,7 @@
 //! | `times` | drawn instants, for those that act at such |
 //! | `stage` | has every shard handed to one node |
 //! | `drainer` | drains members until nothing is left on them, and takes them back |
+//! | `cut_over` | has many shards change owners at a set time |
 //! | `planners` | ask for plans, and have them carried out: some twice, some on what is out of date |
 //!
 //! They ask any member: whoever it is passes on to the owner what is for the owner.
@@ -18,6 +19,7 @@
 //! Absent here: having version 2 of commands activated, which is the control group's [`activator`](super::control).
 
 mod blobbers;
+mod cut_over;
 mod declarer;
 mod drainer;
 mod handovers;
@@ -158,13 +160,17 @@ fn parts(shared: &Shared, scenario: &Scenario, streams: &mut Streams) -> Vec<Box
         parts.push(Box::new(handovers::HandOvers::new(load.hand_overs, span, stream("handovers", 0))));
     }
     let placement = &shared.placement;
-    let span = (scenario.control.found_at.0 + SETTLING + SETTLING, scenario.phases.safety.0);
+    let settled = scenario.control.found_at.0 + SETTLING + SETTLING;
+    let span = (load.arrange_at.map_or(settled, |at| at.0 + SETTLING), scenario.phases.safety.0);
     if placement.drains > 0 {
-        parts.push(Box::new(drainer::Drainer::new(placement.drains, span, stream("drainer", 0))));
+        parts.push(Box::new(drainer::Drainer::new(placement, span, stream("drainer", 0))));
     }
     for number in 0..placement.plans.min(2) {
         let count = (placement.plans + 1 - number) / 2;
         parts.push(Box::new(planners::Planner::new(number, count, span, stream("planner", number))));
+    }
+    if let Some(at) = placement.cut_over_at {
+        parts.push(Box::new(cut_over::CutOver::new(at.0, stream("cut-over", 0))));
     }
     if let Some(at) = load.arrange_at {
         parts.push(Box::new(stage::Stage::new(TrueTime(0) + at.0)));

@@ -1,9 +1,10 @@
 //! Ask for plans and have them carried out: one at a time, of any member. Some approvals are given twice, and to two members,
-//! some on a version or a checksum that is not the plan's; some plans are given up half-way, and some take the last one back.
+//! some on a version or a checksum that is not the plan's, and some for a set time; some plans are given up half-way, and some take the last one back.
 //! In the end no plan is under way, and every shard is where the table says.
 
 use super::times::{Due, Times};
 use super::{AGAIN, PATIENCE, Part, Shared, answer, ask};
+use crate::clock::wall_at;
 use crate::streams::Stream;
 use crate::subject::{Outcome, Turn};
 use crate::time::TrueTime;
@@ -13,7 +14,10 @@ use relaymesh_core::machine::Chooser;
 use relaymesh_core::mesh::{Reply, Request};
 use relaymesh_core::shards::host::plan_view::{PlacementView, PlanAsked};
 use relaymesh_core::shards::host::{Reply as Answer, Request as Question};
-use relaymesh_core::time::Duration;
+use relaymesh_core::time::{Duration, WallTime};
+
+/// How far ahead a time is set at which owners change.
+const SET_AHEAD_MAX: Duration = Duration::from_secs(6);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -27,6 +31,7 @@ enum Step {
         version: u64,
         checksum: u64,
         times: u32,
+        at: Option<WallTime>,
     },
     /// To have it given up.
     Cancel {
@@ -63,7 +68,7 @@ impl Planner {
         PlanAsked::Draft { strategy, seed, moves_max, parallel: Some(shared.placement.parallel), is_back }
     }
 
-    fn looked(&mut self, view: &PlacementView) {
+    fn looked(&mut self, now: TrueTime, view: &PlacementView) {
         let plan = view.plan.as_ref().filter(|plan| !plan.is_approved);
         self.step = match plan.and_then(|plan| Some((plan.id, plan.checksum?))) {
             Some((plan, _)) if self.stream.below(8) == 0 => Step::Cancel { plan },
@@ -71,7 +76,10 @@ impl Planner {
                 let version = view.version - self.stream.below(6).saturating_sub(4);
                 let checksum = checksum ^ self.stream.below(6).saturating_sub(4);
                 let times = 1 + self.stream.below(3) as u32 / 2;
-                Step::Approve { plan, version, checksum, times }
+                let is_set = self.stream.below(5) == 0;
+                let span = self.stream.span(Duration::ZERO, SET_AHEAD_MAX);
+                let at = is_set.then(|| wall_at(now + span));
+                Step::Approve { plan, version, checksum, times, at }
             }
             None => Step::Await,
         };
@@ -93,7 +101,7 @@ impl Part for Planner {
         }
         let asked = match self.step {
             Step::Draft => self.draft(shared),
-            Step::Approve { plan, version, checksum, .. } => PlanAsked::Approve { plan, version, checksum },
+            Step::Approve { plan, version, checksum, at, .. } => PlanAsked::Approve { plan, version, checksum, at },
             Step::Cancel { plan } => PlanAsked::Cancel { plan },
             _ => PlanAsked::Show { after: None },
         };
@@ -107,11 +115,11 @@ impl Part for Planner {
             (Step::Draft, Some(Answer::Planned { .. })) => self.step = Step::Look,
             (Step::Draft, Some(Answer::NothingToMove)) => self.step = Step::Await,
             (Step::Draft, _) => self.step = Step::Await,
-            (Step::Look, Some(Answer::Placement(view))) => self.looked(&view),
-            (Step::Approve { plan, version, checksum, times }, _) => {
+            (Step::Look, Some(Answer::Placement(view))) => self.looked(now, &view),
+            (Step::Approve { plan, version, checksum, times, at }, _) => {
                 self.step = match times {
                     0 | 1 => Step::Await,
-                    more => Step::Approve { plan, version, checksum, times: more - 1 },
+                    more => Step::Approve { plan, version, checksum, times: more - 1, at },
                 };
             }
             (Step::Cancel { .. }, _) => self.step = Step::Await,
