@@ -16,8 +16,6 @@ use relaymesh_core::time::Duration;
 
 /// Who owns, and is killed.
 const VICTIM: u32 = 1;
-/// Who owns and is drained: one of those that have a copy among one more than there are copies.
-const DRAINED: u32 = 2;
 /// When, at the earliest, in seconds.
 const AT: u64 = 10;
 /// Answers that had left before the crash arrive within that time.
@@ -42,18 +40,26 @@ pub(super) fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
     }
     let (hand_overs, fault) = match experiment {
         Experiment::ShardHandOver => (1, String::new()),
-        Experiment::Drain => (0, format!("[placement]\ndrains = 1\ndrained = {DRAINED}\n")),
+        Experiment::Drain => (
+            0,
+            format!(
+                "[placement]\ndrains = 1\ndrained = {VICTIM}\n[[fault]]\nkind = \"join\"\nnodes = [{nodes}]\nat = \"5s\"\n"
+            ),
+        ),
         _ => (0, kill()),
     };
-    // Where a node is drained another has to take its copy.
-    let (nodes, owner) = if experiment == Experiment::Drain { (nodes + 1, DRAINED) } else { (nodes, VICTIM) };
+    // Where a node is drained another has to take its copy: one that comes later, so that the first ones have all copies.
+    let (nodes, late) = match experiment {
+        Experiment::Drain => (nodes + 1, format!("late = [{nodes}]\n")),
+        _ => (nodes, String::new()),
+    };
     let text = format!(
         "name = \"measure-{}\"\nabout = \"Figures of shards.\"\ntags = [\"measure\"]\nsubject = \"mesh\"\n\
          nodes = {nodes}\n[phases]\nsafety = \"17s\"\nliveness = \"15s\"\n[clocks]\nrate = \"200ppm\"\n\
-         [mesh]\nprofile = \"{profile}\"\nmetadata_bytes = {metadata_bytes}\nstart = \"0s..500ms\"\n\
+         [mesh]\nprofile = \"{profile}\"\nmetadata_bytes = {metadata_bytes}\nstart = \"0s..500ms\"\n{late}\
          [control]\nvoters = 3\nscopes = 0\nactors = 1\nwriters = 0\narrange_at = \"5s\"\nleader = {leader}\nholder = {leader}\n\
          [shards]\nshards = 1\nclients = 16\nthink = \"1ms..3ms\"\ntimeout = \"500ms\"\nreads = \"10%\"\n\
-         hand_overs = {hand_overs}\narrange_at = \"6s\"\nowner = {owner}\n{fault}",
+         hand_overs = {hand_overs}\narrange_at = \"6s\"\nowner = {VICTIM}\n{fault}",
         experiment.name(),
     );
     match parse(&text) {

@@ -32,6 +32,8 @@ pub struct PlacementLoad {
     pub cut_over_at: Option<Span>,
     /// Plans that operators ask for and approve at drawn times of the safety phase: some twice, some on what is out of date.
     pub plans: u32,
+    /// Pauses of drawn shards at drawn times, for up to two seconds each.
+    pub pauses: u32,
     /// The strategy that some of these change to; as it is without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
@@ -51,6 +53,7 @@ impl Default for PlacementLoad {
             drained: None,
             cut_over_at: None,
             plans: 0,
+            pauses: 0,
             strategy: None,
             gone_after: Span(Duration::from_secs(15)),
             parallel: 2,
@@ -61,7 +64,7 @@ impl Default for PlacementLoad {
 impl PlacementLoad {
     /// What the file's form cannot express: the field, and what is wrong with it.
     pub(super) fn problem(&self, has_shards: bool, members: u32) -> Option<(&'static str, &'static str)> {
-        let asks = self.drains > 0 || self.plans > 0 || self.automatic || self.cut_over_at.is_some();
+        let asks = self.drains > 0 || self.plans > 0 || self.automatic || self.pauses > 0 || self.cut_over_at.is_some();
         let rules = [
             (!asks || has_shards, "drains", "there is nothing to move; set shards.shards"),
             (self.zones <= ZONES_MAX, "zones", "at most 16"),
@@ -70,6 +73,7 @@ impl PlacementLoad {
             (self.drained.is_none_or(|member| member < members), "drained", "there is no such member"),
             (self.cut_over_at.is_none_or(|at| at.0 >= CUT_OVER_MIN), "cut_over_at", "14s at the earliest"),
             (self.plans <= ASKED_MAX, "plans", "at most 200"),
+            (self.pauses <= ASKED_MAX, "pauses", "at most 200"),
             (self.gone_after.0 > Duration::ZERO, "gone_after", "must be longer than nothing"),
             ((1..=64).contains(&self.parallel), "parallel", "1 to 64"),
         ];
@@ -89,6 +93,7 @@ mod tests {
             ("zones = 17", "zones"),
             ("drains = 201", "drains"),
             ("plans = 201", "plans"),
+            ("pauses = 201", "pauses"),
             ("drained = 3", "drained"),
             ("cut_over_at = \"13s\"", "cut_over_at"),
             ("gone_after = \"0s\"", "gone_after"),

@@ -2,6 +2,7 @@
 //! asked of all nodes, by the one that looks after plans and for operators.
 
 use super::machine::{Action, Host, Sees};
+use super::observation::{HostObservation, ShardsObservation};
 use super::strain::Strain;
 use super::view::{NodeLoad, Refusal, Reply};
 use super::wire::Message;
@@ -181,27 +182,33 @@ impl<S: Service> Host<S> {
     fn end_round(&mut self, ctx: &Ctx<'_>, sees: Sees<'_>, out: &mut impl Sink<Action>) {
         self.loads.round = None;
         let heard = core::mem::take(&mut self.loads.heard);
-        let Some((state, life)) = sees.state.zip(self.life) else { return self.loads.askers.clear() };
+        let Some((state, life)) = sees.state.zip(self.life) else {
+            let unknown = |id| Action::Reply { id, reply: Reply::Unknown, not_after: None };
+            return self.loads.askers.drain(..).for_each(|id| out.push(unknown(id)));
+        };
+        let weighed: Vec<(NodeId, u16, Load)> =
+            heard.iter().map(|(node, load)| (*node, state.seat(*node).weight, *load)).collect();
+        let levels = Strain::levels(&weighed);
+        let level = |node: NodeId| levels.get(&node).copied().unwrap_or(0);
         if super::plans::looks_after(state, life) {
-            let tables = state.placements().map(|(_, placement)| placement.table());
-            self.loads.strain.begin(state, tables);
-            let weighed = heard.iter().map(|(node, load)| (*node, state.seat(*node).weight, *load));
-            if self.loads.strain.judge(&weighed.collect::<Vec<_>>()) {
+            self.loads.strain.begin(state, state.placements().map(|(_, placement)| placement.table()));
+            let before = self.loads.strain.strained();
+            if self.loads.strain.judge(&levels) {
                 self.plans.everything(ctx.now);
             }
+            for node in self.loads.strain.strained().into_iter().filter(|node| !before.contains(node)) {
+                let observation = HostObservation::Strained { node, level: level(node).into() };
+                out.push(Action::Observe(ShardsObservation::Host(observation)));
+            }
+        }
+        if self.loads.askers.is_empty() {
+            return;
         }
         let strained = self.strained(state);
-        let mut nodes: Vec<NodeId> = state.sessions().map(|(_, session)| session.owner.node).collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        let levels = Strain::levels(
-            &heard.iter().map(|(node, load)| (*node, state.seat(*node).weight, *load)).collect::<Vec<_>>(),
-        );
-        let shown = |node: NodeId| NodeLoad {
-            node,
-            load: heard.get(&node).copied(),
-            level_percent: levels.get(&node).copied().unwrap_or(0),
-            is_strained: strained.contains(&node),
+        let nodes: BTreeSet<NodeId> = state.sessions().map(|(_, session)| session.owner.node).collect();
+        let shown = |node: NodeId| {
+            let is_strained = strained.contains(&node);
+            NodeLoad { node, load: heard.get(&node).copied(), level_percent: level(node), is_strained }
         };
         let shown: Vec<NodeLoad> = nodes.into_iter().map(shown).collect();
         for id in self.loads.askers.drain(..) {

@@ -13,6 +13,8 @@ crate::observations! {
         Counter Health Count "relaymesh_shard_requests_given_up_total" => GivenUp { waited: u64, unknown: u64 },
         /// The control group refused what a shard has asked of it.
         Counter Health Count "relaymesh_shard_commands_refused_total" => CommandRefused { shard: u64 },
+        /// A node has had more to do than it can for long enough to count as half of what it says.
+        Counter Health Count "relaymesh_shard_nodes_strained_total" => Strained { node: NodeId, level: u64 },
         /// A submission with a key was parked: no owner took it in time.
         Counter State Count "relaymesh_shard_submissions_parked_total" => Parked { copies: u64, kept: u64 },
         /// A parked submission has taken effect, as an owner says.

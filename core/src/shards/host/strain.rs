@@ -22,9 +22,11 @@ const COOL: u32 = 150;
 /// Commands without which nothing is said of how long they take, and of how many fail.
 const COMMANDS_MIN: u32 = 20;
 /// What takes less than this is fast whatever the others are. In microseconds.
-const FAST_US: u32 = 2_000;
+const FAST_US: u64 = 2_000;
 /// What is under way up to here is little whatever the others have.
 const LITTLE: u32 = 32;
+/// What is under way for a weight of one is counted in such parts.
+const SCALE: u64 = 1 << 20;
 /// So many failures make a node hot. In a thousand.
 const FAILURES: u32 = 50;
 /// Nodes without which there is nothing to compare with.
@@ -77,19 +79,21 @@ impl Strain {
 
     /// The level of each node, in percent. O(n log n).
     pub(super) fn levels(loads: &[(NodeId, u16, Load)]) -> BTreeMap<NodeId, u32> {
-        let queued = |weight: u16, load: &Load| load.under_way.max(LITTLE) * 128 / u32::from(weight.max(1));
+        let queued =
+            |weight: u16, load: &Load| u64::from(load.under_way.max(LITTLE)) * SCALE / u64::from(weight.max(1));
         let has_some = |load: &Load| load.answered >= COMMANDS_MIN;
         let queue = median(loads.iter().map(|(_, weight, load)| queued(*weight, load)));
-        let latency =
-            median(loads.iter().filter(|(.., load)| has_some(load)).map(|(.., load)| load.latency_us.max(FAST_US)));
+        let latency = median(
+            loads.iter().filter(|(.., load)| has_some(load)).map(|(.., load)| u64::from(load.latency_us).max(FAST_US)),
+        );
         let level = |(node, weight, load): &(NodeId, u16, Load)| {
-            let of = |value: u32, median: u32| {
-                let percent = u64::from(value) * 100 / u64::from(median.max(1));
+            let of = |value: u64, median: u64| {
+                let percent = value * 100 / median.max(1);
                 percent.try_into().unwrap_or(u32::MAX)
             };
             let is_long = load.under_way > LITTLE;
             let of_queue = if is_long { of(queued(*weight, load), queue) } else { 0 };
-            let of_latency = if has_some(load) { of(load.latency_us.max(FAST_US), latency) } else { 0 };
+            let of_latency = if has_some(load) { of(u64::from(load.latency_us).max(FAST_US), latency) } else { 0 };
             let commands = u64::from(load.answered) + u64::from(load.failed);
             let failures = u64::from(load.failed) * 1_000 / commands.max(1);
             let is_failing = commands >= u64::from(COMMANDS_MIN) && failures >= u64::from(FAILURES);
@@ -99,16 +103,15 @@ impl Strain {
     }
 
     /// Takes what one round has shown. Says whether others are strained than before.
-    pub(super) fn judge(&mut self, loads: &[(NodeId, u16, Load)]) -> bool {
+    pub(super) fn judge(&mut self, levels: &BTreeMap<NodeId, u32>) -> bool {
         let before = self.strained();
-        let levels = Self::levels(loads);
         let hot = levels.values().filter(|level| **level >= HOT).count();
-        let may_be_hot = loads.len() >= NODES_MIN && hot * 3 <= loads.len();
+        let may_be_hot = levels.len() >= NODES_MIN && hot * 3 <= levels.len();
         self.nodes.retain(|node, _| levels.contains_key(node));
         for (node, level) in levels {
-            let known = self.nodes.entry(node).or_default();
-            let is_hot = level >= HOT && may_be_hot;
-            let counts = if known.is_strained { level <= COOL } else { is_hot };
+            let known = self.nodes.entry(*node).or_default();
+            let is_hot = *level >= HOT && may_be_hot;
+            let counts = if known.is_strained { *level <= COOL } else { is_hot };
             // A strained one counts down what another counts up.
             known.rounds = match (known.is_strained, counts) {
                 (false, true) => known.rounds + 1,
@@ -126,8 +129,8 @@ impl Strain {
 }
 
 /// The lower median; zero of nothing.
-fn median(values: impl Iterator<Item = u32>) -> u32 {
-    let mut values: Vec<u32> = values.collect();
+fn median(values: impl Iterator<Item = u64>) -> u64 {
+    let mut values: Vec<u64> = values.collect();
     values.sort_unstable();
     let middle = values.len().saturating_sub(1) / 2;
     values.get(middle).copied().unwrap_or(0)
@@ -168,7 +171,7 @@ mod tests {
     #[test]
     fn a_node_is_strained_once_it_was_hot_for_long_and_well_once_it_was_cool_for_as_long() {
         let mut strain = Strain::default();
-        let (hot, cool) = (with(load(40_000, 10, 0)), with(load(4_000, 10, 0)));
+        let [hot, cool] = [40_000, 4_000].map(|latency| Strain::levels(&with(load(latency, 10, 0))));
         for _ in 0..ROUNDS - 1 {
             assert!(!strain.judge(&hot));
         }
@@ -181,7 +184,7 @@ mod tests {
         for _ in 0..ROUNDS - 1 {
             assert!(!strain.judge(&cool));
         }
-        assert!(!strain.judge(&with(load(8_000, 10, 0))), "neither hot nor cool: it begins anew");
+        assert!(!strain.judge(&Strain::levels(&with(load(8_000, 10, 0)))), "neither hot nor cool: it begins anew");
         for _ in 0..ROUNDS - 1 {
             assert!(!strain.judge(&cool));
         }
@@ -194,13 +197,15 @@ mod tests {
         let mut strain = Strain::default();
         let mut many = with(load(80_000, 10, 0));
         many[1].2 = load(80_000, 10, 0);
+        let many = Strain::levels(&many);
         for _ in 0..20 {
             assert!(!strain.judge(&many), "half of them");
         }
-        let hot = with(load(80_000, 10, 0));
+        let mut hot = Strain::levels(&with(load(80_000, 10, 0)));
         (0..ROUNDS).for_each(|_| drop(strain.judge(&hot)));
         assert_eq!(strain.strained(), [node(1)]);
-        assert!(strain.judge(&hot[1..]));
+        hot.remove(&node(1));
+        assert!(strain.judge(&hot));
         assert!(strain.strained().is_empty());
     }
 }

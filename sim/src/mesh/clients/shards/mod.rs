@@ -13,6 +13,7 @@
 //! | `drainer` | drains members until nothing is left on them, and takes them back |
 //! | `cut_over` | has many shards change owners at a set time |
 //! | `planners` | ask for plans, and have them carried out: some twice, some on what is out of date |
+//! | `shard_pauser` | pauses shards, and lets them go on |
 //!
 //! They ask any member: whoever it is passes on to the owner what is for the owner.
 //!
@@ -25,6 +26,7 @@ mod drainer;
 mod handovers;
 mod keyed;
 mod planners;
+mod shard_pauser;
 mod stage;
 mod tasks;
 mod times;
@@ -164,6 +166,9 @@ fn parts(shared: &Shared, scenario: &Scenario, streams: &mut Streams) -> Vec<Box
     let span = (load.arrange_at.map_or(settled, |at| at.0 + SETTLING), scenario.phases.safety.0);
     if placement.drains > 0 {
         parts.push(Box::new(drainer::Drainer::new(placement, span, stream("drainer", 0))));
+    }
+    if placement.pauses > 0 {
+        parts.push(Box::new(shard_pauser::ShardPauser::new(placement.pauses, span, stream("shard pauser", 0))));
     }
     for number in 0..placement.plans.min(2) {
         let count = (placement.plans + 1 - number) / 2;
