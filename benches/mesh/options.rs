@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) const USAGE: &str = "usage: cargo bench --bench mesh -- [--quick] [--json] [--clients N,N,...] [--seconds N] \
-                                [--idle N] [--tight] [--capacity N] [--shards N] [--copies 2|3] [--dir FOLDER]";
+pub(crate) const USAGE: &str = "usage: cargo bench --bench mesh -- [moves] [--quick] [--json] [--clients N,N,...] \
+                                [--seconds N] [--idle N] [--tight] [--capacity N] [--shards N] [--copies 2|3] \
+                                [--dir FOLDER]";
 
 /// How to measure.
 #[derive(Debug)]
 pub(crate) struct Options {
+    /// Whether it is measured what goes on while shards move, and nothing else.
+    pub(crate) is_moves: bool,
     pub(crate) json: bool,
     /// Clients at once, one load after the other.
     pub(crate) clients: Vec<usize>,
-    /// For how long each load submits.
+    /// For how long each load submits; for how long it is looked at what is steady, where shards move.
     pub(crate) load_time: Duration,
     /// For how long each loop of the disk runs.
     pub(crate) disk_time: Duration,
@@ -32,11 +35,13 @@ pub(crate) struct Options {
 impl Options {
     /// Nothing where it cannot be understood.
     pub(crate) fn of<'a>(arguments: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
-        let mut options = match arguments.clone().any(|argument| argument == "--quick") {
-            false => Self::whole(),
-            true => Self::quick(),
+        let given = |wanted: &str| arguments.clone().any(|argument| argument == wanted);
+        let mut options = match (given("moves"), given("--quick")) {
+            (false, false) => Self::whole(),
+            (false, true) => Self::quick(),
+            (true, is_quick) => Self::moves(is_quick),
         };
-        let mut arguments = arguments.filter(|argument| *argument != "--quick");
+        let mut arguments = arguments.filter(|argument| !["moves", "--quick"].contains(argument));
         while let Some(argument) = arguments.next() {
             match argument {
                 "--json" => options.json = true,
@@ -57,6 +62,7 @@ impl Options {
     /// What `relaymesh node` and `relaymesh dev` do by default: four agents at once on each node, four shards.
     fn whole() -> Self {
         Self {
+            is_moves: false,
             json: false,
             clients: vec![1, 8, 32, 128],
             load_time: Duration::from_secs(10),
@@ -67,6 +73,19 @@ impl Options {
             shards: 4,
             copies: 3,
             folder: None,
+        }
+    }
+
+    /// Agents enough that none waits for one: what is completed is then what is submitted, and nothing piles up.
+    fn moves(is_quick: bool) -> Self {
+        Self {
+            is_moves: true,
+            clients: vec![16],
+            load_time: Duration::from_secs(if is_quick { 5 } else { 20 }),
+            disk_time: Duration::from_millis(if is_quick { 500 } else { 3_000 }),
+            capacity: 64,
+            shards: 16,
+            ..Self::whole()
         }
     }
 

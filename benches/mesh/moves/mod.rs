@@ -1,0 +1,145 @@
+//! Tasks are submitted and completed the whole time, while a node is drained, taken back, and another one joins.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `operator` | the commands that an operator would type, and what they say |
+//! | `clients` | who submits, and the journal of what was acknowledged |
+//! | `completions` | how many tasks are completed, and when |
+//! | `timeline` | what was done when, and what one stretch of it comes to |
+//! | `check` | the journal against the mesh |
+//! | `report` | what came out, for people and for programs |
+//!
+//! Four nodes with three copies of each shard, so that one of them can be drained; then a fifth. Every node has a worker, also
+//! the one that is drained: it goes on working, and its clients go on asking it.
+
+mod check;
+mod clients;
+mod completions;
+mod operator;
+mod report;
+mod timeline;
+
+use super::client::Client;
+use super::disk;
+use super::load::drained;
+use super::options::Options;
+use super::problem::Problem;
+use super::processes::{Mesh, PATIENCE, PAUSE, Place};
+use super::say;
+use clients::Clients;
+use completions::Completions;
+use operator::{Operator, Peer};
+use report::{Foretold, Report};
+use std::time::{Duration, Instant};
+use timeline::{Kind, Timeline};
+use tokio::time::sleep;
+
+const NODES: usize = 4;
+/// Before anything is measured: workers have yet to find the owners.
+const WARM_UP: Duration = Duration::from_secs(3);
+
+pub(super) async fn measure(place: &Place, options: &Options) -> Result<Report, Problem> {
+    let mut report = Report::begin(options, place.path());
+    say("the disk by itself");
+    report.disk_before = disk::measure(place.path(), options.disk_time).await?;
+    say("a mesh of four processes");
+    let mut mesh = Mesh::start(place, options, NODES).await?;
+    let operator = Operator::of(&mesh);
+    let client = evened_out(&mesh, &operator, options).await?;
+    let (clients, completions) = (Clients::start(&client, options.clients[0]), Completions::watch(&client));
+    sleep(WARM_UP).await;
+    let mut timeline = Timeline::begin();
+    story(place, options, &mut mesh, &operator, &mut timeline, &mut report).await?;
+    say("what was acknowledged");
+    let journal = clients.stop().await?;
+    let counts = drained(&client).await?;
+    report.tasks = check::all(&client, &journal, counts).await?;
+    report.phases = timeline.phases(&completions.stop(), &journal);
+    drop(mesh);
+    say("the disk by itself, again");
+    report.disk_after = disk::measure(place.path(), options.disk_time).await?;
+    report.end(journal);
+    Ok(report)
+}
+
+/// A mesh whose nodes own as much as each other, and its clients.
+async fn evened_out(mesh: &Mesh, operator: &Operator, options: &Options) -> Result<Client, Problem> {
+    Client::ready(mesh, options).await?;
+    for node in &mesh.0 {
+        is_open(operator, node.name).await?;
+    }
+    operator.rebalance().await?;
+    Client::ready(mesh, options).await
+}
+
+/// What happens to the nodes.
+async fn story(
+    place: &Place,
+    options: &Options,
+    mesh: &mut Mesh,
+    operator: &Operator,
+    timeline: &mut Timeline,
+    report: &mut Report,
+) -> Result<(), Problem> {
+    let (long, short) = (options.load_time, options.load_time / 2);
+    timeline.during("four nodes", Kind::Steady, mesh, rest(long)).await?;
+
+    let busiest = busiest(operator).await?;
+    let said = operator.simulate(&["--drain", &busiest]).await?;
+    timeline.during("`drain` of one, until it returns", Kind::Moving, mesh, operator.drain(&busiest)).await?;
+    report.foretold.push(Foretold::of("drain", said, operator.diff().await?));
+    timeline.during("three nodes and the drained one", Kind::Between, mesh, rest(short)).await?;
+
+    operator.uncordon(&busiest).await?;
+    is_open(operator, &busiest).await?;
+    let said = operator.simulate(&[]).await?;
+    timeline.during("`rebalance` once it is taken back", Kind::Moving, mesh, operator.rebalance()).await?;
+    report.foretold.push(Foretold::of("taken back", said, operator.diff().await?));
+    timeline.during("four nodes again", Kind::Between, mesh, rest(short)).await?;
+
+    let zone = operator.peers().await?.pop().map(|peer| peer.zone).unwrap_or_default();
+    let added = operator.simulate(&["--add", &zone]).await?;
+    let started = Instant::now();
+    mesh.add(place, options).await?;
+    let joined = mesh.0[NODES].name;
+    // It took part in nothing yet when the stretch began: its start is not in it.
+    timeline.during("a fifth comes, and has no shards yet", Kind::Between, mesh, is_open(operator, joined)).await?;
+    report.open_after_seconds = started.elapsed().as_secs_f64();
+    let said = operator.simulate(&[]).await?;
+    timeline.during("`rebalance` to five", Kind::Moving, mesh, operator.rebalance()).await?;
+    let moved = operator.diff().await?;
+    report.foretold.push(Foretold::of("joined, said before it was there", added, moved));
+    report.foretold.push(Foretold::of("joined, said when it was there", said, moved));
+    timeline.during("five nodes", Kind::Between, mesh, rest(short)).await?;
+    report.peers = operator.peers().await?;
+    Ok(())
+}
+
+async fn rest(time: Duration) -> Result<(), Problem> {
+    sleep(time).await;
+    Ok(())
+}
+
+/// The node that owns the most, other than the one that is asked.
+async fn busiest(operator: &Operator) -> Result<String, Problem> {
+    let peers = operator.peers().await?;
+    let others = peers.into_iter().filter(|peer| peer.name != operator.asked());
+    Ok(others.max_by_key(|peer| peer.owned).map(|peer| peer.name).unwrap_or_default())
+}
+
+/// Waits until a node is a place for shards like the others: one that has come has to be well for a while.
+async fn is_open(operator: &Operator, name: &str) -> Result<(), Problem> {
+    let begun = Instant::now();
+    let is_it = |peer: &Peer| peer.name == name && peer.standing == "open";
+    loop {
+        let peers = operator.peers().await?;
+        if peers.iter().any(is_it) {
+            return Ok(());
+        }
+        if begun.elapsed() > PATIENCE {
+            let what = "a node that is a place for shards";
+            return Err(Problem::Never { what, seconds: PATIENCE.as_secs(), last: format!("{peers:?}") });
+        }
+        sleep(PAUSE * 10).await;
+    }
+}
