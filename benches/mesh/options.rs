@@ -5,7 +5,7 @@ use std::time::Duration;
 
 pub(crate) const USAGE: &str = "usage: cargo bench --bench mesh -- [moves] [--quick] [--json] [--clients N,N,...] \
                                 [--seconds N] [--idle N] [--tight] [--capacity N] [--shards N] [--copies 2|3] \
-                                [--dir FOLDER]";
+                                [--rounds N] [--dir FOLDER]";
 
 /// How to measure.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Options {
     /// Agents that each node runs at once.
     pub(crate) capacity: u16,
     pub(crate) shards: u32,
+    /// How often a node is drained and taken back.
+    pub(crate) rounds: usize,
     /// Disks that have a task before it is acknowledged.
     pub(crate) copies: u8,
     /// Where the folder of the nodes is made; the system's folder for temporary files unless given.
@@ -52,6 +54,7 @@ impl Options {
                 "--capacity" => options.capacity = number(arguments.next()?, 1, 256)? as u16,
                 "--shards" => options.shards = number(arguments.next()?, 1, 256)? as u32,
                 "--copies" => options.copies = number(arguments.next()?, 2, 3)? as u8,
+                "--rounds" => options.rounds = number(arguments.next()?, 0, 100)? as usize,
                 "--dir" => options.folder = Some(arguments.next()?.into()),
                 _ => return None,
             }
@@ -71,6 +74,7 @@ impl Options {
             is_tight: false,
             capacity: 4,
             shards: 4,
+            rounds: 3,
             copies: 3,
             folder: None,
         }
@@ -85,6 +89,7 @@ impl Options {
             disk_time: Duration::from_millis(if is_quick { 500 } else { 3_000 }),
             capacity: 64,
             shards: 16,
+            rounds: if is_quick { 1 } else { 3 },
             ..Self::whole()
         }
     }

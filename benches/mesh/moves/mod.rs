@@ -84,34 +84,47 @@ async fn story(
     let (long, short) = (options.load_time, options.load_time / 2);
     timeline.during("four nodes", Kind::Steady, mesh, rest(long)).await?;
 
+    for _ in 0..options.rounds {
+        drained_and_taken_back(options, mesh, operator, timeline, report).await?;
+    }
+    let zone = operator.peers().await?.pop().map(|peer| peer.zone).unwrap_or_default();
+    let added = operator.simulate(&["--add", &zone]).await?;
+    let started = Instant::now();
+    mesh.add(place, options).await?;
+    is_open(operator, mesh.0[NODES].name).await?;
+    report.open_after_seconds = started.elapsed().as_secs_f64();
+    timeline.during("five nodes, the fifth has no shards", Kind::Steady, mesh, rest(short)).await?;
+
+    let said = operator.simulate(&[]).await?;
+    timeline.during("`rebalance` to five", Kind::Moving, mesh, operator.rebalance()).await?;
+    let moved = operator.diff().await?;
+    report.foretold.push(Foretold::of("joined, said before it was there", added, moved));
+    report.foretold.push(Foretold::of("joined, said when it was there", said, moved));
+    timeline.during("five nodes", Kind::Steady, mesh, rest(short)).await?;
+    report.peers = operator.peers().await?;
+    Ok(())
+}
+
+async fn drained_and_taken_back(
+    options: &Options,
+    mesh: &Mesh,
+    operator: &Operator,
+    timeline: &mut Timeline,
+    report: &mut Report,
+) -> Result<(), Problem> {
+    let short = options.load_time / 2;
     let busiest = busiest(operator).await?;
     let said = operator.simulate(&["--drain", &busiest]).await?;
     timeline.during("`drain` of one, until it returns", Kind::Moving, mesh, operator.drain(&busiest)).await?;
     report.foretold.push(Foretold::of("drain", said, operator.diff().await?));
-    timeline.during("three nodes and the drained one", Kind::Between, mesh, rest(short)).await?;
+    timeline.during("three nodes and the drained one", Kind::Steady, mesh, rest(short)).await?;
 
     operator.uncordon(&busiest).await?;
     is_open(operator, &busiest).await?;
     let said = operator.simulate(&[]).await?;
     timeline.during("`rebalance` once it is taken back", Kind::Moving, mesh, operator.rebalance()).await?;
     report.foretold.push(Foretold::of("taken back", said, operator.diff().await?));
-    timeline.during("four nodes again", Kind::Between, mesh, rest(short)).await?;
-
-    let zone = operator.peers().await?.pop().map(|peer| peer.zone).unwrap_or_default();
-    let added = operator.simulate(&["--add", &zone]).await?;
-    let started = Instant::now();
-    mesh.add(place, options).await?;
-    let joined = mesh.0[NODES].name;
-    // It took part in nothing yet when the stretch began: its start is not in it.
-    timeline.during("a fifth comes, and has no shards yet", Kind::Between, mesh, is_open(operator, joined)).await?;
-    report.open_after_seconds = started.elapsed().as_secs_f64();
-    let said = operator.simulate(&[]).await?;
-    timeline.during("`rebalance` to five", Kind::Moving, mesh, operator.rebalance()).await?;
-    let moved = operator.diff().await?;
-    report.foretold.push(Foretold::of("joined, said before it was there", added, moved));
-    report.foretold.push(Foretold::of("joined, said when it was there", said, moved));
-    timeline.during("five nodes", Kind::Between, mesh, rest(short)).await?;
-    report.peers = operator.peers().await?;
+    timeline.during("four nodes again", Kind::Steady, mesh, rest(short)).await?;
     Ok(())
 }
 

@@ -20,12 +20,10 @@ pub(crate) struct Timeline(Vec<Stretch>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Kind {
-    /// They are held against it.
+    /// No shard moves: what follows is held against it, as far as the next steady one.
     Steady,
     /// Shards move.
     Moving,
-    /// None does.
-    Between,
 }
 
 struct Stretch {
@@ -44,9 +42,11 @@ pub(crate) struct Phase {
     pub(crate) kind: Kind,
     pub(crate) seconds: f64,
     pub(crate) completed_per_second: f64,
+    /// In windows of half a second, one after the other.
+    pub(crate) windows_per_second: Vec<f64>,
     /// In the window with the least, of those that begin in it: the last ones reach beyond its end.
     pub(crate) least_completed_per_second: f64,
-    /// Of the mean of what is steady.
+    /// Of the mean of the steady stretch before, which has the same nodes and the same disk; where it is steady, of the first.
     pub(crate) share_of_steady: f64,
     pub(crate) least_share_of_steady: f64,
     /// Without a completion, of any shard.
@@ -83,11 +83,17 @@ impl Timeline {
         Ok(())
     }
 
-    /// Rates of all stretches, held against the steady one.
+    /// Rates of all stretches, held against the steady ones.
     pub(crate) fn phases(&self, seen: &Seen, journal: &Journal) -> Vec<Phase> {
-        let rate = |stretch: &Stretch| per_second(seen, stretch.from, stretch.to);
-        let steady = self.0.iter().find(|stretch| stretch.kind == Kind::Steady).map_or(f64::NAN, rate);
-        self.0.iter().map(|stretch| stretch.phase(steady, seen, journal)).collect()
+        let steady = |stretches: &[Stretch]| {
+            let last = stretches.iter().rfind(|stretch| stretch.kind == Kind::Steady);
+            last.map_or(f64::NAN, |last| per_second(seen, last.from, last.to))
+        };
+        let phase = |(at, stretch): (usize, &Stretch)| {
+            let before = if stretch.kind == Kind::Steady { &self.0[..=0] } else { &self.0[..at] };
+            stretch.phase(steady(before), seen, journal)
+        };
+        self.0.iter().enumerate().map(phase).collect()
     }
 }
 
@@ -99,6 +105,7 @@ impl Stretch {
         // What is steady has no beyond: shards begin to move there.
         let windows = beginnings.filter(|begin| self.kind == Kind::Moving || *begin + WINDOW <= to);
         let least = windows.map(|begin| per_second(seen, begin, begin + WINDOW)).fold(f64::INFINITY, f64::min);
+        let halves = std::iter::successors(Some(from), |begin| Some(*begin + STRIDE)).take_while(|begin| *begin < to);
         let (completed, seconds) = (per_second(seen, from, to), (to - from).as_secs_f64());
         let all = journal.of_clients.values().flatten().filter(|one| one.at >= from && one.at <= to);
         Phase {
@@ -106,6 +113,7 @@ impl Stretch {
             kind: self.kind,
             seconds,
             completed_per_second: completed,
+            windows_per_second: halves.map(|begin| per_second(seen, begin, begin + STRIDE)).collect(),
             least_completed_per_second: least,
             share_of_steady: completed / steady,
             least_share_of_steady: least / steady,
