@@ -5,7 +5,7 @@ use std::time::Duration;
 
 pub(crate) const USAGE: &str = "usage: cargo bench --bench mesh -- [moves] [--quick] [--json] [--clients N,N,...] \
                                 [--seconds N] [--idle N] [--tight] [--capacity N] [--shards N] [--copies 2|3] \
-                                [--rounds N] [--dir FOLDER]";
+                                [--rounds N] [--parallel N] [--dir FOLDER]";
 
 /// How to measure.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) shards: u32,
     /// How often a node is drained and taken back.
     pub(crate) rounds: usize,
+    /// Shards that a `rebalance` moves at once, unless it is what it does by itself.
+    pub(crate) parallel: Option<u16>,
     /// Disks that have a task before it is acknowledged.
     pub(crate) copies: u8,
     /// Where the folder of the nodes is made; the system's folder for temporary files unless given.
@@ -55,6 +57,7 @@ impl Options {
                 "--shards" => options.shards = number(arguments.next()?, 1, 256)? as u32,
                 "--copies" => options.copies = number(arguments.next()?, 2, 3)? as u8,
                 "--rounds" => options.rounds = number(arguments.next()?, 0, 100)? as usize,
+                "--parallel" => options.parallel = Some(number(arguments.next()?, 1, 64)? as u16),
                 "--dir" => options.folder = Some(arguments.next()?.into()),
                 _ => return None,
             }
@@ -75,6 +78,7 @@ impl Options {
             capacity: 4,
             shards: 4,
             rounds: 3,
+            parallel: None,
             copies: 3,
             folder: None,
         }

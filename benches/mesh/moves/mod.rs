@@ -43,13 +43,14 @@ pub(super) async fn measure(place: &Place, options: &Options) -> Result<Report, 
     say("the disk by itself");
     report.disk_before = disk::measure(place.path(), options.disk_time).await?;
     say("a mesh of four processes");
-    let mut mesh = Mesh::start(place, options, NODES).await?;
-    let operator = Operator::of(&mesh);
+    let mesh = Mesh::start(place, options, NODES).await?;
+    let operator = Operator::of(&mesh, options);
     let client = evened_out(&mesh, &operator, options).await?;
     let (clients, completions) = (Clients::start(&client, options.clients[0]), Completions::watch(&client));
     sleep(WARM_UP).await;
-    let mut timeline = Timeline::begin();
-    story(place, options, &mut mesh, &operator, &mut timeline, &mut report).await?;
+    let mut story = Story { options, mesh, operator, timeline: Timeline::begin(), report };
+    story.all(place).await?;
+    let Story { mesh, timeline, mut report, .. } = story;
     say("what was acknowledged");
     let journal = clients.stop().await?;
     let counts = drained(&client).await?;
@@ -73,59 +74,63 @@ async fn evened_out(mesh: &Mesh, operator: &Operator, options: &Options) -> Resu
 }
 
 /// What happens to the nodes.
-async fn story(
-    place: &Place,
-    options: &Options,
-    mesh: &mut Mesh,
-    operator: &Operator,
-    timeline: &mut Timeline,
-    report: &mut Report,
-) -> Result<(), Problem> {
-    let (long, short) = (options.load_time, options.load_time / 2);
-    timeline.during("four nodes", Kind::Steady, mesh, rest(long)).await?;
-
-    for _ in 0..options.rounds {
-        drained_and_taken_back(options, mesh, operator, timeline, report).await?;
-    }
-    let zone = operator.peers().await?.pop().map(|peer| peer.zone).unwrap_or_default();
-    let added = operator.simulate(&["--add", &zone]).await?;
-    let started = Instant::now();
-    mesh.add(place, options).await?;
-    is_open(operator, mesh.0[NODES].name).await?;
-    report.open_after_seconds = started.elapsed().as_secs_f64();
-    timeline.during("five nodes, the fifth has no shards", Kind::Steady, mesh, rest(short)).await?;
-
-    let said = operator.simulate(&[]).await?;
-    timeline.during("`rebalance` to five", Kind::Moving, mesh, operator.rebalance()).await?;
-    let moved = operator.diff().await?;
-    report.foretold.push(Foretold::of("joined, said before it was there", added, moved));
-    report.foretold.push(Foretold::of("joined, said when it was there", said, moved));
-    timeline.during("five nodes", Kind::Steady, mesh, rest(short)).await?;
-    report.peers = operator.peers().await?;
-    Ok(())
+struct Story<'a> {
+    options: &'a Options,
+    mesh: Mesh,
+    operator: Operator,
+    timeline: Timeline,
+    report: Report,
 }
 
-async fn drained_and_taken_back(
-    options: &Options,
-    mesh: &Mesh,
-    operator: &Operator,
-    timeline: &mut Timeline,
-    report: &mut Report,
-) -> Result<(), Problem> {
-    let short = options.load_time / 2;
-    let busiest = busiest(operator).await?;
-    let said = operator.simulate(&["--drain", &busiest]).await?;
-    timeline.during("`drain` of one, until it returns", Kind::Moving, mesh, operator.drain(&busiest)).await?;
-    report.foretold.push(Foretold::of("drain", said, operator.diff().await?));
-    timeline.during("three nodes and the drained one", Kind::Steady, mesh, rest(short)).await?;
+impl Story<'_> {
+    async fn all(&mut self, place: &Place) -> Result<(), Problem> {
+        self.rests("four nodes", self.options.load_time).await?;
+        for _ in 0..self.options.rounds {
+            self.one_is_drained_and_taken_back().await?;
+        }
+        self.a_fifth_joins(place).await
+    }
 
-    operator.uncordon(&busiest).await?;
-    is_open(operator, &busiest).await?;
-    let said = operator.simulate(&[]).await?;
-    timeline.during("`rebalance` once it is taken back", Kind::Moving, mesh, operator.rebalance()).await?;
-    report.foretold.push(Foretold::of("taken back", said, operator.diff().await?));
-    timeline.during("four nodes again", Kind::Steady, mesh, rest(short)).await?;
-    Ok(())
+    async fn one_is_drained_and_taken_back(&mut self) -> Result<(), Problem> {
+        let operator = &self.operator;
+        let node = busiest(operator).await?;
+        let said = operator.simulate(&["--drain", &node]).await?;
+        self.timeline.during("`drain`, until it returns", Kind::Moving, &self.mesh, operator.drain(&node)).await?;
+        self.report.foretold.push(Foretold::of("drained", said, operator.diff().await?));
+        self.rests("three nodes and the drained one", self.options.load_time / 2).await?;
+        self.operator.uncordon(&node).await?;
+        is_open(&self.operator, &node).await?;
+        self.rebalances("`rebalance` to four, one taken back", "taken back").await?;
+        self.rests("four nodes again", self.options.load_time / 2).await
+    }
+
+    async fn a_fifth_joins(&mut self, place: &Place) -> Result<(), Problem> {
+        let zone = self.operator.peers().await?.pop().map(|peer| peer.zone).unwrap_or_default();
+        let said = self.operator.simulate(&["--add", &zone]).await?;
+        let started = Instant::now();
+        self.mesh.add(place, self.options).await?;
+        is_open(&self.operator, self.mesh.0[NODES].name).await?;
+        self.report.open_after_seconds = started.elapsed().as_secs_f64();
+        self.rests("five nodes, the fifth without shards", self.options.load_time / 2).await?;
+        self.rebalances("`rebalance` to five", "joined, said when it was there").await?;
+        let moved = self.operator.diff().await?;
+        self.report.foretold.push(Foretold::of("joined, said before it was there", said, moved));
+        self.rests("five nodes", self.options.load_time / 2).await?;
+        self.report.peers = self.operator.peers().await?;
+        Ok(())
+    }
+
+    async fn rebalances(&mut self, name: &'static str, what: &'static str) -> Result<(), Problem> {
+        let operator = &self.operator;
+        let said = operator.simulate(&[]).await?;
+        self.timeline.during(name, Kind::Moving, &self.mesh, operator.rebalance()).await?;
+        self.report.foretold.push(Foretold::of(what, said, operator.diff().await?));
+        Ok(())
+    }
+
+    async fn rests(&mut self, name: &'static str, time: Duration) -> Result<(), Problem> {
+        self.timeline.during(name, Kind::Steady, &self.mesh, rest(time)).await
+    }
 }
 
 async fn rest(time: Duration) -> Result<(), Problem> {

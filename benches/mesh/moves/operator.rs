@@ -1,5 +1,6 @@
 //! The commands that an operator would type, as processes of their own, and what they say as JSON.
 
+use super::super::options::Options;
 use super::super::problem::Problem;
 use super::super::processes::{Mesh, PROGRAM};
 use serde::de::DeserializeOwned;
@@ -12,6 +13,7 @@ use tokio::task::spawn_blocking;
 pub(crate) struct Operator {
     folder: PathBuf,
     asked: &'static str,
+    parallel: Option<u16>,
 }
 
 /// A node as a place for shards.
@@ -54,8 +56,8 @@ impl Moves {
 }
 
 impl Operator {
-    pub(crate) fn of(mesh: &Mesh) -> Self {
-        Self { folder: mesh.0[0].folder.clone(), asked: mesh.0[0].name }
+    pub(crate) fn of(mesh: &Mesh, options: &Options) -> Self {
+        Self { folder: mesh.0[0].folder.clone(), asked: mesh.0[0].name, parallel: options.parallel }
     }
 
     /// The node that is asked.
@@ -88,7 +90,9 @@ impl Operator {
 
     /// Until everything is where it ought to be.
     pub(crate) async fn rebalance(&self) -> Result<(), Problem> {
-        self.done(&["mesh", "shards", "rebalance", "--all", "--yes"]).await.map(drop)
+        let parallel = self.parallel.map(|parallel| parallel.to_string());
+        let given = parallel.as_deref().map_or_else(Vec::new, |parallel| vec!["--parallel", parallel]);
+        self.done(&[&["mesh", "shards", "rebalance", "--all", "--yes"][..], &given].concat()).await.map(drop)
     }
 
     async fn json<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T, Problem> {

@@ -55,6 +55,34 @@ impl Foretold {
     }
 }
 
+/// In the order in which they were first.
+fn names(phases: &[Phase], kind: Kind) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for phase in phases.iter().filter(|phase| phase.kind == kind) {
+        if !names.contains(&phase.name) {
+            names.push(phase.name);
+        }
+    }
+    names
+}
+
+fn seconds(phases: &[&Phase]) -> f64 {
+    phases.iter().map(|phase| phase.seconds).sum()
+}
+
+fn tasks(phases: &[&Phase]) -> f64 {
+    phases.iter().map(|phase| phase.completed_per_second * phase.seconds).sum()
+}
+
+fn rate(phases: &[&Phase]) -> f64 {
+    tasks(phases) / seconds(phases)
+}
+
+/// Of all nodes, for a completed task: what moves cost, also where others take the cores.
+fn core_ms(phases: &[&Phase]) -> f64 {
+    phases.iter().map(|phase| phase.nodes_cores * phase.seconds).sum::<f64>() * 1e3 / tasks(phases)
+}
+
 impl Report {
     pub(crate) fn begin(options: &Options, place: &Path) -> Self {
         Self {
@@ -123,14 +151,8 @@ impl Report {
                 phase.longest_pause_of_a_shard_ms,
             );
         }
-        let moving = self.phases.iter().filter(|phase| phase.kind == Kind::Moving);
-        let least = moving.map(|phase| phase.least_share_of_steady).fold(f64::INFINITY, f64::min);
-        println!(
-            "\nwhile shards move, never below {:.0} % of steady before, in any second: {}, it is {:.0} %\n",
-            GOAL * 100.0,
-            if least >= GOAL { "holds" } else { "does not hold" },
-            least * 100.0
-        );
+        println!();
+        self.moves_table();
         println!("| phase | acknowledged, ms: median / p99 / max | cores: all nodes | clients | load of the machine |");
         println!("| --- | --- | --- | --- | --- |");
         for phase in &self.phases {
@@ -144,6 +166,46 @@ impl Report {
             );
         }
         println!();
+    }
+
+    /// Moves of one kind together, since each is short; and all of them against the goal.
+    fn moves_table(&self) {
+        println!(
+            "| moves, all of a kind | times | seconds, mean | completed/s | of steady before | the least second of each, of \
+             steady before | the same of what is steady itself | core ms of a task | of what is steady |"
+        );
+        println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+        let mut least = f64::INFINITY;
+        for name in names(&self.phases, Kind::Moving) {
+            let moves: Vec<(&Phase, &Phase)> =
+                self.phases.windows(2).filter(|pair| pair[1].name == name).map(|pair| (&pair[0], &pair[1])).collect();
+            let (before, moving): (Vec<&Phase>, Vec<&Phase>) = moves.into_iter().unzip();
+            let leasts = |phases: &[&Phase]| {
+                let least = |(phase, before): (&&Phase, &&Phase)| {
+                    phase.least_completed_per_second / before.completed_per_second * 100.0
+                };
+                phases.iter().zip(&before).map(least).collect::<Vec<_>>()
+            };
+            let words =
+                |shares: Vec<f64>| shares.iter().map(|share| format!("{share:.0}")).collect::<Vec<_>>().join(", ");
+            least = leasts(&moving).into_iter().fold(least, f64::min);
+            println!(
+                "| {name} | {} | {:.1} | {:.0} | {:.0} % | {} % | {} % | {:.2} | {:.2} |",
+                moving.len(),
+                seconds(&moving) / moving.len() as f64,
+                rate(&moving),
+                rate(&moving) / rate(&before) * 100.0,
+                words(leasts(&moving)),
+                words(leasts(&before)),
+                core_ms(&moving),
+                core_ms(&before),
+            );
+        }
+        println!(
+            "\nwhile shards move, never below {:.0} % of steady before, in any second: {}, the least is {least:.0} %\n",
+            GOAL * 100.0,
+            if least >= GOAL * 100.0 { "holds" } else { "does not hold" },
+        );
     }
 
     fn foretold_table(&self) {
