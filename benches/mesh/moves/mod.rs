@@ -6,6 +6,7 @@
 //! | `clients` | who submits, and the journal of what was acknowledged |
 //! | `completions` | how many tasks are completed, and when |
 //! | `timeline` | what was done when, and what one stretch of it comes to |
+//! | `kinds` | stretches of one kind taken together |
 //! | `check` | the journal against the mesh |
 //! | `report` | what came out, for people and for programs |
 //!
@@ -15,6 +16,7 @@
 mod check;
 mod clients;
 mod completions;
+mod kinds;
 mod operator;
 mod report;
 mod timeline;
