@@ -148,7 +148,7 @@ impl Report {
              each, of steady before | the same of what is steady itself | core ms of a task | before | after |"
         );
         println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-        let (mut least, mut least_second) = (f64::INFINITY, f64::INFINITY);
+        let [mut of_before, mut of_lesser, mut second] = [f64::INFINITY; 3];
         for name in names(&self.phases, Kind::Moving) {
             let Together { before, moving, after } = Together::of(name, &self.phases);
             let share = rate(&moving) / rate(&before);
@@ -166,16 +166,17 @@ impl Report {
                 core_ms(&before),
                 core_ms(&after),
             );
-            least = least.min(share);
-            least_second = seconds_of(&moving).into_iter().fold(least_second, f64::min);
+            of_before = of_before.min(share);
+            of_lesser = of_lesser.min(rate(&moving) / rate(&before).min(rate(&after)));
+            second = seconds_of(&moving).into_iter().fold(second, f64::min);
         }
-        for (what, least) in [("in the mean of a kind of moves", least), ("in any second", least_second)] {
-            println!(
-                "\nwhile shards move, never below {:.0} % of steady before, {what}: {}, the least is {:.0} %",
-                GOAL * 100.0,
-                if least >= GOAL { "holds" } else { "does not hold" },
-                least * 100.0
-            );
+        for (what, least) in [
+            ("in the mean of a kind, against the steady before", of_before),
+            ("in the mean of a kind, against the lesser of the steady before and after", of_lesser),
+            ("in any second, against the steady before", second),
+        ] {
+            let word = if least >= GOAL { "holds" } else { "does not hold" };
+            println!("\nnever below {:.0} % while shards move, {what}: {word}, {:.0} %", GOAL * 100.0, least * 100.0);
         }
         println!();
     }
