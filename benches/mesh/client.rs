@@ -133,16 +133,20 @@ impl Client {
         self.counts_of(0).await
     }
 
+    /// Tasks of one shard.
+    pub(crate) async fn counts_in(&self, node: usize, shard: ShardId) -> Result<Counts, Problem> {
+        match self.read(node, shard, &Query::Counts).await? {
+            Answer::Counts(counts) => Ok(Counts { tasks: counts.tasks, ended: counts.ended }),
+            other => Err(other_answer("how much there is", &other)),
+        }
+    }
+
     async fn counts_of(&self, node: usize) -> Result<Counts, Problem> {
         let mut all = Counts::default();
         for shard in self.shards() {
-            match self.read(node, shard, &Query::Counts).await? {
-                Answer::Counts(counts) => {
-                    all.tasks += counts.tasks;
-                    all.ended += counts.ended;
-                }
-                other => return Err(other_answer("how much there is", &other)),
-            }
+            let counts = self.counts_in(node, shard).await?;
+            all.tasks += counts.tasks;
+            all.ended += counts.ended;
         }
         Ok(all)
     }
@@ -200,7 +204,7 @@ impl Client {
         }
     }
 
-    fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
+    pub(crate) fn shards(&self) -> impl Iterator<Item = ShardId> + use<> {
         let namespace = self.namespace;
         (0..self.owners.len() as u32).map(move |number| ShardId { namespace, number })
     }

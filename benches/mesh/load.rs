@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 /// Pause before what was refused is submitted again.
-const RETRY: Duration = Duration::from_millis(2);
+pub(crate) const RETRY: Duration = Duration::from_millis(2);
 
 /// What so many clients come to.
 #[derive(Clone, Debug, Serialize)]
@@ -115,7 +115,7 @@ async fn submit(client: &Client, node: usize, prefix: &str, begun: Instant, time
 }
 
 /// Waits until every task has ended, for as long as those that are left become fewer.
-async fn drained(client: &Client) -> Result<Counts, Problem> {
+pub(crate) async fn drained(client: &Client) -> Result<Counts, Problem> {
     let (mut least, mut since) = (u64::MAX, Instant::now());
     loop {
         let counts = client.counts().await?;

@@ -1,7 +1,8 @@
-//! A real mesh measured: three processes on this machine, their sockets, and their disk.
+//! A real mesh measured: processes on this machine, their sockets, and their disk.
 //!
 //! `cargo bench --bench mesh` prints tables, `-- --json` the same as one JSON value, `-- --quick` takes seconds where the
-//! whole takes minutes. Without `--bench`, which `cargo bench` passes, nothing is measured.
+//! whole takes minutes. `-- moves` measures, instead, what goes on while shards move. Without `--bench`, which `cargo bench`
+//! passes, nothing is measured.
 //!
 //! | file | holds |
 //! | --- | --- |
@@ -11,6 +12,7 @@
 //! | `client` | what clients ask of them, over the control socket |
 //! | `idle` | one task at a time |
 //! | `load` | many clients at once |
+//! | `moves` | the rate at which tasks are completed while shards move |
 //! | `cost` | what the nodes' threads use |
 //! | `figures` | quantiles |
 //! | `report` | what came out, for people and for programs |
@@ -28,6 +30,7 @@ mod load;
 #[path = "../load/figures.rs"]
 #[allow(dead_code, reason = "each bench uses a part")]
 mod machine;
+mod moves;
 mod options;
 mod problem;
 mod processes;
@@ -53,10 +56,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     match run(&options) {
-        Ok(report) => {
-            report.print(options.json);
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("error: {problem}");
             ExitCode::FAILURE
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
 }
 
 /// Measures until it is done, or was told to end. Dropping what is under way ends the nodes either way.
-fn run(options: &Options) -> Result<Report, Problem> {
+fn run(options: &Options) -> Result<(), Problem> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Problem::Runtime)?;
     runtime.block_on(async {
         let listen = |kind| signal(kind).map_err(Problem::Runtime);
@@ -73,18 +73,26 @@ fn run(options: &Options) -> Result<Report, Problem> {
         tokio::select! {
             _ = terminate.recv() => Err(Problem::ToldToEnd),
             _ = interrupt.recv() => Err(Problem::ToldToEnd),
-            report = measure(options) => report,
+            done = measure(options) => done,
         }
     })
 }
 
-async fn measure(options: &Options) -> Result<Report, Problem> {
+async fn measure(options: &Options) -> Result<(), Problem> {
     let place = Place::new(options.folder.as_deref())?;
+    match options.is_moves {
+        false => loads(&place, options).await?.print(options.json),
+        true => moves::measure(&place, options).await?.print(options.json),
+    }
+    Ok(())
+}
+
+async fn loads(place: &Place, options: &Options) -> Result<Report, Problem> {
     let mut report = Report::begin(options, place.path());
     say("the disk by itself");
     report.disk_before = disk::measure(place.path(), options.disk_time).await?;
     say("a mesh of three processes");
-    let mesh = Mesh::start(&place, options).await?;
+    let mesh = Mesh::start(place, options, 3).await?;
     let client = Client::ready(&mesh, options).await?;
     say("one task at a time");
     report.idle = idle::measure(&client, options).await?;

@@ -3,16 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub(crate) const USAGE: &str = "usage: cargo bench --bench mesh -- [--quick] [--json] [--clients N,N,...] [--seconds N] \
-                                [--idle N] [--tight] [--capacity N] [--shards N] [--copies 2|3] [--dir FOLDER]";
+pub(crate) const USAGE: &str = "usage: cargo bench --bench mesh -- [moves] [--quick] [--json] [--clients N,N,...] \
+                                [--seconds N] [--idle N] [--tight] [--capacity N] [--shards N] [--copies 2|3] \
+                                [--rounds N] [--parallel N] [--dir FOLDER]";
 
 /// How to measure.
 #[derive(Debug)]
 pub(crate) struct Options {
+    /// Whether it is measured what goes on while shards move, and nothing else.
+    pub(crate) is_moves: bool,
     pub(crate) json: bool,
     /// Clients at once, one load after the other.
     pub(crate) clients: Vec<usize>,
-    /// For how long each load submits.
+    /// For how long each load submits; for how long it is looked at what is steady, where shards move.
     pub(crate) load_time: Duration,
     /// For how long each loop of the disk runs.
     pub(crate) disk_time: Duration,
@@ -23,6 +26,10 @@ pub(crate) struct Options {
     /// Agents that each node runs at once.
     pub(crate) capacity: u16,
     pub(crate) shards: u32,
+    /// How often a node is drained and taken back.
+    pub(crate) rounds: usize,
+    /// Shards that a `rebalance` moves at once, unless it is what it does by itself.
+    pub(crate) parallel: Option<u16>,
     /// Disks that have a task before it is acknowledged.
     pub(crate) copies: u8,
     /// Where the folder of the nodes is made; the system's folder for temporary files unless given.
@@ -32,11 +39,13 @@ pub(crate) struct Options {
 impl Options {
     /// Nothing where it cannot be understood.
     pub(crate) fn of<'a>(arguments: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
-        let mut options = match arguments.clone().any(|argument| argument == "--quick") {
-            false => Self::whole(),
-            true => Self::quick(),
+        let given = |wanted: &str| arguments.clone().any(|argument| argument == wanted);
+        let mut options = match (given("moves"), given("--quick")) {
+            (false, false) => Self::whole(),
+            (false, true) => Self::quick(),
+            (true, is_quick) => Self::moves(is_quick),
         };
-        let mut arguments = arguments.filter(|argument| *argument != "--quick");
+        let mut arguments = arguments.filter(|argument| !["moves", "--quick"].contains(argument));
         while let Some(argument) = arguments.next() {
             match argument {
                 "--json" => options.json = true,
@@ -47,6 +56,8 @@ impl Options {
                 "--capacity" => options.capacity = number(arguments.next()?, 1, 256)? as u16,
                 "--shards" => options.shards = number(arguments.next()?, 1, 256)? as u32,
                 "--copies" => options.copies = number(arguments.next()?, 2, 3)? as u8,
+                "--rounds" => options.rounds = number(arguments.next()?, 0, 100)? as usize,
+                "--parallel" => options.parallel = Some(number(arguments.next()?, 1, 64)? as u16),
                 "--dir" => options.folder = Some(arguments.next()?.into()),
                 _ => return None,
             }
@@ -57,6 +68,7 @@ impl Options {
     /// What `relaymesh node` and `relaymesh dev` do by default: four agents at once on each node, four shards.
     fn whole() -> Self {
         Self {
+            is_moves: false,
             json: false,
             clients: vec![1, 8, 32, 128],
             load_time: Duration::from_secs(10),
@@ -65,8 +77,24 @@ impl Options {
             is_tight: false,
             capacity: 4,
             shards: 4,
+            rounds: 3,
+            parallel: None,
             copies: 3,
             folder: None,
+        }
+    }
+
+    /// Agents enough that none waits for one: what is completed is then what is submitted, and nothing piles up.
+    fn moves(is_quick: bool) -> Self {
+        Self {
+            is_moves: true,
+            clients: vec![16],
+            load_time: Duration::from_secs(if is_quick { 5 } else { 20 }),
+            disk_time: Duration::from_millis(if is_quick { 500 } else { 3_000 }),
+            capacity: 64,
+            shards: 16,
+            rounds: if is_quick { 1 } else { 3 },
+            ..Self::whole()
         }
     }
 

@@ -59,6 +59,22 @@ pub(crate) enum Problem {
         /// Of all, those that ended otherwise than by success.
         failed: u64,
     },
+    /// A command that an operator would type has failed.
+    #[error("`relaymesh {words}` has failed: {said}")]
+    Command {
+        /// What was typed.
+        words: String,
+        /// What it said, to people or to programs.
+        said: String,
+    },
+    /// An acknowledged task has not succeeded, or not once, or with another output than its own.
+    #[error("task {key} was acknowledged, and did not succeed exactly once: {view}; this is a defect")]
+    NotOnce {
+        /// Under which it was submitted.
+        key: String,
+        /// The task as it is.
+        view: String,
+    },
     /// Tasks are left, and become no fewer.
     #[error("{0} tasks are left, and become no fewer")]
     Stuck(u64),

@@ -10,10 +10,12 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_relaymesh");
-const NAMES: [&str; 3] = ["a", "b", "c"];
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_relaymesh");
+/// What nodes are called, in the order in which they start. The first three are the control group.
+const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 /// The namespace that is measured.
 pub(crate) const NAMESPACE: &str = "default";
 /// How long the mesh may take to become ready. Far longer than it does.
@@ -46,6 +48,8 @@ impl Drop for Place {
 /// A node that runs. Dropped, it is killed, and waited for.
 pub(crate) struct Node {
     pub(crate) folder: PathBuf,
+    /// What people call it.
+    pub(crate) name: &'static str,
     /// As the cluster calls it.
     pub(crate) id: String,
     endpoint: String,
@@ -63,28 +67,18 @@ impl Drop for Node {
 
 impl Node {
     /// Starts it at a port that the system chooses, and waits until it says where it is.
-    fn start(place: &Place, name: &'static str, first: Option<&Self>, options: &Options) -> Result<Self, Problem> {
-        let (folder, log) = (place.path().join(name), place.path().join(format!("{name}.log")));
-        let failed = |problem| Problem::File { path: log.clone(), problem };
-        let mut command = Command::new(PROGRAM);
-        command.arg("node").arg("--dir").arg(&folder).args(["--name", name, "--end-with-stdin"]);
-        command.args(["--capacity", &options.capacity.to_string()]);
-        match first {
-            None => drop(command.arg("--new-cluster")),
-            Some(first) => {
-                command.arg("--key-file").arg(first.folder.join("keyring")).args(["--seed", &first.endpoint]);
-            }
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log).map_err(failed)?);
+    fn start(mut command: Command, name: &'static str, folder: PathBuf, log: &Path) -> Result<Self, Problem> {
+        let failed = |problem| Problem::File { path: log.to_path_buf(), problem };
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(log).map_err(failed)?);
         let mut process = command.spawn().map_err(Problem::Runtime)?;
         let said = process.stdout.take().ok_or_else(|| Problem::Runtime(std::io::ErrorKind::BrokenPipe.into()));
         let mut node =
-            Self { folder, id: String::new(), endpoint: String::new(), process, _said: BufReader::new(said?) };
+            Self { folder, name, id: String::new(), endpoint: String::new(), process, _said: BufReader::new(said?) };
         let mut line = String::new();
         node._said.read_line(&mut line).map_err(failed)?;
         let words: Vec<&str> = line.trim_end().split(' ').collect();
         let ["node", id, "of", "cluster", _, "at", endpoint] = words[..] else {
-            let log = std::fs::read_to_string(&log).unwrap_or_default();
+            let log = std::fs::read_to_string(log).unwrap_or_default();
             return Err(Problem::NotStarted { name, log });
         };
         (node.id, node.endpoint) = (id.to_owned(), endpoint.to_owned());
@@ -113,22 +107,40 @@ impl Node {
     }
 }
 
-/// Three nodes that agree on who they are, and serve a namespace.
+/// Nodes that agree on who they are, and serve a namespace.
 pub(crate) struct Mesh(pub(crate) Vec<Node>);
 
 impl Mesh {
-    pub(crate) async fn start(place: &Place, options: &Options) -> Result<Self, Problem> {
+    /// So many nodes, three at least.
+    pub(crate) async fn start(place: &Place, options: &Options, nodes: usize) -> Result<Self, Problem> {
         let mut mesh = Self(Vec::new());
-        for name in NAMES {
-            let node = Node::start(place, name, mesh.0.first(), options)?;
-            mesh.0.push(node);
+        for _ in 0..nodes {
+            mesh.add(place, options).await?;
         }
         let (shards, copies) = (options.shards.to_string(), options.copies.to_string());
         let founded = ["cluster-init", "--with", NAMES[1], "--with", NAMES[2]];
         let declared = ["namespace-declare", NAMESPACE, "--shards", &shards, "--copies", &copies, "--minimum", "2"];
-        mesh.0[0].done("a control group of all three", &founded).await?;
+        mesh.0[0].done("a control group of three", &founded).await?;
         mesh.0[0].done("a control group that knows of shards", &["cluster-activate", "2"]).await?;
         mesh.0[0].done("a namespace", &declared).await?;
         Ok(mesh)
+    }
+
+    /// One more node. Whatever else there is to do goes on while it starts.
+    pub(crate) async fn add(&mut self, place: &Place, options: &Options) -> Result<(), Problem> {
+        let name = NAMES[self.0.len()];
+        let (folder, log) = (place.path().join(name), place.path().join(format!("{name}.log")));
+        let mut command = Command::new(PROGRAM);
+        command.arg("node").arg("--dir").arg(&folder).args(["--name", name, "--end-with-stdin"]);
+        command.args(["--capacity", &options.capacity.to_string()]);
+        match self.0.first() {
+            None => drop(command.arg("--new-cluster")),
+            Some(first) => {
+                command.arg("--key-file").arg(first.folder.join("keyring")).args(["--seed", &first.endpoint]);
+            }
+        }
+        let started = spawn_blocking(move || Node::start(command, name, folder, &log)).await;
+        self.0.push(started.map_err(|problem| Problem::Runtime(problem.into()))??);
+        Ok(())
     }
 }

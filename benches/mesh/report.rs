@@ -70,29 +70,11 @@ impl Report {
             "{nodes} processes, {shards} shards with {copies} copies each, {capacity} agents at once on each node; \
              all disks are this one\n"
         );
-        self.disk_table();
+        disk_table(&self.disk_before, &self.disk_after);
         self.idle_tables();
         println!("Loads of {seconds} s:\n");
         self.load_tables();
         println!("{}", self.machine_after);
-    }
-
-    fn disk_table(&self) {
-        println!(
-            "| {APPEND_BYTES} bytes appended and synced | syncs/s before | one, ms: median / p99 | syncs/s after | one, ms |"
-        );
-        println!("| --- | --- | --- | --- | --- |");
-        for (before, after) in self.disk_before.iter().zip(&self.disk_after) {
-            println!(
-                "| {} at once | {:.0} | {} | {:.0} | {} |",
-                before.loops,
-                before.syncs_per_second,
-                two(&before.one),
-                after.syncs_per_second,
-                two(&after.one)
-            );
-        }
-        println!();
     }
 
     fn idle_tables(&self) {
@@ -162,16 +144,35 @@ impl Report {
     }
 }
 
+/// The disk by itself, before and after.
+pub(crate) fn disk_table(before: &[Disk], after: &[Disk]) {
+    println!(
+        "| {APPEND_BYTES} bytes appended and synced | syncs/s before | one, ms: median / p99 | syncs/s after | one, ms |"
+    );
+    println!("| --- | --- | --- | --- | --- |");
+    for (before, after) in before.iter().zip(after) {
+        println!(
+            "| {} at once | {:.0} | {} | {:.0} | {} |",
+            before.loops,
+            before.syncs_per_second,
+            two(&before.one),
+            after.syncs_per_second,
+            two(&after.one)
+        );
+    }
+    println!();
+}
+
 fn two(spans: &Spans) -> String {
     format!("{:.2} / {:.2}", spans.median_ms, spans.p99_ms)
 }
 
-fn three(spans: &Spans) -> String {
+pub(crate) fn three(spans: &Spans) -> String {
     format!("{:.2} / {:.2} / {:.2}", spans.median_ms, spans.p99_ms, spans.max_ms)
 }
 
 /// The kind of file system that a folder is on: in memory, where nothing is synced, figures say nothing.
-fn file_system(place: &Path) -> String {
+pub(crate) fn file_system(place: &Path) -> String {
     let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
     let kind = |line: &str| {
         let mut words = line.split(' ').skip(1);
