@@ -43,7 +43,7 @@ pub(super) fn scenario(experiment: Experiment, setting: Setting) -> Scenario {
         Experiment::Drain => (
             0,
             format!(
-                "[placement]\ndrains = 1\ndrained = {VICTIM}\n[[fault]]\nkind = \"join\"\nnodes = [{nodes}]\nat = \"5s\"\n"
+                "[placement]\ndrains = 1\ndrained = {VICTIM}\n[[fault]]\nkind = \"join\"\nnodes = [{nodes}]\nat = \"7s\"\n"
             ),
         ),
         _ => (0, kill()),

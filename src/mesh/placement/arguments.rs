@@ -63,7 +63,7 @@ pub(crate) enum PeersCommand {
     /// Show how much every node has to do, against what it could and what is usual
     #[command(after_help = "\
 All nodes are asked. The level is the worst of three, in percent of what is usual among them: requests under way for the
-weight, how long a command takes, and how many fail. One that stays at 300 % or more for long is strained: it counts as half
+weight, how long its disk takes, and how many commands fail. One that stays at 300 % or more for long is strained: it counts as half
 of its weight, so that the next plan takes shards away from it.
 
 Example:

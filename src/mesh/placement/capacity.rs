@@ -34,7 +34,7 @@ struct Capacity {
     room: u64,
     /// What it has to do; nothing where it has not answered.
     load: Option<Doing>,
-    /// The worst of what is under way, how long commands take and how many fail, in percent of what is usual.
+    /// The worst of what is under way, how long the disk takes and how many commands fail, in percent of what is usual.
     level_percent: u32,
     id: String,
 }
@@ -51,12 +51,15 @@ struct Doing {
     failed: u32,
     /// How long one took, on average.
     latency_ms: f64,
+    /// How long the node's disk took, on average.
+    disk_ms: f64,
 }
 
 impl From<Load> for Doing {
     fn from(load: Load) -> Self {
-        let Load { under_way, backlog, answered, failed, latency_us, .. } = load;
-        Self { under_way, backlog, answered, failed, latency_ms: f64::from(latency_us) / 1e3 }
+        let Load { under_way, backlog, answered, failed, latency_us, sync_us, .. } = load;
+        let [latency_ms, disk_ms] = [latency_us, sync_us].map(|us| f64::from(us) / 1e3);
+        Self { under_way, backlog, answered, failed, latency_ms, disk_ms }
     }
 }
 
@@ -79,11 +82,14 @@ pub(super) fn run(folder: &FolderArguments, output: &Output) -> Result<Exit, Err
         ">answered",
         ">failed",
         ">latency",
+        ">disk",
         ">level",
     ]);
     for it in &all {
         let tone = if it.standing == "open" { Tone::Good } else { Tone::Warn };
         let load = it.load.as_ref();
+        let millis =
+            |value: Option<f64>| cell(Tone::Plain, value.map_or_else(|| "?".into(), |value| format!("{value:.1} ms")));
         let shown = |value: Option<u64>| cell(Tone::Plain, value.map_or_else(|| "?".into(), grouped));
         table.add_row([
             cell(Tone::Strong, &it.name),
@@ -97,7 +103,8 @@ pub(super) fn run(folder: &FolderArguments, output: &Output) -> Result<Exit, Err
             shown(load.map(|load| load.backlog)),
             shown(load.map(|load| load.answered.into())),
             shown(load.map(|load| load.failed.into())),
-            cell(Tone::Plain, load.map_or_else(|| "?".into(), |load| format!("{:.1} ms", load.latency_ms))),
+            millis(load.map(|load| load.latency_ms)),
+            millis(load.map(|load| load.disk_ms)),
             cell(if it.level_percent >= 300 { Tone::Bad } else { Tone::Plain }, format!("{} %", it.level_percent)),
         ]);
     }

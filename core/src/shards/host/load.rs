@@ -9,6 +9,7 @@ use super::wire::Message;
 use crate::control::state::State;
 use crate::identity::{NodeId, RequestId};
 use crate::machine::{Ctx, Sink};
+use crate::record::Sequence;
 use crate::replication::Service;
 use crate::time::{Duration, Time};
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -33,8 +34,13 @@ pub struct Load {
     pub answered: u32,
     /// Those that were refused for want of room, or of which the outcome is not known.
     pub failed: u32,
-    /// How long a command took from being taken to being answered, on average. In microseconds.
+    /// How long a command took from being taken to being answered, on average: all that have to have it, and the way to them, are
+    /// in that. In microseconds.
     pub latency_us: u32,
+    /// Records that the own disk was timed with in that span.
+    pub syncs: u32,
+    /// How long one took to be durable here, on average. In microseconds.
+    pub sync_us: u32,
 }
 
 /// What came of commands in one span.
@@ -43,6 +49,8 @@ struct Span {
     answered: u32,
     failed: u32,
     total_us: u64,
+    syncs: u32,
+    syncs_us: u64,
 }
 
 /// Measures what comes of commands: the span that goes on, and the one before.
@@ -51,6 +59,8 @@ pub(super) struct Meter {
     since: Time,
     now: Span,
     last: Span,
+    /// A record that is not durable yet, and when it was written: one at a time is timed.
+    timed: Option<(Sequence, Time)>,
 }
 
 impl Meter {
@@ -76,11 +86,26 @@ impl Meter {
         }
     }
 
+    /// A record was written.
+    pub(super) fn wrote(&mut self, now: Time, at: Sequence) {
+        self.timed.get_or_insert((at, now));
+    }
+
+    /// Records up to that one are durable.
+    pub(super) fn durable(&mut self, (now, span): (Time, Duration), upto: Sequence) {
+        if let Some((_, since)) = self.timed.take_if(|(at, _)| *at <= upto) {
+            self.turn(now, span);
+            self.now.syncs = self.now.syncs.saturating_add(1);
+            self.now.syncs_us = self.now.syncs_us.saturating_add(now.since(since).as_nanos() / 1_000);
+        }
+    }
+
     fn shows(&mut self, now: Time, span: Duration) -> Load {
         self.turn(now, span);
-        let Span { answered, failed, total_us } = self.last;
-        let latency = total_us.checked_div(u64::from(answered)).unwrap_or(0);
-        Load { answered, failed, latency_us: latency.try_into().unwrap_or(u32::MAX), ..Load::default() }
+        let Span { answered, failed, total_us, syncs, syncs_us } = self.last;
+        let mean = |total: u64, of: u32| total.checked_div(u64::from(of)).unwrap_or(0).try_into().unwrap_or(u32::MAX);
+        let (latency_us, sync_us) = (mean(total_us, answered), mean(syncs_us, syncs));
+        Load { answered, failed, latency_us, syncs, sync_us, ..Load::default() }
     }
 }
 
@@ -242,5 +267,20 @@ mod tests {
         let shown = meter.shows(at(11), span);
         assert_eq!((shown.answered, shown.failed, shown.latency_us), (5, 1, 400_000));
         assert_eq!(meter.shows(at(40), span), Load::default());
+    }
+
+    #[test]
+    fn the_own_disk_is_timed_with_one_record_after_the_other() {
+        let (mut meter, span, at) =
+            (Meter::default(), Duration::from_secs(10), |n: u64| Time::from_nanos(n * 1_000_000_000));
+        for (sequence, wrote) in [(1, 1), (2, 2)] {
+            meter.wrote(at(wrote), Sequence(sequence));
+        }
+        meter.durable((at(4), span), Sequence(2));
+        meter.durable((at(5), span), Sequence(2));
+        meter.wrote(at(6), Sequence(3));
+        meter.durable((at(7), span), Sequence(3));
+        let shown = meter.shows(at(12), span);
+        assert_eq!((shown.syncs, shown.sync_us), (2, 2_000_000), "three seconds and one");
     }
 }

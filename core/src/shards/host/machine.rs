@@ -122,6 +122,7 @@ impl<S: Service> Host<S> {
             Event::Wake => self.wake(ctx, sees, out),
             Event::Message { from, message } => self.hear(ctx, sees, from, message, out),
             Event::Durable(upto) => {
+                self.meter.durable((ctx.now, self.settings.grace), upto);
                 while let Some(shard) = self.slots.next_durable(upto) {
                     self.tell(ctx, sees, shard, replication::Event::Durable(upto), out);
                 }
@@ -325,6 +326,7 @@ impl<S: Service> Host<S> {
                 }
                 replication::Action::Write(record) => {
                     self.slots.wrote(shard, at);
+                    self.meter.wrote(ctx.now, at);
                     at = at.next();
                     out.push(Action::Write(Record::Replica { shard, record }));
                 }

@@ -1,8 +1,8 @@
 //! Which nodes have more to do than they can: ranked against the others, and judged slowly, so that nothing moves because of a
 //! burst.
 //!
-//! The level of a node is the worst of three: what is under way there for its weight, and how long a command takes, both against
-//! the median of all; and the share of commands that failed. One that is hot for [`ROUNDS`] rounds of asking is strained, and one
+//! The level of a node is the worst of three: what is under way there for its weight, and how long its disk takes, both against the
+//! median of all (how long a command takes rests on the disks of others, too); and the share of commands that failed. One that is hot for [`ROUNDS`] rounds of asking is strained, and one
 //! that was cool for as many is so no more. Where more than a third are hot at once it is not a node that has too much to do but
 //! all of them, and nobody is.
 
@@ -19,7 +19,7 @@ const ROUNDS: u8 = 6;
 const HOT: u32 = 300;
 /// Up to here it is cool.
 const COOL: u32 = 150;
-/// Commands without which nothing is said of how long they take, and of how many fail.
+/// Records and commands without which nothing is said of how long the former take, and of how many of the latter fail.
 const COMMANDS_MIN: u32 = 20;
 /// What takes less than this is fast whatever the others are. In microseconds.
 const FAST_US: u64 = 2_000;
@@ -81,10 +81,10 @@ impl Strain {
     pub(super) fn levels(loads: &[(NodeId, u16, Load)]) -> BTreeMap<NodeId, u32> {
         let queued =
             |weight: u16, load: &Load| u64::from(load.under_way.max(LITTLE)) * SCALE / u64::from(weight.max(1));
-        let has_some = |load: &Load| load.answered >= COMMANDS_MIN;
+        let has_some = |load: &Load| load.syncs >= COMMANDS_MIN;
         let queue = median(loads.iter().map(|(_, weight, load)| queued(*weight, load)));
-        let latency = median(
-            loads.iter().filter(|(.., load)| has_some(load)).map(|(.., load)| u64::from(load.latency_us).max(FAST_US)),
+        let disk = median(
+            loads.iter().filter(|(.., load)| has_some(load)).map(|(.., load)| u64::from(load.sync_us).max(FAST_US)),
         );
         let level = |(node, weight, load): &(NodeId, u16, Load)| {
             let of = |value: u64, median: u64| {
@@ -93,11 +93,11 @@ impl Strain {
             };
             let is_long = load.under_way > LITTLE;
             let of_queue = if is_long { of(queued(*weight, load), queue) } else { 0 };
-            let of_latency = if has_some(load) { of(u64::from(load.latency_us).max(FAST_US), latency) } else { 0 };
+            let of_disk = if has_some(load) { of(u64::from(load.sync_us).max(FAST_US), disk) } else { 0 };
             let commands = u64::from(load.answered) + u64::from(load.failed);
             let failures = u64::from(load.failed) * 1_000 / commands.max(1);
             let is_failing = commands >= u64::from(COMMANDS_MIN) && failures >= u64::from(FAILURES);
-            (*node, of_queue.max(of_latency).max(if is_failing { HOT } else { 0 }))
+            (*node, of_queue.max(of_disk).max(if is_failing { HOT } else { 0 }))
         };
         loads.iter().map(level).collect()
     }
@@ -145,8 +145,8 @@ mod tests {
         NodeId::from_bytes([n; 16])
     }
 
-    fn load(latency_us: u32, under_way: u32, failed: u32) -> Load {
-        Load { owned: 4, under_way, backlog: 0, answered: 1_000, failed, latency_us }
+    fn load(sync_us: u32, under_way: u32, failed: u32) -> Load {
+        Load { owned: 4, under_way, backlog: 0, answered: 1_000, failed, latency_us: 9_000, syncs: 500, sync_us }
     }
 
     /// Four nodes, the first of which has that to do.
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(level(load(20_000, 10, 0)), 500);
         assert_eq!(level(load(4_000, 320, 0)), 1_000);
         assert_eq!(level(load(4_000, 10, 100)), HOT);
-        assert_eq!(level(Load { answered: 3, ..load(90_000, 0, 0) }), 0, "three commands say nothing");
+        assert_eq!(level(Load { syncs: 3, ..load(90_000, 0, 0) }), 0, "three records say nothing");
         let light =
             vec![(node(1), 100, load(900, 1, 0)), (node(2), 100, load(200, 0, 0)), (node(3), 100, load(100, 0, 0))];
         assert!(Strain::levels(&light).values().all(|level| *level <= 100), "all of them are fast");

@@ -195,7 +195,8 @@ pub struct NodeLoad {
     pub node: NodeId,
     /// How much, if it has said so in time.
     pub load: Option<Load>,
-    /// Against what is usual among all, in percent: the worst of what is under way, how long commands take, and how many fail.
+    /// Against what is usual among all, in percent: the worst of what is under way, how long its disk takes, and how
+    /// many commands fail.
     pub level_percent: u32,
     /// Whether it has had more to do than it can for long enough to count as half of what it says.
     pub is_strained: bool,
