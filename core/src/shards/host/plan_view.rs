@@ -157,6 +157,8 @@ pub struct PlanView {
     pub moved: u64,
     /// Those that do now.
     pub moving: Vec<u32>,
+    /// Those that have moved and are elsewhere than they ought to be all the same: their owner has failed since.
+    pub strayed: Vec<u32>,
     /// Whether it is carried out.
     pub is_approved: bool,
     /// When owners change, all at once, if they do.

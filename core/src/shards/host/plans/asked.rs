@@ -90,6 +90,8 @@ impl<S: Service> Host<S> {
         };
         let rows: Vec<Vec<u16>> = (first..table.rule().shards).take(ROWS_SHOWN_MAX).map(row).collect();
         let sites = |sites: Vec<Site>| if after.is_none() { sites } else { Vec::new() };
+        let namespace = table.rule().namespace;
+        let strayed = |shard: &u32| !state.is_settled(namespace, *shard);
         let plan = placement.plan().map(|plan| {
             let run = plan.run.as_ref();
             PlanView {
@@ -103,6 +105,7 @@ impl<S: Service> Host<S> {
                 moves: plan.moves.len() as u64,
                 moved: run.map_or(0, |run| run.done.len() as u64),
                 moving: run.map_or(Vec::new(), |run| run.wave.keys().copied().collect()),
+                strayed: run.map_or(Vec::new(), |run| run.done.keys().copied().filter(strayed).collect()),
                 is_approved: run.is_some(),
                 at: run.and_then(|run| run.at),
             }
@@ -116,7 +119,7 @@ impl<S: Service> Host<S> {
             is_whole: past.is_whole,
             moves: past.moved.len() as u64,
         });
-        let cools = self.plans.known.get(&table.rule().namespace).is_some_and(|known| known.cool_until > now);
+        let cools = self.plans.known.get(&namespace).is_some_and(|known| known.cool_until > now);
         PlacementView {
             version: table.version(),
             checksum: table.checksum(),

@@ -13,7 +13,7 @@ use relaymesh_core::identity::NodeId;
 use relaymesh_core::mesh::MeshNode;
 use relaymesh_core::shards::host::plan_view::{PlacementView, PlanAsked};
 use relaymesh_core::shards::host::{Reply as Answer, Request as Question};
-use relaymesh_core::shards::placement::Table;
+use relaymesh_core::shards::placement::{Rule, Site, Table};
 use relaymesh_core::shards::{ShardId, ShardRecord};
 
 /// A plan, as it was told.
@@ -40,6 +40,8 @@ struct Last {
 pub(in super::super) struct Placements {
     /// Of each version the checksum, and who told it first.
     tables: BTreeMap<u64, (u64, u32)>,
+    /// Of each checksum what it is of.
+    contents: BTreeMap<u64, (Rule, Vec<Site>, Vec<Vec<u16>>)>,
     plans: BTreeMap<u64, Told>,
     last: Option<Last>,
     /// Whether nobody but plans gives shards to other owners.
@@ -85,6 +87,7 @@ impl MeshChecks {
 
     fn placement_shown(&mut self, host: u32, view: &PlacementView, found: &mut Findings) {
         self.same_table(host, view.version, view.checksum, found);
+        self.same_contents(host, view, found);
         let Some(plan) = &view.plan else { return };
         let told = self.shards.placements.plans.entry(plan.id).or_default();
         told.leads = told.leads.or(plan.checksum.map(|checksum| (plan.on, checksum)));
@@ -93,6 +96,11 @@ impl MeshChecks {
             // At a set time all of them do.
             if plan.at.is_none() && plan.moving.len() > usize::from(plan.parallel) {
                 let detail = format!("{} shards move at once, {} may", plan.moving.len(), plan.parallel);
+                found.fail(PLAC_3, &[host], detail);
+            }
+            // Where nobody but plans moves anything, what a plan takes for moved has: no other move of it may be under way.
+            if self.shards.placements.is_calm && !plan.strayed.is_empty() {
+                let detail = format!("{:?} are taken for moved, and have not: {plan:?}", plan.strayed);
                 found.fail(PLAC_3, &[host], detail);
             }
         }
@@ -107,6 +115,19 @@ impl MeshChecks {
                 "n{host} has checksum {checksum:016x} of the table in version {version}, n{by} has {first:016x}"
             );
             found.fail(PLAC_1, &[by, host], detail);
+        }
+    }
+
+    /// PLAC-1, the other way round: what has one checksum follows from the same, and says the same.
+    fn same_contents(&mut self, host: u32, view: &PlacementView, found: &mut Findings) {
+        if view.first > 0 || view.rows.len() < view.rule.shards as usize {
+            return;
+        }
+        let told = (view.rule, view.sites.clone(), view.rows.clone());
+        let known = self.shards.placements.contents.entry(view.checksum).or_insert_with(|| told.clone());
+        if *known != told {
+            let detail = format!("{:016x} is the checksum of {told:?}, and of {known:?}", view.checksum);
+            found.fail(PLAC_1, &[host], detail);
         }
     }
 
