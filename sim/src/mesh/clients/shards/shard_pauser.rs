@@ -8,6 +8,7 @@ use crate::time::TrueTime;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
+use relaymesh_core::control::state::PAUSED_AT_ONCE;
 use relaymesh_core::mesh::{Reply, Request};
 use relaymesh_core::shards::host::plan_view::PlanAsked;
 use relaymesh_core::shards::host::{Reply as Answer, Request as Question};
@@ -21,6 +22,9 @@ enum Step {
     Rest,
     Pause(u32),
     Resume(u32),
+    /// What nobody knows the outcome of may take effect behind what takes it back: in the end all go on.
+    ResumeAll,
+    Done,
 }
 
 #[derive(Debug)]
@@ -45,17 +49,20 @@ impl Part for ShardPauser {
             return Turn::Rest(self.rest_until);
         }
         if self.step == Step::Rest {
-            match self.times.next(now, offering) {
-                Due::Now => {}
+            self.step = match self.times.next(now, offering) {
+                Due::Now => Step::Pause(shared.some_shard(&mut self.stream)),
                 Due::At(at) => return Turn::Rest(at),
-                Due::Never => return Turn::Done,
-            }
-            self.step = Step::Pause(shared.some_shard(&mut self.stream));
+                Due::Never if offering => return Turn::Rest(now + AGAIN),
+                Due::Never => Step::ResumeAll,
+            };
         }
         let asked = match self.step {
             Step::Pause(shard) => PlanAsked::Pause { shards: vec![shard], is_paused: true },
             Step::Resume(shard) => PlanAsked::Pause { shards: vec![shard], is_paused: false },
-            Step::Rest => return Turn::Rest(now + AGAIN),
+            Step::ResumeAll => {
+                PlanAsked::Pause { shards: (0..shared.load.shards).take(PAUSED_AT_ONCE).collect(), is_paused: false }
+            }
+            Step::Rest | Step::Done => return Turn::Done,
         };
         let question = Question::Placement { namespace: shared.namespace, asked };
         ask(shared.some_member(&mut self.stream), question, PATIENCE)
@@ -66,11 +73,12 @@ impl Part for ShardPauser {
         (self.step, self.rest_until) = match self.step {
             Step::Pause(shard) => (Step::Resume(shard), now + self.stream.span(Duration::ZERO, PAUSED_MAX)),
             Step::Resume(_) if is_agreed => (Step::Rest, now),
+            Step::ResumeAll if is_agreed => (Step::Done, now),
             step => (step, now + AGAIN),
         };
     }
 
     fn unanswered(&self, _: &Shared) -> Option<String> {
-        (self.step != Step::Rest).then(|| format!("a shard to be paused, and to go on: {:?}", self.step))
+        (self.step != Step::Done).then(|| format!("a shard to be paused, and to go on: {:?}", self.step))
     }
 }
