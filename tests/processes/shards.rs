@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::channel;
 use std::thread::spawn;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What the node answers as JSON.
 async fn json(node: &Node, words: &[&str], rest: &[&str]) -> Value {
@@ -22,6 +23,12 @@ async fn load(node: &Node, name: &str) -> (u64, u64) {
     let peers = json(node, &["mesh", "peers", "list"], &[]).await;
     let peer = peers.as_array().unwrap().iter().find(|peer| peer["name"] == name).cloned().unwrap_or_default();
     (peer["owned"].as_u64().unwrap_or(0), peer["copies"].as_u64().unwrap_or(0))
+}
+
+/// So many seconds from now, as it is typed.
+fn in_seconds(seconds: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    jiff::Timestamp::from_second(now as i64 + seconds).unwrap().to_string()
 }
 
 #[tokio::test]
@@ -63,8 +70,12 @@ async fn shards_move_to_who_joins_and_away_from_who_drains_and_nothing_is_lost()
     let shards = json(node, &["mesh", "shards", "list"], &[]).await;
     assert!(shards.as_array().unwrap().iter().all(|shard| shard["state"] == "settled"), "{shards}");
     done(node, &["mesh", "peers", "uncordon"], &["n0"]).await;
-    done(node, &["mesh", "shards", "rebalance"], &["--back", "--yes"]).await;
+    let at = in_seconds(3);
+    done(node, &["mesh", "shards", "rebalance"], &["--back", "--yes", "--at", &at]).await;
     assert!(load(node, "n0").await.1 > 0, "taken back");
+    let capacity = json(node, &["mesh", "peers", "capacity"], &[]).await;
+    let answered = capacity.as_array().unwrap().iter().filter(|peer| peer["load"]["disk_ms"].is_f64()).count();
+    assert_eq!(answered, 4, "{capacity}");
 
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     threads.into_iter().for_each(|thread| thread.join().unwrap());
@@ -96,6 +107,29 @@ async fn what_there_is_not_is_refused_with_the_next_step() {
     refused(&["mesh", "shards", "rebalance"], &["--approve", "77"], 1, "mesh shards plan");
     refused(&["mesh", "shards", "diff"], &["77"], 1, "no such plan");
     refused(&["mesh", "shards", "simulate"], &["--weight", "n0=0"], 64, "1 to 1024");
+    refused(&["mesh", "shards", "rebalance"], &["--approve", "77", "--at", "tonight"], 64, "2026-11-21T13:40:06Z");
+    refused(&["mesh", "shards", "pause"], &["2"], 1, "the namespace has 2");
     let output = node.command(&["mesh", "shards", "rebalance"], &[]);
     assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("nothing to move"));
+}
+
+#[tokio::test]
+async fn a_paused_shard_takes_nothing_until_it_is_resumed() {
+    let mesh = Mesh::of(1).await;
+    let node = &mesh.0[0];
+    done(node, &["cluster-init"], &[]).await;
+    done(node, &["cluster-activate", "2"], &[]).await;
+    done(node, &["namespace-declare", "default"], &["--shards", "2", "--copies", "1", "--minimum", "1"]).await;
+    done(node, &["mesh", "shards", "pause"], &[]).await;
+    let shards = json(node, &["mesh", "shards", "list"], &[]).await;
+    assert!(shards.as_array().unwrap().iter().all(|shard| shard["paused"] == true), "{shards}");
+    let refused = node.command(&["submit"], &["echo", "--key", "one"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.status.code() == Some(1) && said.contains("mesh shards resume"), "{said}");
+    done(node, &["mesh", "shards", "resume"], &["0"]).await;
+    let shards = json(node, &["mesh", "shards", "list"], &[]).await;
+    let paused: Vec<bool> = shards.as_array().unwrap().iter().map(|shard| shard["paused"] == true).collect();
+    assert_eq!(paused, [false, true]);
+    done(node, &["mesh", "shards", "resume"], &[]).await;
+    done(node, &["submit"], &["echo", "--key", "one"]).await;
 }

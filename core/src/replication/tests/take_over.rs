@@ -108,6 +108,30 @@ fn handing_over_waits_for_what_is_under_way_and_stops_for_good() {
 }
 
 #[test]
+fn at_a_set_time_an_owner_stops_then_and_takes_nothing_from_before() {
+    let (at, little) = (Time::ZERO + Duration::from_secs(1), Duration::from_millis(4));
+    for is_under_way in [false, true] {
+        let mut trio = trio();
+        trio.cut.insert(1);
+        if is_under_way {
+            trio.write(0, 7);
+        }
+        trio.tell(0, Event::HandOver { to: None, at: Some(at) });
+        trio.write(0, 8);
+        assert_eq!(trio.replies, [(8, Reply::NotServing { owner: Some(process(0).node) })], "H2");
+        let stops = |trio: &mut Trio, now| {
+            trio.now = now;
+            trio.tell(0, Event::Wake);
+            trio.replicas[0].standing() == Standing::Follower
+        };
+        assert!(!stops(&mut trio, at.saturating_sub(Duration::from_nanos(1))));
+        assert_eq!(stops(&mut trio, at), !is_under_way, "what is under way has a little longer");
+        assert!(stops(&mut trio, at + little));
+        assert_eq!(trio.replies.contains(&(7, Reply::Unknown)), is_under_way);
+    }
+}
+
+#[test]
 fn another_store_of_a_member_takes_its_place_in_one_change() {
     let mut trio = trio();
     // The third place is now the second node's, on a new disk; what it was on the old one is gone.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::shards::placement::{Strategy, Table as Placed, Work};
+use crate::time::WallTime;
 use crate::shards::{Change as SetChange, ReplicaId, ShardId};
 use proptest::prelude::{
     Just, ProptestConfig, Strategy as Draws, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
@@ -155,6 +156,40 @@ fn a_plan_moves_one_wave_after_the_other_and_is_remembered() {
         past.moved.iter().map(|moved| moved.from.clone()).collect::<Vec<_>>(),
         moves.keys().map(|shard| before.copies(*shard).collect::<Vec<_>>()).collect::<Vec<_>>()
     );
+}
+
+#[test]
+fn a_plan_for_a_set_time_moves_all_of_its_shards_in_one_wave() {
+    let mut log = world();
+    let (plan_id, version, checksum) = sealed(&mut log);
+    let at = Some(WallTime::from_unix_nanos(77));
+    let command = PlacementCommand::Approve { namespace: namespace(), plan: plan_id, version, checksum, at };
+    assert_eq!(ask(&mut log, 2, command), Outcome::Done(Answer::Set));
+    let moves: Vec<u32> = plan(&log).moves.keys().copied().collect();
+    assert!(moves.len() > usize::from(plan(&log).parallel), "more than at once otherwise");
+    let command = advance(&log);
+    assert_eq!(ask(&mut log, 3, command), Outcome::Done(Answer::Set));
+    let run = plan(&log).run.clone().unwrap();
+    assert_eq!((run.at, run.wave.keys().copied().collect::<Vec<_>>()), (at, moves.clone()));
+    moves.iter().for_each(|number| settle(&mut log, *number));
+    let command = advance(&log);
+    assert_eq!(ask(&mut log, 3, command), Outcome::Done(Answer::Set));
+    assert!(placement(&log).past().next().unwrap().is_whole);
+}
+
+#[test]
+fn shards_are_paused_by_number_and_none_that_there_is_not() {
+    let mut log = world();
+    let pause = |shards: &[u32], is_paused| PlacementCommand::Pause {
+        namespace: namespace(),
+        shards: shards.into(),
+        is_paused,
+    };
+    assert_eq!(ask(&mut log, 2, pause(&[1, 5], true)), Outcome::Done(Answer::Set));
+    assert_eq!(ask(&mut log, 2, pause(&[SHARDS], true)), Outcome::Refused(Refusal::NoShard));
+    assert_eq!(ask(&mut log, 2, pause(&vec![0; PAUSED_AT_ONCE + 1], true)), Outcome::Refused(Refusal::NoShard));
+    assert_eq!(ask(&mut log, 2, pause(&[5, 3], false)), Outcome::Done(Answer::Set));
+    assert_eq!([0, 1, 5].map(|number| log.state.is_paused(&shard(number))), [false, true, false]);
 }
 
 #[test]
