@@ -116,16 +116,6 @@ pub(crate) enum Error {
         /// Those that there are.
         others: Vec<String>,
     },
-    /// There is no such shard.
-    #[error(
-        "there is no shard {shard}: the namespace has {shards}, from 0 on\n  `relaymesh mesh shards list` shows them"
-    )]
-    NoSuchShard {
-        /// The number given.
-        shard: u32,
-        /// How many there are.
-        shards: u32,
-    },
     /// Whoever owns a shard refused.
     #[error("refused: {0}")]
     ShardRefused(relaymesh_core::shards::host::Refusal),
@@ -384,7 +374,6 @@ impl Error {
             | Self::NotHeld(_)
             | Self::NotAccepted(_)
             | Self::NoNamespace { .. }
-            | Self::NoSuchShard { .. }
             | Self::ShardRefused(_)
             | Self::ShardStuck(_)
             | Self::TaskRefused(_)

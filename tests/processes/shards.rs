@@ -108,7 +108,7 @@ async fn what_there_is_not_is_refused_with_the_next_step() {
     refused(&["mesh", "shards", "diff"], &["77"], 1, "no such plan");
     refused(&["mesh", "shards", "simulate"], &["--weight", "n0=0"], 64, "1 to 1024");
     refused(&["mesh", "shards", "rebalance"], &["--approve", "77", "--at", "tonight"], 64, "2026-11-21T13:40:06Z");
-    refused(&["mesh", "shards", "pause"], &["2"], 1, "the namespace has 2");
+    refused(&["mesh", "shards", "pause"], &["2"], 1, "mesh shards list");
     let output = node.command(&["mesh", "shards", "rebalance"], &[]);
     assert!(output.status.success() && String::from_utf8_lossy(&output.stderr).contains("nothing to move"));
 }
@@ -123,7 +123,7 @@ async fn a_paused_shard_takes_nothing_until_it_is_resumed() {
     done(node, &["mesh", "shards", "pause"], &[]).await;
     let shards = json(node, &["mesh", "shards", "list"], &[]).await;
     assert!(shards.as_array().unwrap().iter().all(|shard| shard["paused"] == true), "{shards}");
-    let refused = node.command(&["submit"], &["echo", "--key", "one"]);
+    let refused = node.command(&["submit"], &["--agent", "echo", "--input", "x", "--key", "one"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(refused.status.code() == Some(1) && said.contains("mesh shards resume"), "{said}");
     done(node, &["mesh", "shards", "resume"], &["0"]).await;
@@ -131,5 +131,5 @@ async fn a_paused_shard_takes_nothing_until_it_is_resumed() {
     let paused: Vec<bool> = shards.as_array().unwrap().iter().map(|shard| shard["paused"] == true).collect();
     assert_eq!(paused, [false, true]);
     done(node, &["mesh", "shards", "resume"], &[]).await;
-    done(node, &["submit"], &["echo", "--key", "one"]).await;
+    done(node, &["submit"], &["--agent", "echo", "--input", "x", "--key", "one"]).await;
 }

@@ -6,8 +6,8 @@ use crate::error::{Error, Exit};
 use crate::mesh::block_on;
 use crate::output::{counted, note};
 use relaymesh_core::control::state::PAUSED_AT_ONCE;
-use relaymesh_core::shards::host::Reply as Told;
 use relaymesh_core::shards::host::plan_view::PlanAsked;
+use relaymesh_core::shards::host::{Refusal, Reply as Told};
 
 pub(super) fn run(arguments: &PauseArguments, is_paused: bool) -> Result<Exit, Error> {
     let place = &arguments.place;
@@ -17,8 +17,8 @@ pub(super) fn run(arguments: &PauseArguments, is_paused: bool) -> Result<Exit, E
         let mut shards = arguments.shards.clone();
         shards.sort_unstable();
         shards.dedup();
-        if let Some(shard) = shards.iter().find(|shard| **shard >= all) {
-            return Err(Error::NoSuchShard { shard: *shard, shards: all });
+        if shards.last().is_some_and(|last| *last >= all) {
+            return Err(Error::ShardRefused(Refusal::NoShard));
         }
         if shards.is_empty() {
             shards = (0..all).collect();

@@ -11,8 +11,9 @@ mod way;
 
 pub use way::Way;
 
-use super::state::limits::WINDOW;
+use super::state::limits::{ENTRY_BYTES, WINDOW};
 use super::state::{Answer, Command, Entry, Outcome, Refusal, Registration};
+use crate::codec::encode_value;
 use crate::identity::{Incarnation, NodeId};
 use crate::machine::{Ctx, Machine, Sink};
 use crate::time::{Duration, Time};
@@ -124,6 +125,9 @@ pub struct Commands<T> {
     retry_at: Option<Time>,
 }
 
+/// Bytes of a command, at most: an entry names its client besides.
+const COMMAND_BYTES: usize = ENTRY_BYTES - 128;
+
 /// Names the registration among what is under way: no command comes so far.
 const REGISTER: u64 = u64::MAX;
 
@@ -142,6 +146,10 @@ impl<T: Copy> Commands<T> {
     fn submit(&mut self, now: Time, ticket: T, command: Command, out: &mut impl Sink<Action<T>>) {
         if self.queue.len() >= QUEUE_MAX {
             return out.push(Action::Answered { ticket, outcome: None });
+        }
+        // What no entry can hold would stand in the way of all others for ever.
+        if encode_value(&command, COMMAND_BYTES, &mut Vec::new()).is_err() {
+            return out.push(Action::Answered { ticket, outcome: Some(Outcome::Refused(Refusal::Malformed)) });
         }
         self.queue.push_back(UnderWay { ticket, command: command.into(), refused: None });
         self.advance(now, out);

@@ -195,6 +195,9 @@ pub enum Refusal {
         /// Shards.
         limit: u16,
     },
+    /// What a plan moves has to move: it does not wait for a set time.
+    #[error("that plan moves what has to move, and waits for no time; leave the time out")]
+    Urgent,
 }
 
 /// A table with a bound.

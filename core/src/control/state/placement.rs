@@ -2,6 +2,7 @@
 //! done. Data; who may change it, and when, is in [`plans`](super::plans).
 
 use super::limits::{PAST_MAX, PAST_MOVES_MAX};
+use super::placement_command::DOUBTFUL_MAX;
 use super::table::State;
 use super::{Cordon, Name};
 use crate::identity::{BootIncarnation, Incarnation, NodeId, StoreIncarnation};
@@ -55,6 +56,11 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Whether something has to move because of it.
+    pub const fn is_forced(self) -> bool {
+        matches!(self, Self::Drain | Self::Gone)
+    }
+
     /// In a word, for people.
     pub const fn name(self) -> &'static str {
         match self {
@@ -68,7 +74,7 @@ impl Cause {
 }
 
 /// What a strained node counts as.
-pub fn half(weight: u16) -> u16 {
+fn half(weight: u16) -> u16 {
     (weight / 2).max(1)
 }
 
@@ -80,6 +86,8 @@ pub struct Placement {
     pub(super) past: VecDeque<Past>,
     /// Shards that take nothing from clients.
     pub(super) paused: BTreeSet<u32>,
+    /// Nodes that count as half of what they say in the table.
+    pub(super) strained: Vec<NodeId>,
 }
 
 /// How a table is to become another one.
@@ -97,6 +105,8 @@ pub struct Plan {
     pub rule: Rule,
     /// What it follows from, too: as it was when the plan began.
     pub sites: Sites,
+    /// Those of them that count as half of what they say.
+    pub strained: Vec<NodeId>,
     /// Shards that move at once, at most.
     pub parallel: u16,
     /// Rows that are to be others, so far.
@@ -142,7 +152,12 @@ pub struct Past {
 
 impl Placement {
     pub(super) fn new(table: Table) -> Self {
-        Self { table, plan: None, past: VecDeque::new(), paused: BTreeSet::new() }
+        Self { table, plan: None, past: VecDeque::new(), paused: BTreeSet::new(), strained: Vec::new() }
+    }
+
+    /// Nodes that count as half of what they say in the table, in order.
+    pub fn strained(&self) -> &[NodeId] {
+        &self.strained
     }
 
     /// Shards that take nothing from clients.
@@ -199,6 +214,7 @@ impl Placement {
             plan.rule.check().is_ok()
                 && plan.rule.shards == self.table.rule().shards
                 && plan.rule.copies == self.table.rule().copies
+                && plan.strained.len() <= DOUBTFUL_MAX
                 && plan.moves.iter().all(is_row)
                 && run.is_none_or(|run| run.wave.iter().chain(&run.done).all(is_row))
         };
@@ -206,6 +222,7 @@ impl Placement {
         self.plan.as_ref().is_none_or(is_planned)
             && self.past.len() <= PAST_MAX
             && moved <= PAST_MOVES_MAX
+            && self.strained.len() <= DOUBTFUL_MAX
             && self.paused.last().is_none_or(|last| *last < self.table.rule().shards)
     }
 }

@@ -6,7 +6,7 @@ use super::observation::{HostObservation, ShardsObservation};
 use super::strain::Strain;
 use super::view::{NodeLoad, Refusal, Reply};
 use super::wire::Message;
-use crate::control::state::State;
+use crate::control::state::{SHARDS, State};
 use crate::identity::{NodeId, RequestId};
 use crate::machine::{Ctx, Sink};
 use crate::record::Sequence;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 /// Operators that may wait for one round.
 const ASKERS_MAX: usize = 16;
 /// So many times as rarely as namespaces are looked at, all nodes are asked.
-const ROUND_OF_LOOKS: u64 = 5;
+const ROUND_OF_LOOKS: u64 = 10;
 
 /// How much a node has to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -114,6 +114,8 @@ impl Meter {
 pub(super) struct Loads {
     /// The number of the round, and until when it goes on.
     round: Option<(u64, Time)>,
+    /// It is one of those that nodes are judged by: those that operators ask for may come in any number.
+    is_judged: bool,
     next: Option<Time>,
     waiting: BTreeSet<NodeId>,
     heard: BTreeMap<NodeId, Load>,
@@ -161,7 +163,8 @@ impl<S: Service> Host<S> {
         let number = self.asks.next_number();
         self.loads.round = Some((number, ctx.now.saturating_add(self.settings.keep_wait)));
         self.loads.heard = BTreeMap::from([(life.node, self.own_load(ctx.now))]);
-        let nodes = state.sessions().map(|(_, session)| session.owner.node);
+        // Who knows nothing of shards would not understand.
+        let nodes = state.sessions().filter(|_| state.activated() >= SHARDS).map(|(_, session)| session.owner.node);
         self.loads.waiting = nodes.filter(|node| *node != life.node).collect();
         for to in &self.loads.waiting {
             out.push(Action::Send { to: *to, message: Message::Load { number }, not_after: None });
@@ -200,6 +203,7 @@ impl<S: Service> Host<S> {
         if self.loads.next.is_none_or(|at| at <= ctx.now) {
             let pause = self.settings.plans.every.saturating_mul(ROUND_OF_LOOKS);
             self.loads.next = Some(ctx.now.saturating_add(pause));
+            self.loads.is_judged = true;
             self.begin_round(ctx, state, out);
         }
     }
@@ -215,10 +219,10 @@ impl<S: Service> Host<S> {
             heard.iter().map(|(node, load)| (*node, state.seat(*node).weight, *load)).collect();
         let levels = Strain::levels(&weighed);
         let level = |node: NodeId| levels.get(&node).copied().unwrap_or(0);
-        if super::plans::looks_after(state, life) {
-            self.loads.strain.begin(state, state.placements().map(|(_, placement)| placement.table()));
+        if core::mem::take(&mut self.loads.is_judged) && super::plans::looks_after(state, life) {
+            self.loads.strain.begin(counted_half(state));
             let before = self.loads.strain.strained();
-            if self.loads.strain.judge(&levels) {
+            if self.loads.strain.judge(&levels, |node| state.has_node(node)) {
                 self.plans.everything(ctx.now);
             }
             for node in self.loads.strain.strained().into_iter().filter(|node| !before.contains(node)) {
@@ -241,13 +245,18 @@ impl<S: Service> Host<S> {
         }
     }
 
-    /// Nodes that have more to do than they can, in order: as this node has found, or as tables say where another finds that.
+    /// Nodes that have more to do than they can, in order: as this node has found, or as plans have it where another finds that.
     pub(super) fn strained(&self, state: &State) -> Vec<NodeId> {
         match self.loads.strain.has_begun() {
             true => self.loads.strain.strained(),
-            false => Strain::of_tables(state, state.placements().map(|(_, placement)| placement.table())),
+            false => counted_half(state).collect::<BTreeSet<_>>().into_iter().collect(),
         }
     }
+}
+
+/// Nodes that some table takes for half of what they say.
+fn counted_half(state: &State) -> impl Iterator<Item = NodeId> {
+    state.placements().flat_map(|(_, placement)| placement.strained().iter().copied())
 }
 
 #[cfg(test)]

@@ -235,9 +235,7 @@ impl<S: Service> Host<S> {
                     out.push(refused(why));
                 }
             }
-            Request::Submit { shard, .. } | Request::SubmitOnce { shard, .. } | Request::Put { shard, .. }
-                if state.is_paused(&shard) =>
-            {
+            Request::Submit { shard, .. } | Request::Put { shard, .. } if state.is_paused(&shard) => {
                 out.push(refused(Refusal::Paused));
             }
             Request::SubmitOnce { shard, key, command } => self.ask_once(ctx, sees, id, (shard, &key.0, command), out),

@@ -55,6 +55,12 @@ impl<S: Service> Host<S> {
             let reply = answer.map_or(Reply::Taken, Reply::Done);
             return out.push(Action::Reply { id: client, reply, not_after: None });
         }
+        // What was asked before goes on all the same.
+        if sees.state.is_some_and(|state| state.is_paused(&shard)) {
+            let kept = self.parked.copies(&shard, &id);
+            let reply = kept.map_or(Reply::Refused(Refusal::Paused), |copies| Reply::Parked { id, copies });
+            return out.push(Action::Reply { id: client, reply, not_after: None });
+        }
         // A replica that has left its shard may lag without end: what it says of since when expires the sooner. Others are asked.
         let since = known.filter(|_| self.is_member(sees, &shard)).map(|(_, count)| count);
         let submission = Submission { shard, id, command };

@@ -9,6 +9,7 @@
 //! where owners are to change at a set time, not before that.
 
 use super::machine::{Action, Host, Sees};
+use super::reference::Reference;
 use crate::control::state::Cordon;
 use crate::identity::NodeId;
 use crate::machine::{Ctx, Sink};
@@ -166,7 +167,7 @@ impl<S: Service> Host<S> {
             let from = due.saturating_sub(Duration::from_nanos(self.settings.replica.drain.as_nanos() / 4));
             if from > ctx.now {
                 self.reference.want(ctx.now, at);
-                self.places.moving.insert(shard, from.min(again_at));
+                self.places.moving.insert(shard, Reference::look_at(ctx.now, from));
                 return;
             }
         }

@@ -7,14 +7,12 @@
 //! all of them, and nobody is.
 
 use super::load::Load;
-use crate::control::state::{State, half};
 use crate::identity::NodeId;
-use crate::shards::placement::Table;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 /// Rounds in a row that it takes to be strained, or not to be any more.
-const ROUNDS: u8 = 6;
+const ROUNDS: u8 = 4;
 /// In percent of the median: from here on a node is hot.
 const HOT: u32 = 300;
 /// Up to here it is cool.
@@ -50,26 +48,12 @@ impl Strain {
         self.has_begun
     }
 
-    /// This node begins to judge: whoever counted as half before is strained until it has been found to be well.
-    pub(super) fn begin<'a>(&mut self, state: &State, tables: impl Iterator<Item = &'a Table>) {
+    /// This node begins to judge: whoever counts as half already is strained until it has been found to be well.
+    pub(super) fn begin(&mut self, strained: impl Iterator<Item = NodeId>) {
         if !core::mem::replace(&mut self.has_begun, true) {
             let known = Known { rounds: ROUNDS, is_strained: true };
-            self.nodes = Self::of_tables(state, tables).into_iter().map(|node| (node, known)).collect();
+            self.nodes = strained.map(|node| (node, known)).collect();
         }
-    }
-
-    /// Nodes that tables take for half of what they say of themselves, in order.
-    pub(super) fn of_tables<'a>(state: &State, tables: impl Iterator<Item = &'a Table>) -> Vec<NodeId> {
-        let sites = tables.flat_map(|table| table.sites().iter());
-        let is_half = |node: NodeId, weight: u16| {
-            let says = state.seat(node).weight;
-            says > 1 && weight == half(says)
-        };
-        let mut nodes: Vec<NodeId> =
-            sites.filter(|(_, site)| is_half(site.node, site.weight)).map(|(_, site)| site.node).collect();
-        nodes.sort_unstable();
-        nodes.dedup();
-        nodes
     }
 
     /// In order.
@@ -102,12 +86,13 @@ impl Strain {
         loads.iter().map(level).collect()
     }
 
-    /// Takes what one round has shown. Says whether others are strained than before.
-    pub(super) fn judge(&mut self, levels: &BTreeMap<NodeId, u32>) -> bool {
+    /// Takes what one round has shown; of who did not answer it shows nothing, and who is not there any more is forgotten. Says
+    /// whether others are strained than before.
+    pub(super) fn judge(&mut self, levels: &BTreeMap<NodeId, u32>, is_there: impl Fn(NodeId) -> bool) -> bool {
         let before = self.strained();
         let hot = levels.values().filter(|level| **level >= HOT).count();
         let may_be_hot = levels.len() >= NODES_MIN && hot * 3 <= levels.len();
-        self.nodes.retain(|node, _| levels.contains_key(node));
+        self.nodes.retain(|node, _| is_there(*node));
         for (node, level) in levels {
             let known = self.nodes.entry(*node).or_default();
             let is_hot = *level >= HOT && may_be_hot;
@@ -149,6 +134,10 @@ mod tests {
         Load { owned: 4, under_way, backlog: 0, answered: 1_000, failed, latency_us: 9_000, syncs: 500, sync_us }
     }
 
+    fn all(_: NodeId) -> bool {
+        true
+    }
+
     /// Four nodes, the first of which has that to do.
     fn with(first: Load) -> Vec<(NodeId, u16, Load)> {
         let others = (2..=4).map(|n| (node(n), 100, load(4_000, 10, 0)));
@@ -173,22 +162,22 @@ mod tests {
         let mut strain = Strain::default();
         let [hot, cool] = [40_000, 4_000].map(|latency| Strain::levels(&with(load(latency, 10, 0))));
         for _ in 0..ROUNDS - 1 {
-            assert!(!strain.judge(&hot));
+            assert!(!strain.judge(&hot, all));
         }
-        assert!(!strain.judge(&cool), "a burst");
+        assert!(!strain.judge(&cool, all), "a burst");
         for _ in 0..ROUNDS - 1 {
-            assert!(!strain.judge(&hot));
+            assert!(!strain.judge(&hot, all));
         }
-        assert!(strain.judge(&hot));
+        assert!(strain.judge(&hot, all));
         assert_eq!(strain.strained(), [node(1)]);
         for _ in 0..ROUNDS - 1 {
-            assert!(!strain.judge(&cool));
+            assert!(!strain.judge(&cool, all));
         }
-        assert!(!strain.judge(&Strain::levels(&with(load(8_000, 10, 0)))), "neither hot nor cool: it begins anew");
+        assert!(!strain.judge(&Strain::levels(&with(load(8_000, 10, 0))), all), "neither hot nor cool: it begins anew");
         for _ in 0..ROUNDS - 1 {
-            assert!(!strain.judge(&cool));
+            assert!(!strain.judge(&cool, all));
         }
-        assert!(strain.judge(&cool));
+        assert!(strain.judge(&cool, all));
         assert!(strain.strained().is_empty());
     }
 
@@ -199,13 +188,18 @@ mod tests {
         many[1].2 = load(80_000, 10, 0);
         let many = Strain::levels(&many);
         for _ in 0..20 {
-            assert!(!strain.judge(&many), "half of them");
+            assert!(!strain.judge(&many, all), "half of them");
         }
         let mut hot = Strain::levels(&with(load(80_000, 10, 0)));
-        (0..ROUNDS).for_each(|_| drop(strain.judge(&hot)));
+        for _ in 0..ROUNDS {
+            strain.judge(&hot, all);
+        }
         assert_eq!(strain.strained(), [node(1)]);
         hot.remove(&node(1));
-        assert!(strain.judge(&hot));
+        for _ in 0..2 * ROUNDS {
+            assert!(!strain.judge(&hot, all), "it has not answered");
+        }
+        assert!(strain.judge(&hot, |there| there != node(1)));
         assert!(strain.strained().is_empty());
     }
 }

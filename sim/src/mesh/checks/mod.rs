@@ -84,8 +84,8 @@ use relaymesh_core::membership::{self, Settings};
 use relaymesh_core::mesh::{MeshNode, MeshObservation, Message, Reply, Request};
 use relaymesh_core::node::Outgoing;
 use relaymesh_core::object::ObjectId;
-use relaymesh_core::replication::{Message as Replicates, ReplicationObservation};
-use relaymesh_core::shards::host::{Message as Shard, ShardsObservation};
+use relaymesh_core::replication::Message as Replicates;
+use relaymesh_core::shards::host::Message as Shard;
 use relaymesh_core::task::wire::Message as Tasks;
 use relaymesh_core::time::Duration;
 
@@ -271,12 +271,8 @@ impl Checks<MeshNode> for MeshChecks {
         match observation {
             MeshObservation::Membership(seen) => self.membership_seen(host, *seen, found),
             MeshObservation::Admission(refusal) => self.packet_refused(host, refusal),
-            MeshObservation::Shards(ShardsObservation::Replica(seen)) if self.record.is_kept => match seen {
-                ReplicationObservation::SteppedDown { .. } => self.record.stops.push(found.now),
-                ReplicationObservation::Serves { .. } => self.record.serves.push(found.now),
-                _ => {}
-            },
-            MeshObservation::Control(_) | MeshObservation::Shards(_) => {}
+            MeshObservation::Shards(seen) => self.record.observed(seen, found.now),
+            MeshObservation::Control(_) => {}
         }
     }
 

@@ -5,7 +5,9 @@ use crate::time::TrueTime;
 use alloc::vec;
 use alloc::vec::Vec;
 use relaymesh_core::envelope::Class;
+use relaymesh_core::replication::ReplicationObservation;
 use relaymesh_core::shards::ShardId;
+use relaymesh_core::shards::host::ShardsObservation;
 
 /// Bytes of UDP and IPv4 headers.
 pub const DATAGRAM_HEADER_BYTES: usize = 28;
@@ -69,6 +71,17 @@ impl Record {
     pub(super) fn new(nodes: u32, is_kept: bool) -> Self {
         let zeros = || vec![0; nodes as usize];
         Self { is_kept, bytes: zeros(), packets: zeros(), ..Self::default() }
+    }
+
+    /// A node lets operators see something of its shards.
+    pub(super) fn observed(&mut self, seen: &ShardsObservation, now: TrueTime) {
+        match seen {
+            ShardsObservation::Replica(ReplicationObservation::SteppedDown { .. }) if self.is_kept => {
+                self.stops.push(now);
+            }
+            ShardsObservation::Replica(ReplicationObservation::Serves { .. }) if self.is_kept => self.serves.push(now),
+            _ => {}
+        }
     }
 
     /// A fault begins.

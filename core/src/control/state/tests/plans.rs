@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::shards::placement::{Strategy, Table as Placed, Work};
-use crate::time::WallTime;
 use crate::shards::{Change as SetChange, ReplicaId, ShardId};
+use crate::time::WallTime;
 use proptest::prelude::{
     Just, ProptestConfig, Strategy as Draws, prop, prop_assert, prop_assert_eq, prop_oneof, proptest,
 };

@@ -2,7 +2,7 @@
 
 use super::Host;
 use super::draft::{Step, Wanted};
-use crate::control::state::{Cause, Name, PARALLEL_MAX, Placement, PlacementCommand, State};
+use crate::control::state::{self, Cause, Name, PARALLEL_MAX, PAUSED_AT_ONCE, Placement, PlacementCommand, State};
 use crate::identity::{NodeId, RequestId};
 use crate::machine::{Ctx, Sink};
 use crate::replication::Service;
@@ -66,6 +66,9 @@ impl<S: Service> Host<S> {
             PlanAsked::Cancel { plan } => {
                 let command = PlacementCommand::Cancel { namespace, plan };
                 self.commands.place(Some((namespace, Step::Asked(id))), command);
+            }
+            PlanAsked::Pause { shards, .. } if shards.len() > PAUSED_AT_ONCE => {
+                return Err(Refusal::Control(state::Refusal::BadPlan));
             }
             PlanAsked::Pause { shards, is_paused } => {
                 let command = PlacementCommand::Pause { namespace, shards, is_paused };

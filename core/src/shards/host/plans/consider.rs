@@ -58,7 +58,7 @@ impl<S: Service> Host<S> {
     /// forces it.
     fn unapproved(&self, now: Time, state: &State, plan: &Plan, version: u64) -> Option<Next> {
         let (namespace, id) = (plan.rule.namespace, plan.id);
-        let is_automatic = is_forced(plan.cause) || (plan.cause == Cause::Balance && self.settings.plans.is_automatic);
+        let is_automatic = plan.cause.is_forced() || (plan.cause == Cause::Balance && self.settings.plans.is_automatic);
         let patience = self.settings.ask_timeout.saturating_mul(2);
         let open = self.plans.known.get(&namespace).and_then(|known| known.open);
         let has_author = open.is_none_or(|(_, since)| since.saturating_add(patience) > now)
@@ -86,25 +86,26 @@ impl<S: Service> Host<S> {
         run: &Run,
     ) -> Next {
         let namespace = plan.rule.namespace;
-        let is_in_the_way = !is_forced(plan.cause) && self.forced(now, state, placement).is_some();
+        let is_in_the_way = !plan.cause.is_forced() && self.forced(now, state, placement).is_some();
         let mut moving = run.wave.keys().filter(|shard| !state.is_settled(namespace, **shard)).peekable();
         if moving.peek().is_none() && !is_in_the_way {
             return Next::Command(PlacementCommand::Advance { namespace, plan: plan.id, last: run.last });
         }
         let settings = self.settings.plans;
+        // Until a set time nothing has to have moved, and who is not there may come back.
+        let due = run.at.map(|at| self.reference.due((now, wall), at));
+        let is_far = due.is_some_and(|due| due > now.saturating_add(settings.wave_max));
+        if let Some((at, _)) = run.at.zip(due).filter(|(_, due)| *due > now) {
+            self.reference.want(now, at);
+        }
+        let patience = if is_far { settings.gone_after } else { settings.settle };
         let is_lost = |node: NodeId| {
-            let is_gone =
-                self.plans.absent.get(&node).is_some_and(|since| since.saturating_add(settings.settle) <= now);
+            let is_gone = self.plans.absent.get(&node).is_some_and(|since| since.saturating_add(patience) <= now);
             is_gone || drains(state, node)
         };
         let is_hopeless = is_in_the_way || moving.any(|shard| placement.table().copies(*shard).any(is_lost));
         let since = self.plans.known.get(&namespace).and_then(|known| known.wave).map_or(now, |(_, _, since)| since);
-        // Until a set time nothing has to have moved.
-        let since = run.at.map_or(since, |at| {
-            self.reference.want(now, at);
-            self.reference.due((now, wall), at).max(since)
-        });
-        let is_late = since.saturating_add(settings.wave_max) <= now;
+        let is_late = due.unwrap_or(since).max(since).saturating_add(settings.wave_max) <= now;
         match is_hopeless || is_late {
             true => Next::Command(PlacementCommand::Cancel { namespace, plan: plan.id }),
             false => Next::Later,
@@ -147,14 +148,20 @@ impl<S: Service> Host<S> {
         let namespace = table.rule().namespace;
         let sites = state.sites(&aside.0, &aside.1);
         let has_same = |of: &Sites| of.iter().map(|(_, site)| *site).eq(sites.iter().copied());
+        let is_restless = self.plans.restless.saturating_add(settings.settle) > now;
+        let is_idle = |plan: &&Plan| plan.run.is_none() && plan.cause == Cause::Balance;
+        if let Some(plan) = placement.plan().filter(is_idle).filter(|plan| !has_same(&plan.sites)) {
+            // It waits for an operator, and is for what is no more.
+            let cancel = PlacementCommand::Cancel { namespace, plan: plan.id };
+            return if is_restless { Next::Later } else { Next::Command(cancel) };
+        }
         let is_planned = placement.plan().is_some_and(|plan| has_same(&plan.sites));
         let is_as_it_was = has_same(table.sites()) && !has_strayed(state, table);
         if is_as_it_was || is_planned || self.is_fine(state, placement, &sites) {
             return if self.plans.absent.is_empty() { Next::Nothing } else { Next::Later };
         }
         let known = self.plans.known.get(&namespace);
-        let is_early = self.plans.restless.saturating_add(settings.settle) > now
-            || known.is_some_and(|known| known.cool_until > now);
+        let is_early = is_restless || known.is_some_and(|known| known.cool_until > now);
         let is_whole = |number: u32| {
             let record = state.shard(&ShardId { namespace, number });
             record.is_some_and(|record| {
@@ -172,11 +179,6 @@ impl<S: Service> Host<S> {
 /// Whether there is a shard that another owns than ought to, and could.
 fn has_strayed(state: &State, table: &Table) -> bool {
     strayed(state, table).any(|(shard, _)| table.owner(shard).is_some_and(|node| state.has_node(node)))
-}
-
-/// Whether what a plan moves has to move: it is carried out without being asked for, before all others.
-const fn is_forced(cause: Cause) -> bool {
-    matches!(cause, Cause::Drain | Cause::Gone)
 }
 
 impl super::Plans {
