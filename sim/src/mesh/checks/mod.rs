@@ -182,9 +182,8 @@ impl Checks<MeshNode> for MeshChecks {
             // Entries are acknowledged by those who hold them durably, and what a question repeats a client has said.
             Message::Shards(Shard::Replica { message, .. }) => !matches!(message, Replicates::Append { .. }),
             Message::Shards(Shard::Ask { .. } | Shard::Once { .. } | Shard::Keep { .. }) => false,
-            // Of clocks and of how much there is to do.
-            Message::Shards(Shard::Clock { .. } | Shard::ClockShows { .. }) => false,
-            Message::Shards(Shard::Load { .. } | Shard::LoadIs { .. }) => false,
+            Message::Shards(Shard::Clock { .. } | Shard::ClockShows { .. } | Shard::Load { .. }) => false,
+            Message::Shards(Shard::LoadIs { .. }) => false,
             Message::Shards(Shard::Answer { .. } | Shard::Kept { .. } | Shard::Keeping { .. }) => true,
             // Which claims live rests on the log; that a process lives, and that there is work, on nothing.
             Message::Tasks(message) => matches!(message, Tasks::Beaten { .. }),
