@@ -24,6 +24,9 @@ struct Told {
     approvals: u32,
 }
 
+/// What a table is of: rule, sites, and rows.
+type Contents = (Rule, Vec<Site>, Vec<Vec<u16>>);
+
 /// The state that is the newest in the end.
 #[derive(Debug)]
 struct Last {
@@ -41,7 +44,7 @@ pub(in super::super) struct Placements {
     /// Of each version the checksum, and who told it first.
     tables: BTreeMap<u64, (u64, u32)>,
     /// Of each checksum what it is of.
-    contents: BTreeMap<u64, (Rule, Vec<Site>, Vec<Vec<u16>>)>,
+    contents: BTreeMap<u64, Contents>,
     plans: BTreeMap<u64, Told>,
     last: Option<Last>,
     /// Whether nobody but plans gives shards to other owners.
