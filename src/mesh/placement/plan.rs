@@ -22,6 +22,8 @@ pub(super) struct Placement {
     strategy: &'static str,
     /// steady, investigating, draining, rebalancing or completed.
     stage: &'static str,
+    /// Shards that are elsewhere than they ought to be.
+    elsewhere: u32,
     nodes: Vec<Load>,
     plan: Option<Plan>,
     past: Vec<Past>,
@@ -195,6 +197,7 @@ impl Placement {
             checksum: format!("{:016x}", view.checksum),
             strategy: view.rule.strategy.name(),
             stage: view.stage.name(),
+            elsewhere: view.elsewhere,
             nodes: loads(table, |site| names.name(site.node)),
             plan: view.plan.as_ref().map(|plan| Plan::new(names, plan)),
             past: view.past.iter().rev().map(Past::from).collect(),
@@ -202,11 +205,12 @@ impl Placement {
     }
 
     fn shown(&self, output: &Output) -> String {
-        let mut head = output.table(&["namespace", "strategy", "stage", ">version", "checksum"]);
+        let mut head = output.table(&["namespace", "strategy", "stage", ">elsewhere", ">version", "checksum"]);
         head.add_row([
             cell(Tone::Strong, &self.namespace),
             cell(Tone::Plain, self.strategy),
             cell(if self.stage == "steady" { Tone::Good } else { Tone::Warn }, self.stage),
+            cell(if self.elsewhere == 0 { Tone::Plain } else { Tone::Warn }, grouped(self.elsewhere.into())),
             cell(Tone::Plain, grouped(self.version)),
             cell(Tone::Dim, &self.checksum),
         ]);

@@ -84,6 +84,8 @@ pub struct PlacementView {
     pub doubtful: Vec<NodeId>,
     /// Those of them that count as half of what they say, since they have had more to do than they can.
     pub strained: Vec<NodeId>,
+    /// How many shards are elsewhere than the table says.
+    pub elsewhere: u32,
     /// Shards that take nothing from clients. Only with the first rows.
     pub paused: Vec<u32>,
     /// The shard of the first row.

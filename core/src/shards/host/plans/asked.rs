@@ -132,6 +132,7 @@ impl<S: Service> Host<S> {
             open_sites: sites(state.sites(&doubtful, &strained)),
             doubtful,
             strained,
+            elsewhere: (0..table.rule().shards).filter(strayed).count() as u32,
             paused: placement.paused().iter().copied().filter(|_| after.is_none()).collect(),
             first,
             rows,

@@ -91,6 +91,11 @@ impl MeshChecks {
     fn placement_shown(&mut self, host: u32, view: &PlacementView, found: &mut Findings) {
         self.same_table(host, view.version, view.checksum, found);
         self.same_contents(host, view, found);
+        let is_all_whole = !view.past.is_empty() && view.past.iter().all(|past| past.is_whole);
+        if self.shards.placements.is_calm && view.plan.is_none() && is_all_whole && view.elsewhere > 0 {
+            let detail = format!("{} shards have not moved, and their plan is over: {:?}", view.elsewhere, view.past);
+            found.fail(PLAC_3, &[host], detail);
+        }
         let Some(plan) = &view.plan else { return };
         let told = self.shards.placements.plans.entry(plan.id).or_default();
         told.leads = told.leads.or(plan.checksum.map(|checksum| (plan.on, checksum)));
