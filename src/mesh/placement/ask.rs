@@ -4,10 +4,12 @@ use crate::error::Error;
 use crate::mesh::ask_any;
 use crate::tasks::arguments::Place;
 use relaymesh_core::control::state::Name;
+use relaymesh_core::identity::NodeId;
 use relaymesh_core::mesh::{Reply, Request};
 use relaymesh_core::shards::host::plan_view::{PlacementView, PlanAsked};
 use relaymesh_core::shards::host::{Refusal, Reply as Told, Request as Question, Row};
-use relaymesh_core::shards::placement::{Moved, Table};
+use relaymesh_core::shards::placement::{Moved, Site, Table};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Asks the node in `folder` about shards.
@@ -51,6 +53,13 @@ pub(super) fn namespaces(rows: &[Row]) -> Vec<Name> {
     let mut names: Vec<Name> = rows.iter().map(|row| row.shard.namespace).collect();
     names.dedup();
     names
+}
+
+/// The nodes that shards can be placed on now, and those of them that are given nothing; nobody where nothing is declared.
+pub(super) async fn sites(folder: &Path, rows: &[Row]) -> Result<(BTreeMap<NodeId, Site>, Vec<NodeId>), Error> {
+    let Some(namespace) = namespaces(rows).first().copied() else { return Ok((BTreeMap::new(), Vec::new())) };
+    let (view, _) = placement(&Place::of(folder, namespace)).await?;
+    Ok((view.open_sites.iter().map(|site| (site.node, *site)).collect(), view.doubtful))
 }
 
 /// How placement stands, with the table of one version.

@@ -1,17 +1,16 @@
 //! `relaymesh mesh peers capacity`: how much each node has to do, against what it could.
 
-use super::ask::{ask, namespaces, placement, rows};
-use super::plan::standing;
+use super::ask::{ask, rows, sites};
+use super::plan::{keeps, standing};
 use crate::error::{Error, Exit};
 use crate::mesh::arguments::FolderArguments;
 use crate::mesh::block_on;
 use crate::mesh::members::members;
 use crate::mesh::names::Names;
 use crate::output::{Output, Tone, cell, grouped, note, rendered};
-use crate::tasks::arguments::Place;
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::shards::host::{Load, NodeLoad, Reply as Told, Request as Question};
-use relaymesh_core::shards::placement::{Site, Standing};
+use relaymesh_core::shards::placement::Standing;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -125,18 +124,16 @@ async fn gathered(folder: &FolderArguments) -> Result<Vec<Capacity>, Error> {
     let names = Names::of(members(&folder.dir).await?);
     let Told::Loads(loads) = ask(&folder.dir, Question::Loads).await? else { return Err(Error::OtherAnswer) };
     let rows = rows(&folder.dir).await?;
-    let mut sites: BTreeMap<NodeId, Site> = BTreeMap::new();
-    let mut doubtful = Vec::new();
-    if let Some(namespace) = namespaces(&rows).first() {
-        let (view, _) = placement(&Place::of(&folder.dir, *namespace)).await?;
-        sites.extend(view.open_sites.iter().map(|site| (site.node, *site)));
-        doubtful = view.doubtful;
+    let (sites, doubtful) = sites(&folder.dir, &rows).await?;
+    let mut owned: BTreeMap<NodeId, u64> = BTreeMap::new();
+    for owner in rows.iter().filter_map(|row| row.record.owner) {
+        *owned.entry(owner.node).or_default() += 1;
     }
     let weights: u64 = sites.values().filter(|site| keeps(site)).map(|site| u64::from(site.weight)).sum();
     let shards = rows.len() as u64;
     let capacity = |it: &NodeLoad| {
         let site = sites.get(&it.node)?;
-        let owns = rows.iter().filter(|row| row.record.owner.is_some_and(|owner| owner.node == it.node)).count() as u64;
+        let owns = owned.get(&it.node).copied().unwrap_or(0);
         let part = if keeps(site) { shards * u64::from(site.weight) } else { 0 };
         let share = part.div_ceil(weights.max(1));
         let most = (part * HOTTEST_PERCENT).div_ceil(100 * weights.max(1));
@@ -164,8 +161,4 @@ async fn gathered(folder: &FolderArguments) -> Result<Vec<Capacity>, Error> {
         (other.level_percent, &one.name, &one.id).cmp(&(one.level_percent, &other.name, &other.id))
     });
     Ok(all)
-}
-
-fn keeps(site: &Site) -> bool {
-    site.standing != Standing::Draining
 }

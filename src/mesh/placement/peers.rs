@@ -1,7 +1,7 @@
 //! `relaymesh mesh peers`: nodes as places for shards.
 
 use super::arguments::{DrainArguments, PeerArguments};
-use super::ask::{namespaces, placement, rows};
+use super::ask::{rows, sites};
 use super::plan::standing;
 use crate::error::{Error, Exit};
 use crate::mesh::arguments::FolderArguments;
@@ -10,13 +10,11 @@ use crate::mesh::members::members;
 use crate::mesh::names::Names;
 use crate::mesh::{ask_control, block_on};
 use crate::output::{Output, Tone, cell, counted, grouped, note, rendered};
-use crate::tasks::arguments::Place;
 use relaymesh_core::control::node::Request;
 use relaymesh_core::control::state::Cordon;
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::shards::placement::Site;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The pause before it is looked again what is left on a node.
@@ -41,13 +39,7 @@ pub(super) fn list(folder: &FolderArguments, output: &Output) -> Result<Exit, Er
     let peers = block_on(async {
         let names = Names::of(members(&folder.dir).await?);
         let all = rows(&folder.dir).await?;
-        let mut sites: BTreeMap<NodeId, Site> = BTreeMap::new();
-        let mut doubtful = Vec::new();
-        if let Some(namespace) = namespaces(&all).first() {
-            let (view, _) = placement(&Place::of(&folder.dir, *namespace)).await?;
-            sites.extend(view.open_sites.iter().map(|site| (site.node, *site)));
-            doubtful = view.doubtful;
-        }
+        let (sites, doubtful) = sites(&folder.dir, &all).await?;
         let count =
             |is: &dyn Fn(&relaymesh_core::shards::host::Row) -> bool| all.iter().filter(|row| is(row)).count() as u64;
         let peer = |site: &Site| Peer {

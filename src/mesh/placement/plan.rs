@@ -159,7 +159,7 @@ pub(super) fn loads(table: &Table, name: impl Fn(&Site) -> String) -> Vec<Load> 
     sites.iter().zip(table.loads()).map(load).collect()
 }
 
-fn keeps(site: &Site) -> bool {
+pub(super) fn keeps(site: &Site) -> bool {
     site.standing != Standing::Draining
 }
 
