@@ -52,6 +52,8 @@ pub struct Surroundings<'a> {
     pub nodes: &'a [NodeId],
     /// Its host's number.
     pub host: u32,
+    /// Which of its host's processes it is, counted from 0.
+    pub life: u32,
     /// Where its host is.
     pub endpoint: Endpoint,
 }

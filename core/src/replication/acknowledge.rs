@@ -34,7 +34,7 @@ impl<S: Service> Replica<S> {
         from: ReplicaId,
         upto: LogSequence,
     ) {
-        let (last, retry) = (self.log.last().sequence, self.settings.retry);
+        let (last, retry, rests) = (self.log.last().sequence, self.settings.retry, self.settings.rests);
         let Some(tenure) = &mut self.tenure else { return };
         if upto > last || tenure.phase.start().is_none() {
             let reason = "holds what was never sent";
@@ -42,6 +42,9 @@ impl<S: Service> Replica<S> {
         }
         let Some(peer) = tenure.peers.get_mut(&from) else { return };
         peer.holds(upto);
+        if peer.under_way.is_empty() {
+            peer.pace.held(step.now, last.0 - peer.held.0, rests);
+        }
         peer.has_answered();
         let is_first = !core::mem::replace(&mut peer.is_streaming, true);
         peer.retry_at = (!peer.under_way.is_empty()).then(|| step.now.saturating_add(retry));

@@ -1,6 +1,7 @@
 //! What is under way to one follower: at most a window, sent again when no answer comes.
 
 use super::machine::Action;
+use super::pace::{Pace, SPARE_BYTES, is_spare};
 use super::position::{LogSequence, Position};
 use super::service::Service;
 use super::state::{Phase, Replica};
@@ -34,6 +35,7 @@ pub(super) struct Peer {
     pub(super) tells: u8,
     /// The snapshot that it is brought; no entries meanwhile.
     pub(super) transfer: Option<Transfer>,
+    pub(super) pace: Pace,
 }
 
 /// Times that a peer is told of the mark. One that is gone is not told for ever; when it is back it is told anew.
@@ -77,6 +79,7 @@ impl Peer {
         self.is_streaming = false;
         self.under_way.clear();
         self.bytes = 0;
+        self.pace.lost();
     }
 }
 
@@ -96,14 +99,25 @@ impl<S: Service> Replica<S> {
         }
     }
 
-    /// Sends a peer the blocks that follow, as far as its window reaches; one at a time until it has answered.
+    /// Sends a peer the blocks that follow, as far as its window reaches; one at a time until it has answered. One that is spare
+    /// gets a few, and the next ones when it holds those and has rested.
     pub(super) fn feed(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>, to: ReplicaId) {
         let (log, mark, settings) = (&self.log, self.mark, self.settings);
         let Some(tenure) = &mut self.tenure else { return };
         let (epoch, is_ready) = (tenure.epoch, tenure.phase.start().is_some());
+        let is_spare = is_spare(self.record.as_ref(), tenure.intention.as_ref(), to);
         let Some(peer) = tenure.peers.get_mut(&to).filter(|peer| is_ready && peer.transfer.is_none()) else { return };
+        let is_gentle = peer.pace.is_gentle(is_spare);
+        if is_gentle && peer.pace.rest_until.is_some() {
+            return;
+        }
+        let window = match is_gentle {
+            true if peer.under_way.is_empty() => SPARE_BYTES,
+            true => 0,
+            false => settings.window_bytes,
+        };
         while peer.next <= log.last().sequence
-            && (peer.under_way.is_empty() || (peer.is_streaming && peer.bytes < settings.window_bytes))
+            && (peer.under_way.is_empty() || (peer.is_streaming && peer.bytes < window))
         {
             let Some(block) = log.blocks_from(peer.next) else { return };
             let (first, last) = (block.first().sequence, block.last().sequence);
@@ -112,6 +126,9 @@ impl<S: Service> Replica<S> {
             peer.bytes += bytes;
             (peer.next, peer.tell_at) = (last.next(), None);
             peer.retry_at.get_or_insert(step.now.saturating_add(settings.retry));
+            if is_gentle {
+                peer.pace.sent(step.now, block.len(), block.size());
+            }
             step.send(to, Message::Append { epoch, before, mark, block: Some(block) });
         }
     }
@@ -143,6 +160,7 @@ impl<S: Service> Replica<S> {
         let Some(tenure) = &mut self.tenure else { return };
         let epoch = tenure.epoch;
         for (id, peer) in &mut tenure.peers {
+            peer.pace.wake(step.now);
             if peer.tell_at.take_if(|at| *at <= step.now).is_some() {
                 peer.tells += 1;
                 peer.tell_at = (peer.tells < TELLS_MAX).then(|| step.now.saturating_add(retry));

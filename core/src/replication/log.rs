@@ -7,8 +7,8 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 /// Entries and bytes of blocks that are sent as one, at most: joining larger ones gains nothing.
-const JOINED_ENTRIES_MAX: usize = BLOCK_ENTRIES_MAX / 4;
-const JOINED_BYTES_MAX: usize = BLOCK_BYTES_MAX / 4;
+pub(super) const JOINED_ENTRIES_MAX: usize = BLOCK_ENTRIES_MAX / 4;
+pub(super) const JOINED_BYTES_MAX: usize = BLOCK_BYTES_MAX / 4;
 
 /// Entries from behind the base on. Epochs never fall along a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -251,7 +251,7 @@ impl<S: Service> Machine for Replica<S> {
         let own = [phase, tenure.impatient_at, intention, tenure.drained_by, tenure.stops_at, blobs, puts];
         let peers = tenure.peers.values().flat_map(|peer| {
             let transfer = peer.transfer.as_ref().map(|transfer| transfer.retry_at);
-            [peer.retry_at, peer.tell_at, transfer]
+            [peer.retry_at, peer.tell_at, transfer, peer.pace.rest_until]
         });
         own.into_iter().chain(peers).flatten().min()
     }

@@ -35,6 +35,7 @@ mod log;
 mod machine;
 mod observation;
 pub mod once;
+mod pace;
 mod position;
 mod promise;
 pub mod registers;

@@ -22,6 +22,8 @@ pub struct Settings {
     pub pipeline_blocks: usize,
     /// Bytes that may be under way to one follower.
     pub window_bytes: u64,
+    /// A spare replica is sent nothing for so many times as long as it took to hold the last thing; 0 for no rests.
+    pub rests: u32,
     /// Submissions that may wait for acknowledgement; more are refused.
     pub pending_max: usize,
     /// Acknowledged entries that one event may apply.
@@ -62,6 +64,7 @@ impl Default for Settings {
             drain: Duration::from_millis(40),
             pipeline_blocks: 4,
             window_bytes: 4 << 20,
+            rests: 3,
             pending_max: 65_536,
             apply_max: 16_384,
             tail_entries: 65_536,

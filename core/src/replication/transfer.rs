@@ -2,6 +2,7 @@
 
 use super::machine::Action;
 use super::observation::ReplicationObservation;
+use super::pace::{Pace, is_spare};
 use super::position::Position;
 use super::service::Service;
 use super::settings::Settings;
@@ -12,7 +13,7 @@ use super::wire::Message;
 use crate::epoch::Epoch;
 use crate::machine::Sink;
 use crate::shards::ReplicaId;
-use crate::time::Time;
+use crate::time::{Duration, Time};
 
 /// A snapshot on its way to one follower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,15 +24,25 @@ pub(super) struct Transfer {
     held: u32,
     /// The first piece that was not sent.
     next: u32,
+    /// A spare replica is sent those before this one, and then rests.
+    batch: u32,
     heard: Time,
     pub(super) retry_at: Time,
 }
 
 impl Transfer {
-    /// Whether a piece may be sent that is not made yet.
-    fn wants(&self, snapshot: &Snapshot, settings: &Settings) -> bool {
-        self.next as usize == snapshot.pieces.len()
-            && self.next < self.held.saturating_add(settings.pieces_ahead.max(1))
+    /// Pieces that may be under way.
+    fn ahead(&self, pace: &Pace, is_spare: bool, settings: &Settings) -> u32 {
+        match pace.is_gentle(is_spare) {
+            true if pace.rest_until.is_some() => 0,
+            true => self.batch.saturating_sub(self.held),
+            false => settings.pieces_ahead.max(1),
+        }
+    }
+
+    /// Whether a piece may be sent that is not made yet, so many ahead of those it has.
+    fn wants(&self, snapshot: &Snapshot, ahead: u32) -> bool {
+        self.next as usize == snapshot.pieces.len() && self.next < self.held.saturating_add(ahead)
     }
 
     /// Sends what was made, as far as the window reaches.
@@ -39,16 +50,18 @@ impl Transfer {
         &mut self,
         step: &mut Step<'_, impl Sink<Action<A>>>,
         snapshot: &Snapshot,
-        settings: &Settings,
+        (ahead, retry): (u32, Duration),
         (to, epoch): (ReplicaId, Epoch),
-    ) {
-        while self.next < self.held.saturating_add(settings.pieces_ahead.max(1)) {
-            let Some((bytes, is_last)) = snapshot.piece(self.next) else { return };
+    ) -> bool {
+        let before = self.next;
+        while self.next < self.held.saturating_add(ahead) {
+            let Some((bytes, is_last)) = snapshot.piece(self.next) else { break };
             let (at, number) = (self.at, self.next);
             step.send(to, Message::Snapshot { epoch, at, number, is_last, bytes });
             self.next += 1;
-            self.retry_at = step.now.saturating_add(settings.retry);
+            self.retry_at = step.now.saturating_add(retry);
         }
+        self.next > before
     }
 }
 
@@ -62,7 +75,15 @@ impl<S: Service> Replica<S> {
         let Some(peer) = peer.filter(|peer| peer.transfer.is_none()) else { return };
         peer.restart_at(next);
         peer.retry_at = None;
-        peer.transfer = Some(Transfer { at, held: 0, next: 0, heard: step.now, retry_at });
+        peer.pace.brought();
+        peer.transfer = Some(Transfer {
+            at,
+            held: 0,
+            next: 0,
+            batch: self.settings.pieces_ahead.max(1),
+            heard: step.now,
+            retry_at,
+        });
         self.send_pieces(step);
     }
 
@@ -74,10 +95,8 @@ impl<S: Service> Replica<S> {
         at: Position,
         pieces: u32,
     ) {
-        let peer = self.tenure.as_mut().and_then(|tenure| tenure.peers.get_mut(&from));
-        let Some(transfer) = peer.and_then(|peer| peer.transfer.as_mut()).filter(|transfer| transfer.at == at) else {
-            return;
-        };
+        let Some(peer) = self.tenure.as_mut().and_then(|tenure| tenure.peers.get_mut(&from)) else { return };
+        let Some(transfer) = peer.transfer.as_mut().filter(|transfer| transfer.at == at) else { return };
         let Some(snapshot) = &self.snapshot else { return };
         let made = snapshot.pieces.len() as u32;
         if pieces > made && snapshot.is_whole {
@@ -91,16 +110,24 @@ impl<S: Service> Replica<S> {
         transfer.next = if pieces < transfer.held { pieces } else { transfer.next.max(pieces) };
         transfer.held = pieces;
         transfer.retry_at = step.now.saturating_add(self.settings.retry);
+        if transfer.held >= transfer.batch {
+            transfer.batch = transfer.held.saturating_add(self.settings.pieces_ahead.max(1));
+            peer.pace.held_pieces(step.now, self.settings.rests);
+        }
         self.send_pieces(step);
     }
 
     /// Sends every follower that is brought a snapshot what it may be sent now.
     fn send_pieces(&mut self, step: &mut Step<'_, impl Sink<Action<S::Answer>>>) {
         let (Some(snapshot), Some(tenure)) = (&self.snapshot, &mut self.tenure) else { return };
-        let epoch = tenure.epoch;
+        let (epoch, record, intention, settings) =
+            (tenure.epoch, self.record.as_ref(), &tenure.intention, &self.settings);
         for (id, peer) in &mut tenure.peers {
-            if let Some(transfer) = &mut peer.transfer {
-                transfer.send(step, snapshot, &self.settings, (*id, epoch));
+            let Some(transfer) = &mut peer.transfer else { continue };
+            let is_spare = is_spare(record, intention.as_ref(), *id);
+            let ahead = transfer.ahead(&peer.pace, is_spare, settings);
+            if transfer.send(step, snapshot, (ahead, settings.retry), (*id, epoch)) && peer.pace.is_gentle(is_spare) {
+                peer.pace.sent_piece(step.now);
             }
         }
     }
@@ -108,8 +135,13 @@ impl<S: Service> Replica<S> {
     /// Whether a follower could be sent a piece that is not made yet.
     pub(super) fn is_piece_wanted(&self) -> bool {
         let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| !snapshot.is_whole) else { return false };
-        let mut peers = self.tenure.iter().flat_map(|tenure| tenure.peers.values());
-        peers.any(|peer| peer.transfer.is_some_and(|transfer| transfer.wants(snapshot, &self.settings)))
+        let Some(tenure) = &self.tenure else { return false };
+        tenure.peers.iter().any(|(id, peer)| {
+            let is_spare = || is_spare(self.record.as_ref(), tenure.intention.as_ref(), *id);
+            peer.transfer.is_some_and(|transfer| {
+                transfer.wants(snapshot, transfer.ahead(&peer.pace, is_spare(), &self.settings))
+            })
+        })
     }
 
     /// Makes one piece that is wanted, and sends it.
@@ -129,6 +161,7 @@ impl<S: Service> Replica<S> {
                 continue;
             };
             transfer.next = transfer.held;
+            peer.pace.lost();
             transfer.retry_at = step.now.saturating_add(self.settings.retry);
             if transfer.heard.saturating_add(self.settings.snapshot_wait) <= step.now {
                 peer.transfer = None;

@@ -52,7 +52,7 @@ impl Subject for Mesh {
             profile: Arc::new(metadata(around.scenario.mesh.metadata_bytes, "")),
         };
         let mut settings = settings(around.scenario);
-        settings.shards.plans.seat = place(around.scenario, around.host);
+        settings.shards.plans.seat = place(around);
         MeshNode::new(around.seat, settings, identity)
     }
 
@@ -88,15 +88,15 @@ pub fn settings(scenario: &Scenario) -> Settings {
 }
 
 /// What a host is as a place for shards.
-fn place(scenario: &Scenario, host: u32) -> Seat {
-    let load = &scenario.placement;
+fn place(around: &Surroundings<'_>) -> Seat {
+    let (load, host) = (&around.scenario.placement, around.host);
     let seat = Seat::default();
     let zone = match load.zones {
         0 => seat.zone,
         zones => Name::new(&format!("zone-{}", host % zones)).unwrap_or(seat.zone),
     };
-    let weight = if load.weights && host.is_multiple_of(3) { 2 * seat.weight } else { seat.weight };
-    Seat { weight, zone }
+    let is_heavy = (load.weights && host.is_multiple_of(3)) || (load.reweighs && !around.life.is_multiple_of(2));
+    Seat { weight: if is_heavy { 2 * seat.weight } else { seat.weight }, zone }
 }
 
 /// That many bytes of metadata, as a mesh would have them: a few words, the rest labels.

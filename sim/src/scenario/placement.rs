@@ -20,6 +20,8 @@ pub struct PlacementLoad {
     pub zones: u32,
     /// Whether every third member weighs twice as much as the others.
     pub weights: bool,
+    /// Whether a member weighs twice as much when it is started again, and what it did before the next time.
+    pub reweighs: bool,
     /// Whether what nothing forces is moved without being approved.
     pub automatic: bool,
     /// Members that an operator drains at drawn times, each until nothing is left on it, and then takes back.
@@ -48,6 +50,7 @@ impl Default for PlacementLoad {
         Self {
             zones: 0,
             weights: false,
+            reweighs: false,
             automatic: false,
             drains: 0,
             drained: None,

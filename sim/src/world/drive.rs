@@ -37,6 +37,7 @@ impl<S: Subject> World<S> {
             seat: &seat,
             nodes: &self.node_ids,
             host,
+            life,
             endpoint: self.host(host).endpoint,
         });
         let it = &mut self.hosts[host as usize];

@@ -61,7 +61,7 @@ pub struct SiteIndex(pub(super) u16);
 
 impl SiteIndex {
     /// As a number, for a row that is told to others.
-    pub(crate) const fn number(self) -> u16 {
+    pub const fn number(self) -> u16 {
         self.0
     }
 

@@ -19,7 +19,7 @@
 //! | `acceptors` | who accepts what: LEASE-3 |
 //! | `registers` | what is read and written: CTRL-1 |
 //! | `versions` | which versions of commands are logged and answered: VERS-1, VERS-2, VERS-3 |
-//! | `shards` | replicated logs, and the state above them: SHRD-1, TASK-1, PREF-1, OWNR-1, FENC-1, REPL-2, BLOB-1, BLOB-2 |
+//! | `shards` | replicated logs, and the state above them: SHRD-1, TASK-1, OWNR-1, PLAC-1 and others |
 //! | `names` | all of them by name |
 //! | `record` | what happened, for figures |
 //!

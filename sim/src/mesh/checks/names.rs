@@ -89,6 +89,8 @@ pub const TASK_1: &str = "TASK-1";
 pub const PREF_1: &str = "PREF-1";
 /// One process acts as owner of a shard under an epoch.
 pub const OWNR_1: &str = "OWNR-1";
+/// A shard is granted to another owner when the one before has handed it over or ended; who acts for it was granted it.
+pub const OWNR_2: &str = "OWNR-2";
 /// A store that has promised an epoch accepts nothing of an older one.
 pub const FENC_1: &str = "FENC-1";
 /// In the end as many replicas of a shard as there ought to be are in sync, and hold the same.
@@ -150,7 +152,7 @@ exercised! {
     prob_4 = PROB_4, jury_1 = JURY_1, told_1 = TOLD_1, accu_1 = ACCU_1, hold_3 = HOLD_3, sync_1 = SYNC_1,
     lease_1 = LEASE_1, lease_2 = LEASE_2, lease_3 = LEASE_3, epoc_1 = EPOC_1, ctrl_1 = CTRL_1,
     vers_1 = VERS_1, vers_2 = VERS_2, vers_3 = VERS_3, shrd_1 = SHRD_1, task_1 = TASK_1, pref_1 = PREF_1,
-    ownr_1 = OWNR_1, fenc_1 = FENC_1, repl_2 = REPL_2, park_1 = PARK_1, park_2 = PARK_2, blob_1 = BLOB_1, blob_2 = BLOB_2,
+    ownr_1 = OWNR_1, ownr_2 = OWNR_2, fenc_1 = FENC_1, repl_2 = REPL_2, park_1 = PARK_1, park_2 = PARK_2, blob_1 = BLOB_1, blob_2 = BLOB_2,
     task_2 = TASK_2, task_3 = TASK_3, task_4 = TASK_4, task_5 = TASK_5, task_6 = TASK_6, task_7 = TASK_7,
     plac_1 = PLAC_1, plac_2 = PLAC_2, plac_3 = PLAC_3, plac_4 = PLAC_4, plac_5 = PLAC_5,
 }

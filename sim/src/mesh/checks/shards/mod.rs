@@ -5,6 +5,9 @@
 //! | `logs` | which entries are in the logs that are shown: PREF-1, TASK-1 |
 //! | `shown` | one log's entries, as they were shown |
 //! | `owners` | who acts as owner, and who has promised what: OWNR-1, FENC-1 |
+//! | `agreed` | the log of the control group, entry by entry, for `granted` and `steps` |
+//! | `granted` | who is granted a shard, and whether whoever had it has stopped: OWNR-2 |
+//! | `steps` | how tables and plans become others: PLAC-1, PLAC-2, PLAC-3 |
 //! | `stories` | what clients write, add and read: SHRD-1 |
 //! | `placement` | where shards ought to be, and are in the end: PLAC-1 to PLAC-5 |
 //! | `parked` | what is submitted under keys: PARK-1, PARK-2 |
@@ -21,10 +24,12 @@
 //! True time, the wire and the clients are all that counts here, but at the end: REPL-2, BLOB-1, BLOB-2 and what keys came to
 //! look into the nodes and their disks.
 
+mod agreed;
 mod attempts;
 mod blobs;
 mod digests;
 mod expected;
+mod granted;
 mod limits;
 mod logs;
 mod owners;
@@ -33,12 +38,15 @@ mod placement;
 mod said;
 mod schedules;
 mod shown;
+mod steps;
 mod stories;
 mod tasks;
 mod times;
 
+use self::agreed::Agreed;
 use self::blobs::Blobs;
 use self::digests::Digests;
+use self::granted::Granted;
 use self::limits::Limits;
 use self::logs::Logs;
 use self::owners::Owners;
@@ -53,6 +61,7 @@ use super::MeshChecks;
 use crate::check::Findings;
 use crate::mesh::clients::shards::NAMESPACE;
 use crate::scenario::Scenario;
+use relaymesh_core::control::node::Message as Controls;
 use relaymesh_core::control::state::Name;
 use relaymesh_core::mesh::{Message as Wire, Reply, Request};
 use relaymesh_core::shards::ShardId;
@@ -63,6 +72,8 @@ use relaymesh_core::shards::host::{Message, Reply as Answer, Request as Question
 pub(super) struct Shards {
     pub(super) logs: Logs,
     pub(super) owners: Owners,
+    agreed: Agreed,
+    granted: Granted,
     pub(super) stories: Stories,
     pub(super) digests: Digests,
     pub(super) keys: Keys,
@@ -84,6 +95,8 @@ impl Shards {
         Self {
             logs: Logs::new(scenario),
             owners: Owners::new(scenario.nodes),
+            agreed: Agreed::new(scenario),
+            granted: Granted::default(),
             stories: Stories::new(scenario.control.clocks_stray),
             digests: Digests::default(),
             keys: Keys::new(scenario.control.recovery.is_none()),
@@ -124,6 +137,9 @@ impl Shards {
 impl MeshChecks {
     /// A replica says something to another.
     pub(super) fn shards_sent(&mut self, host: u32, to: u32, said: &Wire, found: &mut Findings) {
+        if let Wire::Control(Controls::Group(message)) = said {
+            self.group_sent(message, found);
+        }
         if let Wire::Shards(message) = said {
             self.shards.keys.said(host, to, message);
         }
@@ -136,6 +152,9 @@ impl MeshChecks {
     /// A client asks.
     pub(super) fn shards_asked(&mut self, (client, host): (u32, u32), request: &Request, found: &Findings) {
         self.tasks_asked((client, host), request, found);
+        if let Request::Control(request) = request {
+            self.shards.agreed.asked(request);
+        }
         let Request::Shards(question) = request else { return };
         if self.record.is_kept && matches!(question, Question::HandOver { .. }) {
             self.record.hand_overs_of_shards.push(found.now);
@@ -167,3 +186,6 @@ impl MeshChecks {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -57,8 +57,9 @@ impl MeshChecks {
         if !is_of_owner(message) {
             return;
         }
+        self.acts_as_granted(host, shard, epoch, found);
         self.exercised.ownr_1 += 1;
-        let record = &mut self.record;
+        let (owners, record) = (&mut self.shards.owners, &mut self.record);
         let (first, of) = *owners.acting.entry((shard, epoch)).or_insert_with(|| {
             record.tenures.extend(record.is_kept.then_some((found.now, shard, host)));
             (host, life)

@@ -46,6 +46,8 @@ pub(in super::super) struct Placements {
     /// Of each checksum what it is of.
     contents: BTreeMap<u64, Contents>,
     plans: BTreeMap<u64, Told>,
+    /// The version of the table that is agreed on.
+    version: u64,
     last: Option<Last>,
     /// Whether nobody but plans gives shards to other owners.
     is_calm: bool,
@@ -60,6 +62,11 @@ impl Placements {
             && scenario.shards.hand_overs == 0
             && scenario.shards.arrange_at.is_none();
         Self { is_calm, ..Self::default() }
+    }
+
+    /// Whether the table that is agreed on is in another version than before.
+    pub(super) fn has_moved_on(&mut self, version: u64) -> bool {
+        core::mem::replace(&mut self.version, version) != version
     }
 }
 
@@ -128,14 +135,26 @@ impl MeshChecks {
 
     /// PLAC-1, the other way round: what has one checksum follows from the same, and says the same.
     fn same_contents(&mut self, host: u32, view: &PlacementView, found: &mut Findings) {
-        if view.first > 0 || view.rows.len() < view.rule.shards as usize {
-            return;
+        if view.first == 0 && view.rows.len() == view.rule.shards as usize {
+            let told = (view.rule, view.sites.clone(), view.rows.clone());
+            self.of_one_checksum(view.checksum, told, &[host], found);
         }
-        let told = (view.rule, view.sites.clone(), view.rows.clone());
-        let known = self.shards.placements.contents.entry(view.checksum).or_insert_with(|| told.clone());
+    }
+
+    /// PLAC-1: the same of a table that is agreed on.
+    pub(super) fn agreed_table(&mut self, table: &Table, found: &mut Findings) {
+        self.exercised.plac_1 += 1;
+        let sites: Vec<Site> = table.sites().iter().map(|(_, site)| *site).collect();
+        let place = |node| table.sites().of_node(node).map_or(u16::MAX, |site| site.number());
+        let rows = (0..table.rule().shards).map(|shard| table.copies(shard).map(place).collect());
+        self.of_one_checksum(table.checksum(), (*table.rule(), sites, rows.collect()), &[], found);
+    }
+
+    pub(super) fn of_one_checksum(&mut self, checksum: u64, told: Contents, hosts: &[u32], found: &mut Findings) {
+        let known = self.shards.placements.contents.entry(checksum).or_insert_with(|| told.clone());
         if *known != told {
-            let detail = format!("{:016x} is the checksum of {told:?}, and of {known:?}", view.checksum);
-            found.fail(PLAC_1, &[host], detail);
+            let detail = format!("{checksum:016x} is the checksum of {told:?}, and of {known:?}");
+            found.fail(PLAC_1, hosts, detail);
         }
     }
 
