@@ -5,7 +5,7 @@ use std::time::Duration;
 
 pub(crate) const USAGE: &str = "usage: cargo bench --bench mesh -- [moves] [--quick] [--json] [--clients N,N,...] \
                                 [--seconds N] [--idle N] [--tight] [--capacity N] [--shards N] [--copies 2|3] \
-                                [--rounds N] [--parallel N] [--dir FOLDER]";
+                                [--rounds N] [--parallel N] [--rate N] [--dir FOLDER]";
 
 /// How to measure.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) rounds: usize,
     /// Shards that a `rebalance` moves at once, unless it is what it does by itself.
     pub(crate) parallel: Option<u16>,
+    /// Tasks that all clients together submit in a second while shards move; as many as they can unless given.
+    pub(crate) rate: Option<u32>,
     /// Disks that have a task before it is acknowledged.
     pub(crate) copies: u8,
     /// Where the folder of the nodes is made; the system's folder for temporary files unless given.
@@ -58,6 +60,7 @@ impl Options {
                 "--copies" => options.copies = number(arguments.next()?, 2, 3)? as u8,
                 "--rounds" => options.rounds = number(arguments.next()?, 0, 100)? as usize,
                 "--parallel" => options.parallel = Some(number(arguments.next()?, 1, 64)? as u16),
+                "--rate" => options.rate = Some(number(arguments.next()?, 1, 100_000)? as u32),
                 "--dir" => options.folder = Some(arguments.next()?.into()),
                 _ => return None,
             }
@@ -79,6 +82,7 @@ impl Options {
             shards: 4,
             rounds: 3,
             parallel: None,
+            rate: None,
             copies: 3,
             folder: None,
         }

@@ -1,4 +1,5 @@
-//! Who submits: each client one task after the other, to one node, again under its key until it is acknowledged.
+//! Who submits: each client one task after the other, to one node, again under its key until it is acknowledged; without a
+//! pause, or at a rate. Who is behind makes up for it.
 
 use super::super::client::{Client, Submitted};
 use super::super::load::RETRY;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, sleep_until};
 
 /// Clients that submit until they are stopped.
 pub(crate) struct Clients {
@@ -48,12 +49,14 @@ pub(crate) fn key(client: usize, task: usize) -> String {
 }
 
 impl Clients {
-    /// As many to each node as to every other, or nearly.
-    pub(crate) fn start(client: &Client, clients: usize) -> Self {
+    /// As many to each node as to every other, or nearly; `rate` is of all of them together, tasks a second.
+    pub(crate) fn start(client: &Client, clients: usize, rate: Option<u32>) -> Self {
         let (mut running, stop) = (JoinSet::new(), Arc::new(AtomicBool::new(false)));
+        let (begun, every) = (Instant::now(), rate.map(|rate| Duration::from_secs(1) / rate));
         for number in 0..clients {
             let (client, stop) = (client.clone(), stop.clone());
-            running.spawn(async move { (number, submit(&client, number, &stop).await) });
+            let due = move |task: usize| every.map(|every| begun + every * (task * clients + number) as u32);
+            running.spawn(async move { (number, submit(&client, number, due, &stop).await) });
         }
         Self { running, stop }
     }
@@ -74,9 +77,12 @@ impl Clients {
     }
 }
 
-async fn submit(client: &Client, number: usize, stop: &AtomicBool) -> Seen {
+async fn submit(client: &Client, number: usize, due: impl Fn(usize) -> Option<Instant>, stop: &AtomicBool) -> Seen {
     let (node, mut seen) = (number % client.nodes(), Seen::default());
     while !stop.load(Ordering::Relaxed) {
+        if let Some(due) = due(seen.acknowledged.len()) {
+            sleep_until(due.into()).await;
+        }
         let (key, begun) = (key(number, seen.acknowledged.len()), Instant::now());
         loop {
             match client.submit(node, &key).await {

@@ -48,7 +48,8 @@ pub(super) async fn measure(place: &Place, options: &Options) -> Result<Report, 
     let mesh = Mesh::start(place, options, NODES).await?;
     let operator = Operator::of(&mesh, options);
     let client = evened_out(&mesh, &operator, options).await?;
-    let (clients, completions) = (Clients::start(&client, options.clients[0]), Completions::watch(&client));
+    let (clients, completions) =
+        (Clients::start(&client, options.clients[0], options.rate), Completions::watch(&client));
     sleep(WARM_UP).await;
     let mut story = Story { options, mesh, operator, timeline: Timeline::begin(), report };
     story.all(place).await?;

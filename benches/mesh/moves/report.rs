@@ -25,6 +25,8 @@ pub(crate) struct Report {
     file_system: String,
     is_optimised: bool,
     clients: usize,
+    /// Tasks that they submit in a second; as many as they can where there is none.
+    rate: Option<u32>,
     shards: u32,
     copies: u8,
     /// Agents that each node runs at once.
@@ -64,6 +66,7 @@ impl Report {
             file_system: file_system(place),
             is_optimised: !cfg!(debug_assertions),
             clients: options.clients[0],
+            rate: options.rate,
             shards: options.shards,
             copies: options.copies,
             capacity: options.capacity,
@@ -93,10 +96,11 @@ impl Report {
 
     fn tables(&self) {
         let Self { clients, shards, copies, capacity, .. } = self;
+        let pace = self.rate.map_or("as fast as they can".into(), |rate| format!("{rate} tasks a second together"));
         println!("{}, {}\n", self.machine_before, self.file_system);
         println!(
             "four processes, then five; {shards} shards with {copies} copies each, {capacity} agents at once on each node, \
-             {clients} clients; all disks are this one\n"
+             {clients} clients, {pace}; all disks are this one\n"
         );
         disk_table(&self.disk_before, &self.disk_after);
         self.phase_tables();

@@ -30,12 +30,19 @@ pub(super) struct Pace {
     is_hurried: bool,
 }
 
-/// Whether the set has as many members as it ought to without that replica, and has none of its node.
-pub(super) fn is_spare(record: Option<&ShardRecord>, intention: Option<&Intention>, replica: ReplicaId) -> bool {
+/// Whether the set has as many members as it ought to without that replica, and has none of its node; nobody is where there are
+/// to be no rests.
+pub(super) fn is_spare(
+    rests: u32,
+    record: Option<&ShardRecord>,
+    intention: Option<&Intention>,
+    replica: ReplicaId,
+) -> bool {
     let is_proposed = intention.is_some_and(|intention| intention.change.added() == Some(replica));
-    record.is_some_and(|record| {
-        !is_proposed && record.in_sync.len() >= record.copies.into() && !record.is_on(replica.node)
-    })
+    rests > 0
+        && record.is_some_and(|record| {
+            !is_proposed && record.in_sync.len() >= record.copies.into() && !record.is_on(replica.node)
+        })
 }
 
 impl Pace {

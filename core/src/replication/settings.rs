@@ -22,7 +22,8 @@ pub struct Settings {
     pub pipeline_blocks: usize,
     /// Bytes that may be under way to one follower.
     pub window_bytes: u64,
-    /// A spare replica is sent nothing for so many times as long as it took to hold the last thing; 0 for no rests.
+    /// A spare replica is sent nothing for so many times as long as it took to hold the last things; with 0 it is fed as all others
+    /// are.
     pub rests: u32,
     /// Submissions that may wait for acknowledgement; more are refused.
     pub pending_max: usize,

@@ -124,7 +124,7 @@ impl<S: Service> Replica<S> {
             (tenure.epoch, self.record.as_ref(), &tenure.intention, &self.settings);
         for (id, peer) in &mut tenure.peers {
             let Some(transfer) = &mut peer.transfer else { continue };
-            let is_spare = is_spare(record, intention.as_ref(), *id);
+            let is_spare = is_spare(settings.rests, record, intention.as_ref(), *id);
             let ahead = transfer.ahead(&peer.pace, is_spare, settings);
             if transfer.send(step, snapshot, (ahead, settings.retry), (*id, epoch)) && peer.pace.is_gentle(is_spare) {
                 peer.pace.sent_piece(step.now);
@@ -137,7 +137,7 @@ impl<S: Service> Replica<S> {
         let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| !snapshot.is_whole) else { return false };
         let Some(tenure) = &self.tenure else { return false };
         tenure.peers.iter().any(|(id, peer)| {
-            let is_spare = || is_spare(self.record.as_ref(), tenure.intention.as_ref(), *id);
+            let is_spare = || is_spare(self.settings.rests, self.record.as_ref(), tenure.intention.as_ref(), *id);
             peer.transfer.is_some_and(|transfer| {
                 transfer.wants(snapshot, transfer.ahead(&peer.pace, is_spare(), &self.settings))
             })

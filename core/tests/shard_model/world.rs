@@ -325,6 +325,8 @@ fn settings() -> Settings {
         tell: Duration::MAX,
         pipeline_blocks: 2,
         tail_entries: 0,
+        // Who is spare is fed as eagerly as all others: what is sent later is sent in some order that is explored, too.
+        rests: 0,
         // One register each.
         piece_bytes: 36,
         ..Settings::default()

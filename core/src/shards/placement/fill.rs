@@ -1,6 +1,6 @@
 //! What is missing of a shard's row is filled in.
 
-use super::score::Ranked;
+use super::near::Ranked;
 use super::share::ratio;
 use super::site::SiteIndex;
 use super::table::NONE;
@@ -22,7 +22,7 @@ impl Work {
             self.copies[site.at()] += 1;
         }
         self.spread(shard, &mut ranked);
-        1 + ranked.map_or(0, |ranked| ranked.len() as i64)
+        1 + ranked.map_or(0, |ranked| ranked.cost())
     }
 
     /// One that has a copy already is the best, in the zone that the shard is at home in.
@@ -46,7 +46,7 @@ impl Work {
             (true, false) => 2,
             (false, false) => 3,
         };
-        let mut newcomer = || ranked.get_or_insert_with(|| self.ranked(shard)).best(class);
+        let mut newcomer = || ranked.get_or_insert_with(|| self.ranked(shard)).best((&self.scores, &self.sites), class);
         let owner = match (with_copy, have.is_empty()) {
             (Some(owner), _) => Some(owner),
             (None, true) => newcomer().map(|(_, at)| at),
@@ -91,7 +91,7 @@ impl Work {
                 (false, false) => 4,
             }
         };
-        let (class, at) = ranked.get_or_insert_with(|| self.ranked(shard)).best(class)?;
+        let (class, at) = ranked.get_or_insert_with(|| self.ranked(shard)).best((&self.scores, &self.sites), class)?;
         (class < 5).then_some(at)
     }
 
@@ -107,7 +107,7 @@ impl Work {
                 let is_new_zone = row.iter().all(|other| self.sites.zone(*other) != self.sites.zone(at));
                 u8::from(!is_new_zone || self.copies[at.at()] >= self.shares.copies[at.at()].most)
             };
-            let best = ranked.get_or_insert_with(|| self.ranked(shard)).best(class);
+            let best = ranked.get_or_insert_with(|| self.ranked(shard)).best((&self.scores, &self.sites), class);
             let Some((0, taker)) = best else { return };
             let same_zone =
                 |at: &SiteIndex| row.iter().filter(|it| self.sites.zone(**it) == self.sites.zone(*at)).count();

@@ -8,6 +8,7 @@
 //! | --- | --- |
 //! | `site.rs` | nodes as placement sees them: weight, zone, standing |
 //! | `score.rs` | how well a site suits a shard: ring and rendezvous, in whole numbers |
+//! | `near.rs` | the sites that suit a shard best, without a look at how well all others do |
 //! | `share.rs` | what each site ought to carry, and between which bounds it may |
 //! | `work.rs` | the working out, in bounded steps |
 //! | `fill.rs` | what is missing of a shard is filled in |
@@ -20,6 +21,7 @@
 
 mod even;
 mod fill;
+mod near;
 mod score;
 mod share;
 mod shift;

@@ -1,5 +1,6 @@
 //! How well a site suits a shard, in whole numbers: the same on every machine and in every build. Less is better.
 
+use super::near::Near;
 use super::site::{SiteIndex, Sites};
 use super::{Key, Strategy};
 use alloc::vec;
@@ -21,11 +22,12 @@ pub(super) struct Scores {
     weights: u64,
     /// The same as of sites, of zones.
     zones: Vec<(u64, u64)>,
+    near: Near,
 }
 
 /// What stands for a shard in a pair.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ShardMark(u64);
+pub(super) struct ShardMark(pub(super) u64);
 
 impl Scores {
     /// Of no site yet. O(n).
@@ -39,25 +41,33 @@ impl Scores {
         zones
             .iter_mut()
             .for_each(|(_, weight)| *weight = (1u64 << RECIPROCAL_BITS).checked_div(*weight).unwrap_or(u64::MAX));
-        let weights = sites.iter().map(|(_, site)| u64::from(site.weight)).sum();
-        Self { strategy, key: key.clone(), marks: Vec::new(), points: Vec::new(), weights, zones }
+        let weights: u64 = sites.iter().map(|(_, site)| u64::from(site.weight)).sum();
+        let near = match strategy {
+            Strategy::Ring => Near::ring(POINTS_OF_MEAN * sites.len() as u64),
+            Strategy::Rendezvous | Strategy::Locality => Near::draws(sites),
+        };
+        Self { strategy, key: key.clone(), marks: Vec::new(), points: Vec::new(), weights, zones, near }
     }
 
     /// Adds sites, until about that was spent; says how much was.
     pub(super) fn add(&mut self, sites: &Sites, left: i64) -> i64 {
         let mut cost = 0;
-        for (_, site) in sites.iter().skip(self.marks.len()) {
+        for (index, site) in sites.iter().skip(self.marks.len()) {
             if cost >= left {
                 break;
             }
             let mark = self.key.mark(Key::SITE, site.node.as_bytes());
-            self.marks.push((mark, (1 << RECIPROCAL_BITS) / u64::from(site.weight)));
-            cost += 32;
+            let reciprocal = (1 << RECIPROCAL_BITS) / u64::from(site.weight);
+            self.marks.push((mark, reciprocal));
+            cost += 32 + self.near.add(reciprocal);
             if self.strategy == Strategy::Ring {
                 let count = POINTS_OF_MEAN * u64::from(site.weight) * sites.len() as u64 / self.weights;
                 let mut points: Vec<u64> = (0..count.clamp(1, POINTS_MAX)).map(|number| mixed(mark, number)).collect();
                 points.sort_unstable();
                 cost += points.len() as i64;
+                if sites.is_open(index) {
+                    self.near.add_points(index, &points);
+                }
                 self.points.push(points);
             }
         }
@@ -83,47 +93,19 @@ impl Scores {
         }
     }
 
+    /// What stands for a site in a pair, and the reciprocal of its weight.
+    pub(super) fn of_site(&self, site: SiteIndex) -> (u64, u64) {
+        self.marks[site.at()]
+    }
+
+    pub(super) const fn near(&self) -> &Near {
+        &self.near
+    }
+
     /// The zone that suits a shard best. O(zones).
     pub(super) fn zone(&self, shard: ShardMark) -> u16 {
         let score = |(_, (mark, reciprocal)): &(u16, &(u64, u64))| weighted(mixed(shard.0, *mark), *reciprocal);
         (0..).zip(&self.zones).min_by_key(score).map_or(0, |(zone, _)| zone)
-    }
-
-    /// These sites, by how well they suit a shard. O(n).
-    pub(super) fn ranked(&self, shard: ShardMark, sites: impl Iterator<Item = SiteIndex>) -> Ranked {
-        let mut scores: Vec<(u64, SiteIndex)> = sites.map(|site| (self.score(shard, site), site)).collect();
-        let sorted = scores.len().min(SORTED);
-        if sorted < scores.len() {
-            scores.select_nth_unstable(sorted);
-        }
-        scores[..sorted].sort_unstable();
-        Ranked { scores, sorted }
-    }
-}
-
-/// Sites that are sorted: what is looked for is nearly always among the first.
-const SORTED: usize = 24;
-
-/// Sites by how well they suit a shard.
-#[derive(Debug)]
-pub(super) struct Ranked {
-    scores: Vec<(u64, SiteIndex)>,
-    sorted: usize,
-}
-
-impl Ranked {
-    pub(super) fn len(&self) -> usize {
-        self.scores.len()
-    }
-
-    /// Of those of the lowest class there is the one that suits best, and the class.
-    pub(super) fn best(&self, class: impl Fn(SiteIndex) -> u8) -> Option<(u8, SiteIndex)> {
-        let first = self.scores[..self.sorted].iter().map(|(_, site)| *site).find(|site| class(*site) == 0);
-        if let Some(first) = first {
-            return Some((0, first));
-        }
-        let best = self.scores.iter().min_by_key(|(score, site)| (class(*site), *score, *site))?;
-        Some((class(best.1), best.1))
     }
 }
 
@@ -135,11 +117,11 @@ fn clockwise(from: u64, points: &[u64]) -> u64 {
 }
 
 /// Bits behind the point of the reciprocal of a weight.
-const RECIPROCAL_BITS: u32 = 32;
+pub(super) const RECIPROCAL_BITS: u32 = 32;
 
 /// −log2 of the draw as a part of 2⁶⁴, by the weight: the least of such values is a site's as often as its weight is a
 /// part of all (weighted rendezvous hashing, Schindelhauer & Schomaker 2005).
-fn weighted(draw: u64, reciprocal: u64) -> u64 {
+pub(super) fn weighted(draw: u64, reciprocal: u64) -> u64 {
     let span = (64 << LOG_BITS) - log2(draw.max(1));
     ((u128::from(span) * u128::from(reciprocal)) >> (RECIPROCAL_BITS - 16)) as u64
 }
@@ -191,7 +173,7 @@ fn log2(number: u64) -> u64 {
 }
 
 /// Two numbers as one that looks like chance (the last steps of SplitMix64, Steele et al. 2014).
-fn mixed(one: u64, other: u64) -> u64 {
+pub(super) fn mixed(one: u64, other: u64) -> u64 {
     let mut mixed = one.wrapping_add(other.wrapping_mul(0x9e37_79b9_7f4a_7c15));
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -7,7 +7,8 @@
 //!    shards have a home, then owners, then copies.
 
 use super::even::{Even, Member};
-use super::score::{Ranked, Scores, ShardMark};
+use super::near::Ranked;
+use super::score::{Scores, ShardMark};
 use super::share::{OF_SITES, OF_ZONES, Share, Shares};
 use super::site::{SiteIndex, Sites};
 use super::table::{NONE, Table};
@@ -361,6 +362,6 @@ impl Work {
     }
 
     pub(super) fn ranked(&self, shard: u32) -> Ranked {
-        self.scores.ranked(self.mark(shard), self.sites.iter().map(|(at, _)| at).filter(|at| self.sites.is_open(*at)))
+        Ranked::of(self.mark(shard), &self.scores, &self.sites)
     }
 }
