@@ -134,6 +134,32 @@ fn a_follower_is_sent_a_few_pieces_ahead_and_lost_ones_again() {
 }
 
 #[test]
+fn one_that_is_spare_is_sent_a_few_pieces_and_then_nothing_for_a_while() {
+    let mut trio = Trio::left_behind(Settings { pieces_ahead: 2, rests: 3, ..small() });
+    (trio.record.copies, trio.record.version) = (2, trio.record.version + 1);
+    trio.publish();
+    trio.now = trio.now + Duration::from_millis(100);
+    trio.tell(0, Event::Wake);
+    trio.run_until_piece(2);
+    (0..3).for_each(|_| trio.tell(0, Event::Wake));
+    assert_eq!(trio.pieces(2), [0, 1]);
+    trio.now = trio.now + Duration::from_millis(10);
+    trio.run();
+    trio.tell(0, Event::Wake);
+    trio.wake_after(29);
+    assert!(trio.pieces(2).is_empty(), "it took 10 ms: nothing for 30");
+    trio.wake_after(1);
+    (0..3).for_each(|_| trio.tell(0, Event::Wake));
+    assert_eq!(trio.pieces(2), [2, 3]);
+    // A member goes: there are too few copies, and nothing rests any more.
+    trio.now = trio.now + Duration::from_millis(10);
+    (trio.record.copies, trio.record.version) = (3, trio.record.version + 1);
+    trio.publish();
+    (0..8).for_each(|_| trio.pass(0));
+    assert_eq!(trio.replicas[2].service(), trio.replicas[0].service());
+}
+
+#[test]
 fn who_does_not_answer_keeps_no_snapshot_for_ever() {
     let mut trio = Trio::left_behind(small());
     trio.now = trio.now + Duration::from_millis(100);
