@@ -9,7 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep;
+
+/// Between two looks whether it is time, or all is over.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// Clients that submit until they are stopped.
 pub(crate) struct Clients {
@@ -32,7 +35,7 @@ pub(crate) struct Journal {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Acknowledged {
     pub(crate) at: Instant,
-    /// From the first submission on.
+    /// From the first submission on, or from when it was due.
     pub(crate) after: Duration,
 }
 
@@ -80,10 +83,12 @@ impl Clients {
 async fn submit(client: &Client, number: usize, due: impl Fn(usize) -> Option<Instant>, stop: &AtomicBool) -> Seen {
     let (node, mut seen) = (number % client.nodes(), Seen::default());
     while !stop.load(Ordering::Relaxed) {
-        if let Some(due) = due(seen.acknowledged.len()) {
-            sleep_until(due.into()).await;
+        let begun = due(seen.acknowledged.len()).unwrap_or_else(Instant::now);
+        if begun > Instant::now() {
+            sleep(BREATH.min(begun - Instant::now())).await;
+            continue;
         }
-        let (key, begun) = (key(number, seen.acknowledged.len()), Instant::now());
+        let key = key(number, seen.acknowledged.len());
         loop {
             match client.submit(node, &key).await {
                 Submitted::Acknowledged => break,

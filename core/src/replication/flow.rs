@@ -105,7 +105,7 @@ impl<S: Service> Replica<S> {
         let (log, mark, settings) = (&self.log, self.mark, self.settings);
         let Some(tenure) = &mut self.tenure else { return };
         let (epoch, is_ready) = (tenure.epoch, tenure.phase.start().is_some());
-        let is_spare = is_spare(settings.rests, self.record.as_ref(), tenure.intention.as_ref(), to);
+        let is_spare = is_spare(settings.rests, self.record.as_ref(), (tenure.phase, tenure.intention.as_ref()), to);
         let Some(peer) = tenure.peers.get_mut(&to).filter(|peer| is_ready && peer.transfer.is_none()) else { return };
         let is_gentle = peer.pace.is_gentle(is_spare);
         if is_gentle && peer.pace.rest_until.is_some() {

@@ -108,6 +108,10 @@ impl<S: Service> Replica<S> {
         self.intended = Some((epoch, version, change));
         step.write(Record::Intended { epoch, version, change });
         step.push(Action::Propose { epoch, version, change });
+        if let Some(add) = change.added() {
+            // It may have rested until now.
+            self.feed(step, add);
+        }
     }
 
     /// What every required member has to hold next: the start of the epoch, or the entry behind the mark.

@@ -6,7 +6,7 @@
 //! where resting would never come to an end, since the log grows as fast as it is sent.
 
 use super::log::{JOINED_BYTES_MAX, JOINED_ENTRIES_MAX};
-use super::state::Intention;
+use super::state::{Intention, Phase};
 use crate::shards::{ReplicaId, ShardRecord};
 use crate::time::{Duration, Time};
 
@@ -14,6 +14,8 @@ use crate::time::{Duration, Time};
 pub(super) const SPARE_BYTES: u64 = 4 * JOINED_BYTES_MAX as u64;
 /// No rest is longer.
 const REST_MAX: Duration = Duration::from_millis(500);
+/// Nothing rests any more so long after the first rest: whoever moves shards waits for them no longer than a few times that.
+const GENTLE_MAX: Duration = Duration::from_secs(30);
 
 /// What one peer is sent, and when.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,25 +26,28 @@ pub(super) struct Pace {
     pub(super) rest_until: Option<Time>,
     /// Entries that it lacked when it had the last one.
     lacked: Option<u64>,
+    /// When the first rest began.
+    since: Option<Time>,
     /// It has been brought a snapshot before.
     was_brought: bool,
-    /// It came no nearer to the end of the log by resting.
+    /// It came no nearer to the end of the log by resting, or has rested for long enough.
     is_hurried: bool,
 }
 
-/// Whether the set has as many members as it ought to without that replica, and has none of its node; nobody is where there are
-/// to be no rests.
+/// Whether the shard is served, and its set has as many members as it ought to without that replica, more than it must have, and
+/// none of its node: then nobody waits for it. Nobody is spare where there are to be no rests.
 pub(super) fn is_spare(
     rests: u32,
     record: Option<&ShardRecord>,
-    intention: Option<&Intention>,
+    (phase, intention): (Phase, Option<&Intention>),
     replica: ReplicaId,
 ) -> bool {
     let is_proposed = intention.is_some_and(|intention| intention.change.added() == Some(replica));
-    rests > 0
-        && record.is_some_and(|record| {
-            !is_proposed && record.in_sync.len() >= record.copies.into() && !record.is_on(replica.node)
-        })
+    let is_enough = |record: &ShardRecord| {
+        let members = record.in_sync.len();
+        members >= record.copies.into() && members > record.minimum.into() && !record.is_on(replica.node)
+    };
+    rests > 0 && matches!(phase, Phase::Serving { .. }) && !is_proposed && record.is_some_and(is_enough)
 }
 
 impl Pace {
@@ -74,6 +79,7 @@ impl Pace {
     /// It holds the pieces that were under way.
     pub(super) fn held_pieces(&mut self, now: Time, rests: u32) {
         let Some(sent_at) = self.sent_at.take() else { return };
+        self.is_hurried |= now.since(*self.since.get_or_insert(now)) >= GENTLE_MAX;
         let rest = now.since(sent_at).saturating_mul(rests.into()).min(REST_MAX);
         self.rest_until = (!self.is_hurried && rest > Duration::ZERO).then(|| now.saturating_add(rest));
     }
@@ -137,6 +143,12 @@ mod tests {
             assert_eq!(pace.is_gentle(true), is_gentle, "{lacks}");
         }
         assert!(pace.rest_until.is_none());
+        let mut pace = Pace::default();
+        for (now, is_gentle) in [(1, true), (30_000, true), (30_001, false), (30_002, false)] {
+            pace.sent_piece(at(now));
+            pace.held_pieces(at(now), 3);
+            assert_eq!(pace.is_gentle(true), is_gentle, "{now}");
+        }
         let mut pace = Pace::default();
         pace.brought();
         assert!(pace.is_gentle(true) && !pace.is_gentle(false));

@@ -109,6 +109,7 @@ impl<S: Service> Replica<S> {
         // Less than before: it has begun anew. Neither is it sent twice what is under way.
         transfer.next = if pieces < transfer.held { pieces } else { transfer.next.max(pieces) };
         transfer.held = pieces;
+        transfer.batch = transfer.batch.min(pieces.saturating_add(self.settings.pieces_ahead.max(1)));
         transfer.retry_at = step.now.saturating_add(self.settings.retry);
         if transfer.held >= transfer.batch {
             transfer.batch = transfer.held.saturating_add(self.settings.pieces_ahead.max(1));
@@ -124,7 +125,7 @@ impl<S: Service> Replica<S> {
             (tenure.epoch, self.record.as_ref(), &tenure.intention, &self.settings);
         for (id, peer) in &mut tenure.peers {
             let Some(transfer) = &mut peer.transfer else { continue };
-            let is_spare = is_spare(settings.rests, record, intention.as_ref(), *id);
+            let is_spare = is_spare(settings.rests, record, (tenure.phase, intention.as_ref()), *id);
             let ahead = transfer.ahead(&peer.pace, is_spare, settings);
             if transfer.send(step, snapshot, (ahead, settings.retry), (*id, epoch)) && peer.pace.is_gentle(is_spare) {
                 peer.pace.sent_piece(step.now);
@@ -137,7 +138,8 @@ impl<S: Service> Replica<S> {
         let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| !snapshot.is_whole) else { return false };
         let Some(tenure) = &self.tenure else { return false };
         tenure.peers.iter().any(|(id, peer)| {
-            let is_spare = || is_spare(self.settings.rests, self.record.as_ref(), tenure.intention.as_ref(), *id);
+            let is_spare =
+                || is_spare(self.settings.rests, self.record.as_ref(), (tenure.phase, tenure.intention.as_ref()), *id);
             peer.transfer.is_some_and(|transfer| {
                 transfer.wants(snapshot, transfer.ahead(&peer.pace, is_spare(), &self.settings))
             })

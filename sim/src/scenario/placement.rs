@@ -70,6 +70,11 @@ impl PlacementLoad {
         let asks = self.drains > 0 || self.plans > 0 || self.automatic || self.pauses > 0 || self.cut_over_at.is_some();
         let rules = [
             (!asks || has_shards, "drains", "there is nothing to move; set shards.shards"),
+            (
+                !self.reweighs || self.automatic || self.plans > 0,
+                "reweighs",
+                "nothing follows from it; set automatic or plans",
+            ),
             (self.zones <= ZONES_MAX, "zones", "at most 16"),
             (self.drains <= ASKED_MAX, "drains", "at most 200"),
             (self.drains == 0 || members > 1, "drains", "there is nowhere to move anything to"),
@@ -97,6 +102,7 @@ mod tests {
             ("drains = 201", "drains"),
             ("plans = 201", "plans"),
             ("pauses = 201", "pauses"),
+            ("reweighs = true", "reweighs"),
             ("drained = 3", "drained"),
             ("cut_over_at = \"13s\"", "cut_over_at"),
             ("gone_after = \"0s\"", "gone_after"),

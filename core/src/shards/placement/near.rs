@@ -6,10 +6,13 @@ use super::site::{SiteIndex, Sites};
 use alloc::vec;
 use alloc::vec::Vec;
 
-/// Sites that are looked at first: about so many, or at least so many on a ring.
+/// Sites that are looked at first, about.
 const NEAR: u64 = 32;
 /// Points of an arc of the ring, in the mean.
 const POINTS_OF_ARC: u64 = 8;
+
+/// Points that are looked at, about: where a few sites are hard to come upon, fewer are near.
+const LOOKED_AT_MAX: i64 = 16 * NEAR as i64;
 
 /// How those that are near to a shard are found.
 #[derive(Clone, Debug)]
@@ -170,7 +173,7 @@ fn clockwise(from: u64, (bits, arcs): (u32, &[Vec<(u64, SiteIndex)>]), open: usi
                 near.push((point.wrapping_sub(from), *site));
             }
         }
-        if near.len() >= open.min(NEAR as usize) {
+        if near.len() >= open.min(NEAR as usize) || cost > LOOKED_AT_MAX {
             break;
         }
     }

@@ -37,7 +37,6 @@ impl Scores {
             let (mark, weight) = &mut zones[usize::from(sites.zone(index))];
             (*mark, *weight) = (key.mark(Key::ZONE, site.zone.as_str().as_bytes()), *weight + u64::from(site.weight));
         }
-        // A zone without an open site is nobody's home.
         zones
             .iter_mut()
             .for_each(|(_, weight)| *weight = (1u64 << RECIPROCAL_BITS).checked_div(*weight).unwrap_or(u64::MAX));
@@ -105,7 +104,9 @@ impl Scores {
     /// The zone that suits a shard best. O(zones).
     pub(super) fn zone(&self, shard: ShardMark) -> u16 {
         let score = |(_, (mark, reciprocal)): &(u16, &(u64, u64))| weighted(mixed(shard.0, *mark), *reciprocal);
-        (0..).zip(&self.zones).min_by_key(score).map_or(0, |(zone, _)| zone)
+        // Without an open site it is nobody's home.
+        let open = (0..).zip(&self.zones).filter(|(_, (_, reciprocal))| *reciprocal != u64::MAX);
+        open.min_by_key(score).map_or(0, |(zone, _)| zone)
     }
 }
 

@@ -1,13 +1,15 @@
 //! What the control group has agreed on of shards, entry by entry: the log is gathered from the wire, and applied to a state of
 //! the checker's own. What each entry may do to an owner is in `granted`, what it may do to a table in `steps`.
 //!
-//! Whom an entry is about is read off the entry; so a state that is wrong in the same way everywhere is found, too. Where not
-//! all of the log is on the wire (one voter alone), or another history begins, nothing is watched.
+//! Whom an entry is about is read off the entry; so a state that is wrong in the same way everywhere is found, too. Where another
+//! history begins nothing is watched any more, nor where it cannot be known which of two entries was agreed on. An entry that was
+//! agreed on and never sent is a finding itself, unless one voter alone may agree on one.
 
-use super::super::MeshChecks;
+use super::super::{MeshChecks, OWNR_2};
 use crate::check::Findings;
 use crate::scenario::Scenario;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::vec::Vec;
 use core::mem::take;
 use relaymesh_core::control::group::GroupId;
@@ -28,7 +30,18 @@ pub(super) struct Agreed {
     /// Nothing before the group is founded, nor where nothing is watched.
     pub(super) state: Option<State>,
     /// What was sent behind that: by the leader of the newest term.
-    sent: BTreeMap<u64, (u64, Logged)>,
+    sent: BTreeMap<u64, Sent>,
+    voters: usize,
+}
+
+/// An entry that was sent.
+#[derive(Debug)]
+struct Sent {
+    /// The term of the leader that sent it last.
+    by: u64,
+    entry: Logged,
+    /// An earlier leader has sent another one.
+    is_contested: bool,
 }
 
 /// An entry that is agreed on and makes sense, before it is applied.
@@ -41,7 +54,7 @@ pub(super) struct Step {
 impl Agreed {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let is_watched = scenario.shards.shards > 0 && scenario.control.recovery.is_none();
-        Self { is_watched, group: GroupId(0), state: None, sent: BTreeMap::new() }
+        Self { is_watched, group: GroupId(0), state: None, sent: BTreeMap::new(), voters: 0 }
     }
 
     /// An operator founds a group.
@@ -61,7 +74,7 @@ impl Agreed {
         let entry = Entry::Leader { term: FOUNDED.term, command: LeaderCommand::RecordVoters { members } };
         let is_applied = |bytes: Vec<u8>| state.apply(FOUNDED, &bytes, NEWEST, &mut Vec::new()).is_ok();
         if entry.to_bytes().is_ok_and(is_applied) {
-            (self.group, self.state) = (GroupId::of(*nonce, voters), Some(state));
+            (self.group, self.state, self.voters) = (GroupId::of(*nonce, voters), Some(state), voters.len());
         }
     }
 
@@ -77,8 +90,11 @@ impl Agreed {
             Body::Append { index, commit, entries, .. } => {
                 let applied = self.state.as_ref().map_or(0, State::applied);
                 for (at, entry) in (index + 1..).zip(entries).filter(|(at, _)| *at > applied) {
-                    if self.sent.get(&at).is_none_or(|(term, _)| *term < message.term) {
-                        self.sent.insert(at, (message.term, entry.clone()));
+                    let known = self.sent.get(&at);
+                    if known.is_none_or(|known| known.by < message.term) {
+                        let is_other = known.is_some_and(|known| known.is_contested || known.entry.term != entry.term);
+                        let sent = Sent { by: message.term, entry: entry.clone(), is_contested: is_other };
+                        self.sent.insert(at, sent);
                     }
                 }
                 *commit
@@ -98,16 +114,24 @@ impl MeshChecks {
         }
         let commit = it.sent(message);
         while self.shards.agreed.state.as_ref().is_some_and(|state| state.applied() < commit) {
-            self.agree(found);
+            self.agree(message.term, found);
         }
     }
 
-    /// The next entry is agreed on.
-    fn agree(&mut self, found: &mut Findings) {
+    /// The next entry is agreed on, as the leader of that term says.
+    fn agree(&mut self, term: u64, found: &mut Findings) {
         let Some(mut state) = take(&mut self.shards.agreed.state) else { return };
-        let Some((_, entry)) = self.shards.agreed.sent.remove(&(state.applied() + 1)) else {
+        let next = state.applied() + 1;
+        let Some(Sent { by, entry, is_contested }) = self.shards.agreed.sent.remove(&next) else {
+            if self.shards.agreed.voters > 1 {
+                found.fail(OWNR_2, &[], format!("entry {next} is agreed on, and no leader has sent it"));
+            }
             return self.shards.agreed.give_up();
         };
+        // Whoever leads now may have had an earlier one all the while, and has not had to send it (Raft, figure 8).
+        if is_contested && by != term {
+            return self.shards.agreed.give_up();
+        }
         let at = At { index: state.applied() + 1, term: entry.term };
         let bytes: &[u8] = if let Payload::Command(bytes) = &entry.payload { &bytes.0 } else { &[] };
         let command = match Entry::from_bytes(bytes) {
@@ -117,7 +141,8 @@ impl MeshChecks {
         let step = Step { index: at.index, command };
         let before = self.before_step(&state, &step);
         let mut changes = Vec::new();
-        if state.apply(at, bytes, NEWEST, &mut changes).is_err() {
+        if let Err(error) = state.apply(at, bytes, NEWEST, &mut changes) {
+            found.fail(OWNR_2, &[], format!("what is agreed on cannot be applied: {error}"));
             return self.shards.agreed.give_up();
         }
         self.owners_changed(&state, &step, &changes, found);

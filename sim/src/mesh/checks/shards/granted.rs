@@ -3,7 +3,7 @@
 use super::super::{MeshChecks, OWNR_2};
 use super::agreed::{Step, has_ended};
 use crate::check::Findings;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
 use alloc::vec::Vec;
 use relaymesh_core::control::state::{Change, Command, ShardCommand, State};
@@ -14,10 +14,17 @@ use relaymesh_core::shards::{ReplicaId, ShardId, ShardRecord};
 /// Owners as they were agreed on.
 #[derive(Debug, Default)]
 pub(in super::super) struct Granted {
-    /// Of each shard the last epoch, and whose it is.
-    last: BTreeMap<ShardId, (Epoch, Option<Incarnation>)>,
+    /// Of each shard the last epoch, whose it is, and the set.
+    last: BTreeMap<ShardId, Last>,
     /// Whose each epoch is.
     all: BTreeMap<(ShardId, Epoch), Incarnation>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Last {
+    epoch: Epoch,
+    owner: Option<Incarnation>,
+    in_sync: BTreeSet<ReplicaId>,
 }
 
 impl MeshChecks {
@@ -26,15 +33,18 @@ impl MeshChecks {
         for change in changes {
             let Change::Shard { shard } = change else { continue };
             let Some(record) = state.shard(shard) else { continue };
-            let now = (record.epoch, record.owner);
+            let now = Last { epoch: record.epoch, owner: record.owner, in_sync: record.in_sync.clone() };
             let before = self.shards.granted.last.insert(*shard, now);
-            if before == Some(now) {
+            let is_new = before.is_none();
+            // Of a new shard all members have all that there is.
+            let before = before.unwrap_or_else(|| Last { in_sync: record.in_sync.clone(), ..Last::default() });
+            if !is_new && (before.epoch, before.owner) == (record.epoch, record.owner) {
                 continue;
             }
             self.exercised.ownr_2 += 1;
-            let wrong = wrong(state, (step, changes), (*shard, record), before.unwrap_or_default());
+            let wrong = wrong(state, (step, changes), (*shard, record), &before);
             if let Some(wrong) = wrong {
-                let (before, after) = (before.unwrap_or_default().1, record.owner);
+                let (before, after) = (before.owner, record.owner);
                 let hosts = [before, after].into_iter().flatten().filter_map(|it| self.number(it.node));
                 let hosts: Vec<u32> = hosts.collect();
                 let detail =
@@ -43,6 +53,10 @@ impl MeshChecks {
             }
             if let Some(owner) = record.owner {
                 self.shards.granted.all.insert((*shard, record.epoch), owner);
+                // It may have heard of it first.
+                if let Some(host) = self.shards.owners.acts(*shard, record.epoch) {
+                    self.acts_as_granted(host, *shard, record.epoch, found);
+                }
             }
         }
     }
@@ -51,7 +65,7 @@ impl MeshChecks {
     /// there has never been it is known as soon as there is a later one.
     pub(super) fn acts_as_granted(&mut self, host: u32, shard: ShardId, epoch: Epoch, found: &mut Findings) {
         let granted = &self.shards.granted;
-        if granted.last.get(&shard).is_none_or(|(last, _)| *last < epoch) {
+        if granted.last.get(&shard).is_none_or(|last| last.epoch < epoch) {
             return;
         }
         self.exercised.ownr_2 += 1;
@@ -68,8 +82,9 @@ fn wrong(
     state: &State,
     (step, changes): (&Step, &[Change]),
     (shard, record): (ShardId, &ShardRecord),
-    (epoch, owner): (Epoch, Option<Incarnation>),
+    before: &Last,
 ) -> Option<&'static str> {
+    let (epoch, owner) = (before.epoch, before.owner);
     let is_bump = changes.iter().any(|change| matches!(change, Change::Epoch { .. }));
     if is_bump && record.owner == owner && record.epoch.lease == epoch.lease && record.epoch > epoch {
         return None;
@@ -90,7 +105,7 @@ fn wrong(
         Some("its epoch is not the next one")
     } else if state.own_session(next).is_none() {
         Some("the next one has no session")
-    } else if !record.in_sync.contains(&ReplicaId::from(next)) {
+    } else if !before.in_sync.contains(&ReplicaId::from(next)) {
         Some("the next one does not have all that is acknowledged")
     } else {
         None

@@ -27,6 +27,11 @@ impl Owners {
         Self { acting: BTreeMap::new(), promised: vec![BTreeMap::new(); nodes as usize] }
     }
 
+    /// Who has acted under an epoch, if anybody has.
+    pub(super) fn acts(&self, shard: ShardId, epoch: Epoch) -> Option<u32> {
+        self.acting.get(&(shard, epoch)).map(|(host, _)| *host)
+    }
+
     pub(super) fn store_lost(&mut self, host: u32) {
         self.promised[host as usize].clear();
     }

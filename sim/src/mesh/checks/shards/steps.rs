@@ -5,7 +5,7 @@ use super::agreed::Step;
 use crate::check::Findings;
 use alloc::collections::BTreeSet;
 use alloc::format;
-use relaymesh_core::control::state::{Command, Name, Placement, PlacementCommand, State};
+use relaymesh_core::control::state::{Command, Name, Placement, PlacementCommand, ShardCommand, State};
 use relaymesh_core::identity::NodeId;
 use relaymesh_core::shards::ShardId;
 
@@ -37,8 +37,17 @@ impl MeshChecks {
 
     /// The entry has been applied. One that was logged twice has an effect once: the table, or the plan, has its index then.
     pub(super) fn table_stepped(&mut self, state: &State, step: &Step, before: Option<Before>, found: &mut Findings) {
+        if let Some((_, Command::Shard(ShardCommand::Declare { .. }))) = &step.command {
+            self.shards.placements.declared = step.index;
+        }
         let Some(placement) = self.shards.namespace().and_then(|namespace| state.placement(&namespace)) else { return };
-        if self.shards.placements.has_moved_on(placement.table().version()) {
+        let version = placement.table().version();
+        if self.shards.placements.has_moved_on(version) {
+            if !may_change_table(step) || version != step.index {
+                let detail =
+                    format!("entry {} puts the table into version {version}, and is none that may", step.index);
+                found.fail(PLAC_2, &[], detail);
+            }
             self.agreed_table(placement.table(), found);
         }
         let Some((before, Some((_, Command::Placement(command))))) = before.zip(Some(&step.command)) else { return };
@@ -71,6 +80,15 @@ impl MeshChecks {
                     let detail = format!("entry {index} moves the next shards, and shard {shard} moves still");
                     found.fail(PLAC_3, &[], detail);
                 }
+                let last = placement.past().next_back().filter(|past| past.is_whole && past.to == index);
+                let leads = before.plan.and_then(|(_, checksum, _)| checksum);
+                // Shards that were declared meanwhile are in no plan.
+                let is_whole = |on: u64| self.shards.placements.declared <= on;
+                if let Some(past) = last.filter(|past| is_whole(past.from) && Some(past.checksum) != leads) {
+                    let detail =
+                        format!("plan {} leads to {:016x}, and was sealed for {leads:016x?}", past.plan, past.checksum);
+                    found.fail(PLAC_2, &[], detail);
+                }
                 let now = placement.plan().and_then(|plan| plan.run.as_ref().map(|run| (plan, run)));
                 let is_too_many = now.filter(|(plan, run)| run.at.is_none() && run.wave.len() > plan.parallel.into());
                 if let Some((plan, run)) = is_too_many {
@@ -81,6 +99,18 @@ impl MeshChecks {
             }
             _ => {}
         }
+    }
+}
+
+/// Whether an entry of this kind makes the table another one.
+fn may_change_table(step: &Step) -> bool {
+    use PlacementCommand::{Advance, Approve, Cancel, Draft};
+    match &step.command {
+        Some((_, Command::Placement(command))) => {
+            matches!(command, Draft { .. } | Approve { .. } | Advance { .. } | Cancel { .. })
+        }
+        Some((_, Command::Shard(command))) => matches!(command, ShardCommand::Declare { .. }),
+        _ => false,
     }
 }
 
