@@ -103,9 +103,34 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::epoch::ClusterEpoch;
+    use crate::identity::{NodeId, StoreIncarnation};
+    use crate::replication::LogSequence;
+    use crate::shards::Change;
 
     const fn at(millis: u64) -> Time {
         Time::from_nanos(millis * 1_000_000)
+    }
+
+    #[test]
+    fn a_replica_is_spare_that_nobody_waits_for() {
+        let replica = |node: u8| ReplicaId { node: NodeId::from_bytes([node; 16]), store: StoreIncarnation(1) };
+        let serving = Phase::Serving { start: LogSequence(1) };
+        let record = |members: u8, minimum| {
+            let in_sync = (0..members).map(replica).collect();
+            ShardRecord::new(ClusterEpoch(1), 1, in_sync, minimum).unwrap().shaped(1, 3)
+        };
+        let (whole, fewer, least) = (record(3, 2), record(2, 1), record(3, 3));
+        let intention = |change| Intention { version: 1, change, again_at: Time::ZERO };
+        let (comes, goes) = (intention(Change::Add(replica(9))), intention(Change::Remove(replica(1))));
+        let is = |record, phase, intention, node| is_spare(3, Some(record), (phase, intention), replica(node));
+        assert!(is(&whole, serving, None, 9) && is(&whole, serving, Some(&goes), 9));
+        assert!(!is(&fewer, serving, None, 9), "a copy is missing");
+        assert!(!is(&least, serving, None, 9), "no member can go");
+        assert!(!is(&whole, Phase::Starting { start: LogSequence(1) }, None, 9), "nothing is served");
+        assert!(!is(&whole, serving, Some(&comes), 9), "it is waited for");
+        assert!(!is(&whole, serving, None, 2), "it is a member");
+        assert!(!is_spare(0, Some(&whole), (serving, None), replica(9)), "there are to be no rests");
     }
 
     #[test]

@@ -136,7 +136,7 @@ fn a_follower_is_sent_a_few_pieces_ahead_and_lost_ones_again() {
 #[test]
 fn one_that_is_spare_is_sent_a_few_pieces_and_then_nothing_for_a_while() {
     let mut trio = Trio::left_behind(Settings { pieces_ahead: 2, rests: 3, ..small() });
-    (trio.record.copies, trio.record.version) = (2, trio.record.version + 1);
+    (trio.record.copies, trio.record.minimum, trio.record.version) = (2, 1, trio.record.version + 1);
     trio.publish();
     trio.now = trio.now + Duration::from_millis(100);
     trio.tell(0, Event::Wake);
@@ -151,6 +151,11 @@ fn one_that_is_spare_is_sent_a_few_pieces_and_then_nothing_for_a_while() {
     trio.wake_after(1);
     (0..3).for_each(|_| trio.tell(0, Event::Wake));
     assert_eq!(trio.pieces(2), [2, 3]);
+    // It begins anew: no more is under way to it than before.
+    trio.net.clear();
+    let at = trio.replicas[0].snapshot.as_ref().unwrap().at;
+    trio.tell(0, Event::Message { from: id(2), message: Message::SnapshotHeld { epoch: epoch(1), at, pieces: 0 } });
+    assert_eq!(trio.pieces(2), [0, 1]);
     // A member goes: there are too few copies, and nothing rests any more.
     trio.now = trio.now + Duration::from_millis(10);
     (trio.record.copies, trio.record.version) = (3, trio.record.version + 1);
