@@ -138,10 +138,10 @@ impl<S: Service> Replica<S> {
         let Some(snapshot) = self.snapshot.as_ref().filter(|snapshot| !snapshot.is_whole) else { return false };
         let Some(tenure) = &self.tenure else { return false };
         tenure.peers.iter().any(|(id, peer)| {
-            let is_spare =
-                || is_spare(self.settings.rests, self.record.as_ref(), (tenure.phase, tenure.intention.as_ref()), *id);
+            let (settings, around) = (&self.settings, (tenure.phase, tenure.intention.as_ref()));
             peer.transfer.is_some_and(|transfer| {
-                transfer.wants(snapshot, transfer.ahead(&peer.pace, is_spare(), &self.settings))
+                let is_spare = is_spare(settings.rests, self.record.as_ref(), around, *id);
+                transfer.wants(snapshot, transfer.ahead(&peer.pace, is_spare, settings))
             })
         })
     }

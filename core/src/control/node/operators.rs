@@ -118,15 +118,9 @@ impl Control {
 
     /// All founders begin with the same first entry, which says who votes.
     fn found(&mut self, who: Who, founding: Founding) {
-        let Founding { nonce, recovery, voters, span_max } = founding;
-        let lineage = Lineage { epoch: ClusterEpoch(1), recovery };
-        let mut state = State::new(Genesis { lineage, span_max });
-        let members = voters.iter().map(|voter| (voter.node, voter.store)).collect();
-        let record = Entry::Leader { term: FOUNDED.term, command: LeaderCommand::RecordVoters { members } };
         let ticket = self.desk.ticket(Purpose::Operator(who));
-        // Too many voters have no such entry; the group refuses them, too.
-        let entry = record.to_bytes().unwrap_or_default();
-        if state.apply(FOUNDED, &entry, self.speaks(), &mut Vec::new()).is_ok() {
+        if let Some(state) = founding.state(self.speaks()) {
+            let Founding { nonce, voters, .. } = founding;
             self.inbox.group(group::Event::Found(
                 ticket,
                 Box::new(group::Founding { nonce, voters, state, at: FOUNDED, is_recovery: false }),
@@ -234,5 +228,19 @@ impl Control {
     pub(super) fn executed(&mut self, who: Who, outcome: Option<Outcome>, out: &mut impl Sink<Action>) {
         let reply = outcome.map_or(Reply::Refused(Refusal::Unknown), Reply::Executed);
         self.reply(who, reply, out);
+    }
+}
+
+impl Founding {
+    /// What every founder begins with: the state behind the first entry, which says who votes. Nothing where this build cannot
+    /// apply that.
+    pub fn state(&self, speaks: BodyVersion) -> Option<State> {
+        let lineage = Lineage { epoch: ClusterEpoch(1), recovery: self.recovery };
+        let mut state = State::new(Genesis { lineage, span_max: self.span_max });
+        let members = self.voters.iter().map(|voter| (voter.node, voter.store)).collect();
+        let record = Entry::Leader { term: FOUNDED.term, command: LeaderCommand::RecordVoters { members } };
+        // Too many voters have no such entry; the group refuses them, too.
+        let entry = record.to_bytes().unwrap_or_default();
+        state.apply(FOUNDED, &entry, speaks, &mut Vec::new()).ok().map(|_| state)
     }
 }

@@ -228,11 +228,6 @@ impl Placement {
 }
 
 impl State {
-    /// What a strained node counts as.
-    pub fn half(weight: u16) -> u16 {
-        (weight / 2).max(1)
-    }
-
     /// The table of a namespace, and what is to become of it.
     pub fn placement(&self, namespace: &Name) -> Option<&Placement> {
         self.placements.get(namespace)

@@ -15,12 +15,8 @@ use core::mem::take;
 use relaymesh_core::control::group::GroupId;
 use relaymesh_core::control::group::wire::{Body, Entry as Logged, Message, Payload};
 use relaymesh_core::control::node::{Founding, Request};
-use relaymesh_core::control::state::{At, Change, Command, Entry, Genesis, LeaderCommand, Lineage, NEWEST, State};
-use relaymesh_core::epoch::ClusterEpoch;
+use relaymesh_core::control::state::{At, Change, Command, Entry, NEWEST, State};
 use relaymesh_core::identity::Incarnation;
-
-/// Where the first entry of a group stands, which its founders make alike.
-const FOUNDED: At = At { index: 1, term: 1 };
 
 /// The log, as far as it is known to be agreed on.
 #[derive(Debug)]
@@ -67,15 +63,8 @@ impl Agreed {
     }
 
     fn found(&mut self, founding: &Founding) {
-        let Founding { nonce, recovery, voters, span_max } = founding;
-        let lineage = Lineage { epoch: ClusterEpoch(1), recovery: *recovery };
-        let mut state = State::new(Genesis { lineage, span_max: *span_max });
-        let members = voters.iter().map(|voter| (voter.node, voter.store)).collect();
-        let entry = Entry::Leader { term: FOUNDED.term, command: LeaderCommand::RecordVoters { members } };
-        let is_applied = |bytes: Vec<u8>| state.apply(FOUNDED, &bytes, NEWEST, &mut Vec::new()).is_ok();
-        if entry.to_bytes().is_ok_and(is_applied) {
-            (self.group, self.state, self.voters) = (GroupId::of(*nonce, voters), Some(state), voters.len());
-        }
+        self.state = founding.state(NEWEST);
+        (self.group, self.voters) = (GroupId::of(founding.nonce, &founding.voters), founding.voters.len());
     }
 
     fn give_up(&mut self) {
@@ -132,7 +121,7 @@ impl MeshChecks {
         if is_contested && by != term {
             return self.shards.agreed.give_up();
         }
-        let at = At { index: state.applied() + 1, term: entry.term };
+        let at = At { index: next, term: entry.term };
         let bytes: &[u8] = if let Payload::Command(bytes) = &entry.payload { &bytes.0 } else { &[] };
         let command = match Entry::from_bytes(bytes) {
             Ok(Entry::Client { client, command, .. }) => Some((client, *command)),
